@@ -1,0 +1,1 @@
+//! The contract between a node and its agents, and the host of external ones.

@@ -1,0 +1,1 @@
+//! The embedded broker: a server of the NATS client protocol.

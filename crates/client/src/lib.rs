@@ -1,0 +1,1 @@
+//! Discovery, orders and the collation of receipts.

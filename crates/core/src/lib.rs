@@ -1,0 +1,1 @@
+//! Names, limits, times, values, DDL, end states and reason codes.

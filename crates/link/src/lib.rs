@@ -1,0 +1,1 @@
+//! The one place that opens a client connection to the fleet's broker.

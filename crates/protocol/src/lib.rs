@@ -1,0 +1,1 @@
+//! Orders, receipts, registrations: signing, verification, sealing, Merkle sets.

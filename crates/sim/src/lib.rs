@@ -1,0 +1,1 @@
+//! A fleet in one process: virtual time, one seed, faults, checkers.
