@@ -1,0 +1,72 @@
+//! The exit codes of `mco`, declared once; a script can rely on them.
+
+/// How a command of `mco` ends. The numbers from 64 on are those of BSD's `sysexits.h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Exit {
+    /// Every expected node is ok.
+    Ok = 0,
+    /// Nothing matched, or declined, or absent everywhere; nothing was changed.
+    Nothing = 1,
+    /// Some node is failed, denied, rejected, interrupted, timed out or cancelled.
+    Failed = 2,
+    /// Nobody answered, though at least one node was expected.
+    NoAnswer = 3,
+    /// All that answered are ok; some are no response, lost, down or skipped.
+    Silent = 4,
+    /// The command line or a filter is wrong; no node was asked.
+    Usage = 64,
+    /// The hub cannot be reached; no node was asked.
+    Unavailable = 69,
+    /// Cannot sign, or not admitted; no node was asked.
+    NoPermission = 77,
+    /// The configuration is wrong; no node was asked.
+    Config = 78,
+    /// Interrupted; what still runs is named.
+    Interrupted = 130,
+}
+
+impl Exit {
+    /// All exit codes, in ascending order.
+    pub const ALL: [Self; 10] = [
+        Self::Ok,
+        Self::Nothing,
+        Self::Failed,
+        Self::NoAnswer,
+        Self::Silent,
+        Self::Usage,
+        Self::Unavailable,
+        Self::NoPermission,
+        Self::Config,
+        Self::Interrupted,
+    ];
+
+    /// The number that the process ends with.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// What it means, as one sentence.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "Every expected node is ok.",
+            Self::Nothing => {
+                "Nothing matched, or declined (no node was asked), or absent on every node; nothing was changed."
+            }
+            Self::Failed => {
+                "Some node is failed, denied, rejected, interrupted, timed out or cancelled; comes before 3 and 4."
+            }
+            Self::NoAnswer => "Nobody answered, though at least one node was expected.",
+            Self::Silent => {
+                "All that answered are ok; some are no response, lost, down or skipped."
+            }
+            Self::Usage => "The command line or a filter is wrong; no node was asked.",
+            Self::Unavailable => "The hub cannot be reached; no node was asked.",
+            Self::NoPermission => "Cannot sign, or not admitted; no node was asked.",
+            Self::Config => "The configuration is wrong; no node was asked.",
+            Self::Interrupted => "Interrupted; what still runs is named.",
+        }
+    }
+}

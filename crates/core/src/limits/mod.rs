@@ -1,0 +1,6 @@
+//! Every limit of the system, in one place: each has a name, a unit and a reason.
+//!
+//! One file per room; a room takes its limits from here and nowhere else.
+
+pub mod protocol;
+pub mod timing;
