@@ -2,7 +2,6 @@
 //! states, reason codes and exit codes.
 //!
 //! Nothing here does I/O, reads a clock or knows the network.
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 pub mod ddl;
 pub mod exit;
@@ -10,8 +9,10 @@ pub mod facts;
 pub mod json;
 pub mod limits;
 pub mod names;
+pub mod nearest;
 pub mod reason;
 pub mod state;
+pub mod terms;
 pub mod time;
 
 pub use exit::Exit;
@@ -21,4 +22,5 @@ pub use names::{
 };
 pub use reason::Reason;
 pub use state::{Changed, EndState};
+pub use terms::Terms;
 pub use time::{Span, Timestamp};

@@ -2,5 +2,9 @@
 //!
 //! One file per room; a room takes its limits from here and nowhere else.
 
+pub mod agent;
+pub mod broker;
+pub mod crypto;
+pub mod filter;
 pub mod protocol;
 pub mod timing;

@@ -1,0 +1,65 @@
+//! What an agent's declaration, its answer and its output may weigh.
+
+use crate::time::Span;
+
+/// The longest agent declaration (DDL) that is read, in bytes: the largest known one has 30 KiB.
+pub const DDL_BYTES_MAX: usize = 256 * 1024;
+
+/// How deep a declaration may nest, in levels: Choria's form needs 6.
+pub const DDL_DEPTH_MAX: usize = 12;
+
+/// How many actions one agent may declare.
+pub const DDL_ACTIONS_MAX: usize = 256;
+
+/// How many inputs, outputs or aggregates one action may declare, each.
+pub const DDL_FIELDS_MAX: usize = 256;
+
+/// The longest text in a declaration (a description, a prompt, a list's item), in bytes.
+pub const DDL_TEXT_BYTES_MAX: usize = 4 * 1024;
+
+/// The longest regular expression in a declaration, in bytes.
+pub const DDL_REGEX_BYTES_MAX: usize = 1024;
+
+/// What a compiled regular expression of a declaration may take, in bytes: counted repetitions
+/// can otherwise blow a short pattern up to hundreds of MiB.
+pub const DDL_REGEX_COMPILED_BYTES_MAX: usize = 256 * 1024;
+
+/// The longest value of a string input, in bytes, where the declaration sets no limit of its own.
+pub const INPUT_BYTES_MAX: usize = 64 * 1024;
+
+/// How many external agents one folder may hold; what comes behind is refused with a log line.
+pub const EXTERNAL_AGENTS_MAX: usize = 256;
+
+/// The longest reply file of an external agent, in bytes. The receipt takes less and is cut
+/// there; this only keeps a runaway file out of memory.
+pub const EXTERNAL_REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How much of an external agent's output (each of stdout and stderr) goes to the log, in bytes; the rest
+/// is read and dropped, so that the agent does not block.
+pub const EXTERNAL_LOG_BYTES_MAX: usize = 64 * 1024;
+
+/// The longest line of an external agent's output in the log, in bytes; the rest becomes a line
+/// of its own.
+pub const EXTERNAL_LOG_LINE_BYTES_MAX: usize = 2 * 1024;
+
+/// How long an external agent may take to say whether it works on this host: Choria's limit.
+pub const ACTIVATION_LIMIT: Span = Span::from_secs(2);
+
+/// How much longer than its declared time limit an external agent may run: Choria's allowance.
+pub const EXTERNAL_ALLOWANCE: Span = Span::from_ms(1500);
+
+/// How long a process may take to end after TERM before KILL follows.
+pub const TERM_GRACE: Span = Span::from_secs(2);
+
+/// How long what an ended agent left behind (a forked daemon that holds its output open) is read
+/// from before it is cut off.
+pub const OUTPUT_GRACE: Span = Span::from_ms(200);
+
+/// The longest outcome or call file of a runner, in bytes: an external reply written anew.
+pub const RUN_FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// The longest dpkg status file that is read, in bytes: 20 times that of a full desktop.
+pub const DPKG_STATUS_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// How many packages the index of dpkg's database holds: all of Debian has 65,000.
+pub const DPKG_PACKAGES_MAX: usize = 200_000;
