@@ -1,1 +1,13 @@
-//! The contract between a node and its agents, and the host of external ones.
+//! The contract between a node and its agents, the host of external ones, and the processes that
+//! changes run in.
+//!
+//! An agent is a declaration ([`Ddl`](marcato_core::ddl::Ddl)) and an implementation behind
+//! [`Agent`]. First-party agents are Rust and get no private door; anyone's are executables in any
+//! language, called by Choria's external agent protocol ([`external`]). A read runs where the node
+//! is; a change runs in a process of its own that outlives the node ([`runner`]).
+
+mod call;
+mod catalog;
+
+pub use call::{ActionResult, Call, Outcome};
+pub use catalog::{Agent, BoxFuture, Catalog};
