@@ -1,0 +1,246 @@
+//! All hosts of one folder together: up, down, and finding one of them.
+
+use super::cgroup::Cgroup;
+use super::error::{Error, Result, file};
+use super::host::{EXEC_LIMIT, Host, exec_in};
+use super::plan::{self, Spec};
+use super::process::Process;
+use super::run::Output;
+use super::state::{Lock, State};
+use super::{base, mount, net, packages};
+use sha2::{Digest, Sha256};
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The hosts of one folder.
+#[derive(Debug)]
+pub struct Hosts {
+    dir: PathBuf,
+    state: State,
+}
+
+impl Hosts {
+    /// The hosts that an earlier command brought up in `dir`.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or its state not be read.
+    pub fn open(dir: &Path) -> Result<Self> {
+        fs::create_dir_all(dir).map_err(file("make", dir))?;
+        let dir = dir.canonicalize().map_err(file("find", dir))?;
+        let state = State::load(&dir)?;
+        Ok(Self { dir, state })
+    }
+
+    /// Makes and boots `nodes` hosts and the hub's, new ones each time, and waits until all are up.
+    ///
+    /// # Errors
+    /// When hosts of this folder run already, or anything does not come up; what did come up then
+    /// stays for inspection until `down`.
+    pub fn up(&mut self, nodes: usize) -> Result<()> {
+        let _lock = Lock::take(&self.dir)?;
+        if self.state.running.values().any(|process| process.alive()) {
+            return Err(Error::Usage(format!(
+                "{} hosts are up already; `cargo xtask hosts down` ends them",
+                self.state.hosts.len()
+            )));
+        }
+        packages::ensure()?;
+        base::check_filesystem(&self.dir)?;
+        self.clear()?;
+        let base = base::ensure(&self.dir)?;
+        self.state.hosts = plan::hosts(nodes);
+        self.state.save(&self.dir)?;
+        net::up(&self.dir)?;
+        let hosts = self.all()?;
+        let specs = &self.state.hosts;
+        in_parallel(&hosts, |host| host.create(&base, specs))?;
+        self.boot_all(&hosts)
+    }
+
+    fn boot_all(&mut self, hosts: &[Host]) -> Result<()> {
+        for host in hosts {
+            self.state.running.insert(host.spec.name.clone(), host.start()?);
+        }
+        self.state.save(&self.dir)?;
+        let running = &self.state.running;
+        in_parallel(hosts, |host| match running.get(&host.spec.name) {
+            Some(&container) => report_degraded(host, &host.wait_booted(container)?, container),
+            None => Ok(()),
+        })
+    }
+
+    /// Ends every host in order and removes mounts, control groups and the bridge, also what a
+    /// crashed run left. The base tree, logs and the hosts' upper layers stay.
+    ///
+    /// # Errors
+    /// When something of it cannot be removed; the rest is removed all the same.
+    pub fn down(&mut self) -> Result<()> {
+        let _lock = Lock::take(&self.dir)?;
+        let removed = in_parallel(&self.all()?, |host| {
+            host.remove(self.state.running.get(&host.spec.name).copied())
+        });
+        self.state.running.clear();
+        self.state.save(&self.dir)?;
+        removed.and(net::down(&self.dir)).and(mount::unmount_below(&self.dir))
+    }
+
+    /// Removes what an earlier set left in the folder, all but the base tree.
+    fn clear(&mut self) -> Result<()> {
+        let known = self.all()?;
+        in_parallel(&known, |host| host.remove(None))?;
+        for host in known.iter().filter(|host| host.dir.exists()) {
+            fs::remove_dir_all(&host.dir).map_err(file("remove", &host.dir))?;
+        }
+        self.state = State::default();
+        self.state.save(&self.dir)
+    }
+
+    /// The folder, absolute.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The plan that the hosts were made by.
+    pub fn specs(&self) -> &[Spec] {
+        &self.state.hosts
+    }
+
+    /// One host, by its short or its full name.
+    ///
+    /// # Errors
+    /// When there is none of that name, with the names there are.
+    pub fn host(&self, name: &str) -> Result<Host> {
+        let specs = &self.state.hosts;
+        match specs.iter().find(|spec| spec.name == name || spec.fqdn() == name) {
+            Some(spec) => self.place(spec.clone()),
+            None => {
+                let names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
+                Err(Error::Usage(format!("no host {name:?}; there are: {}", names.join(" "))))
+            }
+        }
+    }
+
+    fn all(&self) -> Result<Vec<Host>> {
+        self.state.hosts.iter().cloned().map(|spec| self.place(spec)).collect()
+    }
+
+    fn place(&self, spec: Spec) -> Result<Host> {
+        let dir = self.dir.join(&spec.name);
+        let cgroup = cgroup_of(&dir)?;
+        Ok(Host { spec, dir, cgroup })
+    }
+
+    /// The container process of a host, if it runs.
+    pub fn container(&self, name: &str) -> Option<Process> {
+        let short = name.split('.').next().unwrap_or(name);
+        self.state.running.get(short).copied().filter(|process| process.alive())
+    }
+
+    /// The id, on this machine, of a host's process 1.
+    ///
+    /// # Errors
+    /// When the host does not run.
+    pub fn leader(&self, name: &str) -> Result<Process> {
+        let init = self.container(name).and_then(Process::init_child);
+        init.ok_or_else(|| Error::Machine(format!("{name} is not running")))
+    }
+
+    /// Runs a command in a host within a minute, and gives back how it ended.
+    ///
+    /// # Errors
+    /// When the host does not run or the command takes longer.
+    pub fn exec<S: AsRef<OsStr>>(&self, name: &str, argv: &[S]) -> Result<Output> {
+        self.exec_with(name, argv, b"", EXEC_LIMIT)
+    }
+
+    /// As [`Hosts::exec`], with standard input and a time limit.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn exec_with<S: AsRef<OsStr>>(
+        &self,
+        name: &str,
+        argv: &[S],
+        input: &[u8],
+        limit: Duration,
+    ) -> Result<Output> {
+        exec_in(self.leader(name)?, argv, input, limit)
+    }
+
+    /// Boots a host that was shut down, with the disk that it had, and waits until it is up.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn boot(&mut self, name: &str) -> Result<()> {
+        let host = self.host(name)?;
+        if self.container(name).is_some() {
+            return Ok(());
+        }
+        self.boot_all(&[host])
+    }
+
+    /// Shuts a host down in order.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn poweroff(&self, name: &str) -> Result<()> {
+        let host = self.host(name)?;
+        self.container(name).map_or(Ok(()), |container| host.poweroff(container))
+    }
+
+    /// Pulls a host's cable.
+    ///
+    /// # Errors
+    /// When the host does not run.
+    pub fn cut_link(&self, name: &str) -> Result<()> {
+        net::set_link(&self.host(name)?.spec.link(), false)
+    }
+
+    /// Plugs the cable in again.
+    ///
+    /// # Errors
+    /// When the host does not run.
+    pub fn restore_link(&self, name: &str) -> Result<()> {
+        net::set_link(&self.host(name)?.spec.link(), true)
+    }
+}
+
+/// The control group of a host by its folder: two sets in two folders never share one.
+///
+/// # Errors
+/// When the mount table cannot be read.
+pub fn cgroup_of(host_dir: &Path) -> Result<Cgroup> {
+    let set = host_dir.parent().unwrap_or(host_dir);
+    let digest = Sha256::digest(set.as_os_str().as_encoded_bytes());
+    let key: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let host = host_dir.file_name().unwrap_or_default().to_string_lossy();
+    Cgroup::new(&format!("marcato-hosts-{key}"), &host)
+}
+
+/// A unit that failed is named, and is no reason to stop: what a test needs, it looks at itself.
+fn report_degraded(host: &Host, state: &str, container: Process) -> Result<()> {
+    if let (true, Some(init)) = (state != "running", container.init_child()) {
+        let failed = ["systemctl", "--failed", "--plain", "--no-legend"];
+        let units = exec_in(init, &failed, b"", EXEC_LIMIT)?.text();
+        eprintln!("{} is {state}: {units}", host.spec.fqdn());
+    }
+    Ok(())
+}
+
+/// Does the same to all hosts at once; every one is tried, the first failure is given back.
+fn in_parallel<F>(hosts: &[Host], act: F) -> Result<()>
+where
+    F: Fn(&Host) -> Result<()> + Sync,
+{
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = hosts.iter().map(|host| (host, scope.spawn(|| act(host)))).collect();
+        let results = threads.into_iter().map(|(host, thread)| {
+            let name = &host.spec.name;
+            thread.join().unwrap_or_else(|_| Err(Error::Machine(format!("{name}: panicked"))))
+        });
+        // Collected first: every thread is joined before the first failure counts.
+        results.collect::<Vec<_>>().into_iter().collect()
+    })
+}
