@@ -85,9 +85,6 @@ reasons! {
     OutsideSet = "outside-set",
         "The node is not in the set that was signed.",
         "Nothing was done. Somebody may have sent the order further than its signer meant.";
-    RebuiltHost = "rebuilt-host",
-        "The order was meant for a host of this name with another key.",
-        "Let an operator confirm the rebuilt host's new key.";
     NotMatching = "not-matching",
         "The filter does not match this node.",
         "Look the node's facts up again.";

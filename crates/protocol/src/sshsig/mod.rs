@@ -49,17 +49,20 @@ pub enum Namespace {
     Heartbeat,
     /// The authority's certificate for a node.
     Join,
+    /// A node's request for a certificate.
+    JoinRequest,
 }
 
 impl Namespace {
     /// Every namespace.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Order,
         Self::Receipt,
         Self::Progress,
         Self::Registration,
         Self::Heartbeat,
         Self::Join,
+        Self::JoinRequest,
     ];
 
     /// The name inside the signature.
@@ -72,6 +75,7 @@ impl Namespace {
             Self::Registration => "registration.v1@marcato",
             Self::Heartbeat => "heartbeat.v1@marcato",
             Self::Join => "join.v1@marcato",
+            Self::JoinRequest => "join-request.v1@marcato",
         }
     }
 }
