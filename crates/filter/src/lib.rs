@@ -1,1 +1,35 @@
 //! The filter language: which nodes an order means.
+//!
+//! Terms are typed on a command line ([`from_flags`]), travel in a signed order exactly as typed
+//! ([`marcato_core::Terms`]), and are parsed and evaluated both where they are typed and on every
+//! node ([`Filter`]). The language is MCollective's, with its known faults mended: numbers compare
+//! as numbers, `!=` is the opposite of `=`, an empty term is refused.
+//!
+//! ```
+//! use marcato_core::{Facts, Terms};
+//! use marcato_filter::{Filter, Host};
+//!
+//! let terms = Terms { facts: vec!["operatingsystemrelease<10".into()], ..Terms::default() };
+//! let filter = Filter::parse(&terms).unwrap();
+//! let facts = Facts::from([("operatingsystemrelease".into(), "8.5".into())]);
+//! let identity = "web1.example.com".parse().unwrap();
+//! assert!(filter.matches(&Host { identity: &identity, facts: &facts, classes: &[], agents: &[] }));
+//! ```
+//!
+//! Nothing here does I/O. Time is linear in term and value, memory is bounded by
+//! [`marcato_core::limits::filter`]: terms come from others.
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test fails by panicking"))]
+
+mod compare;
+mod error;
+mod filter;
+mod flags;
+mod operator;
+mod pattern;
+pub mod suggest;
+mod term;
+mod value;
+
+pub use error::{Fault, FilterError, TermKind};
+pub use filter::{Filter, Host};
+pub use flags::from_flags;

@@ -1,0 +1,130 @@
+//! What can be wrong with a term: which one, where in it, and what to do.
+
+use std::fmt;
+use std::ops::Range;
+
+use marcato_core::limits::filter::{REGEXES_MAX, TERM_BYTES_MAX};
+use marcato_core::limits::protocol::FILTER_TERMS_MAX;
+
+/// Where a term was given; shown as the flag that was typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TermKind {
+    /// `-F`: a fact.
+    Fact,
+    /// `-C`: a class.
+    Class,
+    /// `-I`: an identity.
+    Identity,
+    /// `-A`: an agent.
+    Agent,
+    /// `-W`: facts and classes, divided by blanks.
+    With,
+}
+
+impl TermKind {
+    /// The flag that takes such terms.
+    #[must_use]
+    pub const fn flag(self) -> &'static str {
+        match self {
+            Self::Fact => "-F",
+            Self::Class => "-C",
+            Self::Identity => "-I",
+            Self::Agent => "-A",
+            Self::With => "-W",
+        }
+    }
+
+    /// The kind in words.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Fact => "fact",
+            Self::Class => "class",
+            Self::Identity => "identity",
+            Self::Agent => "agent",
+            Self::With => "fact or class",
+        }
+    }
+}
+
+/// A term that is not understood. Nothing is sent with it, and a node that is given it refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilterError {
+    /// What the term was given as.
+    pub kind: TermKind,
+    /// The term as typed; empty if the fault lies in no single term.
+    pub term: String,
+    /// The bytes of `term` that are meant, on character boundaries; may be empty, at a place.
+    pub span: Range<usize>,
+    /// What is wrong there.
+    pub fault: Fault,
+}
+
+impl fmt::Display for FilterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Fault::TooManyTerms(_) | Fault::TooManyPatterns = self.fault {
+            return self.fault.fmt(f);
+        }
+        // A term that is too long is named by its beginning; escaping keeps a message on its line.
+        let shown: String = self.term.chars().take(200).collect();
+        write!(f, "{} {}: {}", self.kind.flag(), Quoted(&shown), self.fault)
+    }
+}
+
+impl std::error::Error for FilterError {}
+
+/// A text between quotes, with control characters escaped and nothing else.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("'")?;
+        for c in self.0.chars() {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+        }
+        f.write_str("'")
+    }
+}
+
+/// What is wrong with a term.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Nothing, or only blanks: an unset shell variable must not select the whole fleet.
+    #[error("is empty; leave the flag out to mean every node (is a shell variable unset?)")]
+    Empty,
+    /// No operator in a fact term.
+    #[error("has no operator; write FACT=VALUE, or one of != < > <= >= =~ !~")]
+    NoOperator,
+    /// An operator, but no fact before it.
+    #[error("has no fact before the operator; write FACT=VALUE")]
+    NoName,
+    /// A blank or control character in a fact's name.
+    #[error("has a blank in the fact's name")]
+    BlankInName,
+    /// An operator that needs a value has none.
+    #[error("has no value after {0}; only =, == and != compare with the empty text")]
+    NoValue(&'static str),
+    /// A `/` that opens a regular expression which no `/` closes.
+    #[error("opens a regular expression with / that no / closes")]
+    Unclosed,
+    /// A regular expression with nothing in it.
+    #[error("has nothing in its regular expression; that would match everything")]
+    EmptyPattern,
+    /// A regular expression that does not parse, in the parser's words.
+    #[error("is not a regular expression: {0}")]
+    Pattern(String),
+    /// A regular expression that would take too much memory.
+    #[error("is too large a regular expression; use smaller repetition counts")]
+    PatternTooLarge,
+    /// A term beyond its limit.
+    #[error("is longer than {TERM_BYTES_MAX} bytes")]
+    TooLong,
+    /// More terms than a filter may hold.
+    #[error(
+        "{0} terms in the filter, at most {FILTER_TERMS_MAX} are taken; give the nodes as a list"
+    )]
+    TooManyTerms(usize),
+    /// More regular expressions than a filter may hold.
+    #[error("more than {REGEXES_MAX} regular expressions in the filter; join some with |")]
+    TooManyPatterns,
+}

@@ -1,0 +1,135 @@
+//! A whole filter: parsed once, then asked of one host after the other.
+
+use std::fmt::Write as _;
+
+use marcato_core::limits::filter::REGEXES_MAX;
+use marcato_core::limits::protocol::FILTER_TERMS_MAX;
+use marcato_core::{AgentName, Facts, Identity, Terms};
+
+use crate::error::{Fault, FilterError, TermKind};
+use crate::term::{FactTerm, NameTerm};
+
+/// What a filter may ask of a host.
+#[derive(Debug, Clone, Copy)]
+pub struct Host<'a> {
+    /// The host's name.
+    pub identity: &'a Identity,
+    /// Its facts.
+    pub facts: &'a Facts,
+    /// Its classes.
+    pub classes: &'a [String],
+    /// The agents that it has.
+    pub agents: &'a [AgentName],
+}
+
+/// A filter that was understood. All its fact, class and agent terms must match, and one of its
+/// identity terms if there are any; without terms it matches every host.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    terms: Terms,
+    facts: Vec<FactTerm>,
+    classes: Vec<NameTerm>,
+    identities: Vec<NameTerm>,
+    agents: Vec<NameTerm>,
+}
+
+impl Filter {
+    /// Parses the terms of an order or of a command line.
+    ///
+    /// # Errors
+    /// For the first term that is not understood, or if there are too many terms or regular
+    /// expressions.
+    pub fn parse(terms: &Terms) -> Result<Self, FilterError> {
+        let whole = |kind, fault| FilterError { kind, term: String::new(), span: 0..0, fault };
+        if terms.len() > FILTER_TERMS_MAX {
+            return Err(whole(TermKind::Fact, Fault::TooManyTerms(terms.len())));
+        }
+        let mut patterns = 0;
+        // Counted as they are compiled, so that no more than the limit ever take memory.
+        let mut count = |kind, is_pattern: bool| {
+            patterns += usize::from(is_pattern);
+            if patterns > REGEXES_MAX { Err(whole(kind, Fault::TooManyPatterns)) } else { Ok(()) }
+        };
+        let mut facts = Vec::with_capacity(terms.facts.len());
+        for term in &terms.facts {
+            let term = FactTerm::parse(term)?;
+            count(TermKind::Fact, term.is_pattern())?;
+            facts.push(term);
+        }
+        let mut names = |kind, terms: &[String]| {
+            let mut parsed = Vec::with_capacity(terms.len());
+            for term in terms {
+                let term = NameTerm::parse(kind, term)?;
+                count(kind, term.is_pattern())?;
+                parsed.push(term);
+            }
+            Ok(parsed)
+        };
+        let classes = names(TermKind::Class, &terms.classes)?;
+        let identities = names(TermKind::Identity, &terms.identities)?;
+        let agents = names(TermKind::Agent, &terms.agents)?;
+        Ok(Self { terms: terms.clone(), facts, classes, identities, agents })
+    }
+
+    /// Whether the filter means this host.
+    #[must_use]
+    pub fn matches(&self, host: &Host<'_>) -> bool {
+        let class = |term: &NameTerm| host.classes.iter().any(|class| term.matches(class));
+        let agent = |term: &NameTerm| host.agents.iter().any(|agent| term.matches(agent.as_str()));
+        self.matches_identity(host.identity)
+            && self.facts.iter().all(|term| term.matches(host.facts))
+            && self.classes.iter().all(class)
+            && self.agents.iter().all(agent)
+    }
+
+    /// Whether the identity terms alone would mean a host of this name.
+    #[must_use]
+    pub fn matches_identity(&self, identity: &Identity) -> bool {
+        let matches = |term: &NameTerm| term.matches(identity.as_str());
+        self.identities.is_empty() || self.identities.iter().any(matches)
+    }
+
+    /// The terms as typed.
+    #[must_use]
+    pub const fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// The names of the facts that are asked for, for messages about those that no host has.
+    pub fn fact_names(&self) -> impl Iterator<Item = &str> {
+        self.facts.iter().map(|term| term.fact.as_str())
+    }
+
+    /// The identities that are given in full, for messages about those that nobody is called.
+    pub fn named_identities(&self) -> impl Iterator<Item = &str> {
+        self.identities.iter().filter_map(|term| match term {
+            NameTerm::Name(name) => Some(name.as_str()),
+            NameTerm::Pattern(_) => None,
+        })
+    }
+
+    /// The filter in one line for a message: `hagroup=c, class common, web1 or web2`. Control
+    /// characters are escaped; without terms it is `every node`.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        let mut parts = self.terms.facts.clone();
+        parts.extend(self.terms.classes.iter().map(|term| format!("class {term}")));
+        parts.extend(self.terms.agents.iter().map(|term| format!("agent {term}")));
+        if !self.terms.identities.is_empty() {
+            parts.push(self.terms.identities.join(" or "));
+        }
+        if parts.is_empty() {
+            return "every node".to_owned();
+        }
+        let mut line = String::new();
+        for c in parts.join(", ").chars() {
+            if c.is_control() {
+                // Writing to a text cannot fail.
+                let _ = write!(line, "{}", c.escape_default());
+            } else {
+                line.push(c);
+            }
+        }
+        line
+    }
+}

@@ -1,0 +1,105 @@
+//! Single terms: `fact OPERATOR value`, and names that may be regular expressions.
+
+use marcato_core::Facts;
+use marcato_core::limits::filter::TERM_BYTES_MAX;
+use regex::Regex;
+use std::ops::Range;
+
+use crate::error::{Fault, FilterError, TermKind};
+use crate::operator::{Operator, Test};
+use crate::pattern::{Slashed, compile};
+
+/// A fact term, such as `hagroup=c`.
+#[derive(Debug, Clone)]
+pub(crate) struct FactTerm {
+    pub(crate) fact: String,
+    test: Test,
+}
+
+impl FactTerm {
+    /// Parses the text of a term. Blanks may stand around the operator; behind a value they count.
+    pub(crate) fn parse(term: &str) -> Result<Self, FilterError> {
+        checked(TermKind::Fact, term, |term| {
+            let start = operator_start(term).ok_or((0..term.len(), Fault::NoOperator))?;
+            let fact = term[..start].trim_end_matches(' ');
+            if fact.is_empty() {
+                return Err((0..start, Fault::NoName));
+            }
+            let blank = |c: char| c.is_whitespace() || c.is_control();
+            if let Some((at, c)) = fact.char_indices().find(|(_, c)| blank(*c)) {
+                return Err((at..at + c.len_utf8(), Fault::BlankInName));
+            }
+            let (operator, spelling) =
+                Operator::at_start(&term[start..]).ok_or((start..start, Fault::NoOperator))?;
+            let value = term[start + spelling.len()..].trim_start_matches(' ');
+            let offset = term.len() - value.len();
+            let test = operator
+                .with(spelling, value)
+                .map_err(|(span, fault)| (span.start + offset..span.end + offset, fault))?;
+            Ok(Self { fact: fact.to_owned(), test })
+        })
+    }
+
+    /// Whether the host has the fact and it passes. A fact that is missing passes nothing, `!=`
+    /// included: who asks for it is told who has none by other means.
+    pub(crate) fn matches(&self, facts: &Facts) -> bool {
+        facts.get(&self.fact).is_some_and(|fact| self.test.passes(fact))
+    }
+
+    pub(crate) const fn is_pattern(&self) -> bool {
+        self.test.is_pattern()
+    }
+}
+
+/// The byte at which the first operator of a term begins.
+pub(crate) fn operator_start(term: &str) -> Option<usize> {
+    term.char_indices().map(|(at, _)| at).find(|at| Operator::at_start(&term[*at..]).is_some())
+}
+
+/// A class, identity or agent: a name in full, case included, or a regular expression.
+#[derive(Debug, Clone)]
+pub(crate) enum NameTerm {
+    Name(String),
+    Pattern(Regex),
+}
+
+impl NameTerm {
+    /// Parses `name`, `/pattern/` or `/pattern/i`.
+    pub(crate) fn parse(kind: TermKind, term: &str) -> Result<Self, FilterError> {
+        checked(kind, term, |term| match Slashed::of(term) {
+            Slashed::Plain => Ok(Self::Name(term.to_owned())),
+            Slashed::Empty => Err((0..term.len(), Fault::EmptyPattern)),
+            Slashed::Unclosed => Err((0..1, Fault::Unclosed)),
+            Slashed::Pattern { pattern, ignore_case } => compile(pattern, ignore_case)
+                .map(Self::Pattern)
+                .map_err(|(span, fault)| (span.start + 1..span.end + 1, fault)),
+        })
+    }
+
+    pub(crate) fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Name(want) => name == want,
+            Self::Pattern(regex) => regex.is_match(name),
+        }
+    }
+
+    pub(crate) const fn is_pattern(&self) -> bool {
+        matches!(self, Self::Pattern(_))
+    }
+}
+
+/// Runs a parser on a term that is neither empty nor too long, and names the term in its error.
+fn checked<T>(
+    kind: TermKind,
+    term: &str,
+    parse: impl FnOnce(&str) -> Result<T, (Range<usize>, Fault)>,
+) -> Result<T, FilterError> {
+    let parsed = if term.trim().is_empty() {
+        Err((0..term.len(), Fault::Empty))
+    } else if term.len() > TERM_BYTES_MAX {
+        Err((0..term.len(), Fault::TooLong))
+    } else {
+        parse(term)
+    };
+    parsed.map_err(|(span, fault)| FilterError { kind, term: term.to_owned(), span, fault })
+}
