@@ -1,0 +1,253 @@
+//! Terms one by one: what they match, where they are wrong, and that no input breaks them.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use marcato_core::limits::filter::{REGEXES_MAX, TERM_BYTES_MAX};
+use marcato_core::limits::protocol::FILTER_TERMS_MAX;
+use marcato_core::{Facts, Terms};
+use marcato_filter::{Fault, Filter, FilterError, Host, TermKind, from_flags};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn fact(term: &str) -> Terms {
+    Terms { facts: vec![term.to_owned()], ..Terms::default() }
+}
+
+fn terms_of(kind: TermKind, term: &str) -> Terms {
+    let given = vec![term.to_owned()];
+    match kind {
+        TermKind::Fact => fact(term),
+        TermKind::Class => Terms { classes: given, ..Terms::default() },
+        TermKind::Identity => Terms { identities: given, ..Terms::default() },
+        TermKind::Agent => Terms { agents: given, ..Terms::default() },
+        TermKind::With => from_flags(&given, &[], &[], &[], &[]).unwrap(),
+    }
+}
+
+fn matches(terms: &Terms, facts: Facts) -> Result<bool, FilterError> {
+    let identity = "web1.example.com".parse().unwrap();
+    let agents = ["package".parse().unwrap()];
+    let classes = ["role::web".to_owned()];
+    let host = Host { identity: &identity, facts: &facts, classes: &classes, agents: &agents };
+    Ok(Filter::parse(terms)?.matches(&host))
+}
+
+/// Whether `f` with this value passes the term.
+fn check(value: Value, term: &str, want: bool) {
+    let facts = Facts::from([("f".to_owned(), value.clone())]);
+    assert_eq!(matches(&fact(term), facts).unwrap(), want, "{value} {term}");
+}
+
+#[test]
+fn operators() {
+    check(json!("x"), "f=x", true);
+    check(json!("x"), "f==x", true);
+    check(json!("/x/"), "f==/x/", true);
+    check(json!("axb"), "f==/x/", false);
+    check(json!("axb"), "f=/x/", true);
+    check(json!("axb"), "f=/X/i", true);
+    check(json!("axb"), "f=~X", false);
+    check(json!("axb"), "f=~/X/i", true);
+    check(json!("axb"), "f!=/x/", false);
+    check(json!("axb"), "f!~x", false);
+    check(json!("axb"), "f!~/y/", true);
+    check(json!("axb"), "f!~/X/i", false);
+    check(json!("/etc/hosts"), "f=/etc/hosts", true);
+    check(json!("/etc/hosts"), "f=~/etc", true);
+    check(json!("k=>v"), "f=k=>v", true);
+    check(json!("a\nb"), "f=/^b$/", true);
+    check(json!("a\nb"), "f=/a.b/", false);
+    check(json!(8.5), "f<10", true);
+    check(json!(4), "f>=4.0", true);
+    check(json!(1e20), "f>9", true);
+    check(json!(1e20), "f=1.0e+20", true);
+    check(json!(null), "f=", true);
+    check(json!(null), "f!=", false);
+    check(json!(false), "f=false", true);
+    check(json!("5.10.0"), "f>4", true);
+    check(json!("x "), "f=x ", true);
+    check(json!("x"), "f  =  x", true);
+}
+
+#[test]
+fn facts_with_many_values() {
+    check(json!(["a", 3]), "f=3", true);
+    check(json!(["a", 3]), "f!=a", false);
+    check(json!(["a", 3]), "f!=b", true);
+    check(json!([]), "f!=b", false);
+    check(json!([["a"]]), "f=a", false);
+    check(json!([["a"]]), "f!=a", false);
+    check(json!({"a": "b"}), "f=a", true);
+    check(json!({"a": "b"}), "f=b", false);
+    check(json!({}), "f!=a", false);
+    assert!(!matches(&fact("missing!=x"), Facts::new()).unwrap());
+}
+
+#[test]
+fn kinds_are_anded_and_identities_ored() {
+    let check = |facts: &[&str], classes: &[&str], identities: &[&str], agents: &[&str], want| {
+        let own = |terms: &[&str]| terms.iter().map(|term| (*term).to_owned()).collect();
+        let terms = Terms {
+            facts: own(facts),
+            classes: own(classes),
+            identities: own(identities),
+            agents: own(agents),
+        };
+        let host = Facts::from([("f".to_owned(), json!("x"))]);
+        assert_eq!(matches(&terms, host).unwrap(), want, "{terms:?}");
+    };
+    check(&[], &[], &[], &[], true);
+    check(&["f=x"], &["role::web"], &["web1.example.com"], &["package"], true);
+    check(&["f=y"], &[], &["web1.example.com"], &[], false);
+    check(&[], &["role::web", "role::db"], &[], &[], false);
+    check(&[], &["/^role/", "/WEB/i"], &[], &[], true);
+    check(&[], &[], &["web9", "/^web1\\./"], &[], true);
+    check(&[], &[], &["web1"], &[], false);
+    check(&[], &[], &[], &["package", "service"], false);
+    check(&[], &[], &[], &["/^pack/"], true);
+}
+
+/// Where a term is wrong, marked under it as a person sees it, and how.
+fn refused(kind: TermKind, term: &str, marks: &str, fault: &str) {
+    let error = Filter::parse(&terms_of(kind, term)).unwrap_err();
+    assert_eq!(error.term, term);
+    let at = term[..error.span.start].chars().count();
+    let width = term[error.span.clone()].chars().count();
+    let drawn = format!("{}{}", " ".repeat(at), "^".repeat(width.max(1)));
+    assert_eq!(drawn, marks, "{term}: {error}");
+    assert!(error.fault.to_string().contains(fault), "{term}: {error}");
+    assert!(error.to_string().starts_with(&format!("{} '", kind.flag())), "{error}");
+}
+
+#[test]
+fn refusals_mark_the_place() {
+    use TermKind::{Agent, Class, Fact, Identity};
+    refused(Fact, "role", "^^^^", "has no operator");
+    refused(Fact, "=web", "^", "no fact before");
+    refused(Fact, "my role=web", "  ^", "blank in the fact's name");
+    refused(Fact, "role>", "     ^", "no value after >");
+    refused(Fact, "role=>", "      ^", "no value after =>");
+    refused(Fact, "role=~ ", "       ^", "no value after =~");
+    refused(Fact, "role!~", "      ^", "no value after !~");
+    refused(Fact, "role=/", "     ^", "nothing in its regular expression");
+    refused(Fact, "role!=//", "      ^^", "nothing in its regular expression");
+    refused(Fact, "role=~//i", "      ^^^", "nothing in its regular expression");
+    refused(Fact, "role=/(?i)/", "      ^^^^", "nothing in its regular expression");
+    refused(Fact, "role=/a[/", "       ^", "unclosed character class");
+    refused(Fact, "role=/ü(/", "       ^", "unclosed group");
+    refused(Fact, "role=~(?=x)", "      ^^^", "look-around");
+    refused(Fact, r"role=~(x)\1", "         ^^", "backreferences");
+    refused(Fact, r"role=~\w{3000}", "      ^^^^^^^^", "too large");
+    refused(Fact, " ", "^", "is empty");
+    refused(Class, "", "^", "is empty");
+    refused(Class, "/lives", "^", "that no / closes");
+    refused(Class, "/[x/", " ^", "unclosed character class");
+    refused(Identity, "/", "^", "nothing in its regular expression");
+    refused(Agent, "//", "^^", "nothing in its regular expression");
+}
+
+#[test]
+fn limits_hold() {
+    let fault = |terms: &Terms| Filter::parse(terms).unwrap_err().fault;
+    let facts = |terms: Vec<String>| Terms { facts: terms, ..Terms::default() };
+    let long = format!("f={}", "x".repeat(TERM_BYTES_MAX));
+    assert_eq!(fault(&fact(&long)), Fault::TooLong);
+    assert!(Filter::parse(&fact(&long[..TERM_BYTES_MAX])).is_ok());
+    let many = vec!["f=x".to_owned(); FILTER_TERMS_MAX + 1];
+    assert_eq!(fault(&facts(many)), Fault::TooManyTerms(FILTER_TERMS_MAX + 1));
+    let patterns = facts(vec!["f=/x/".to_owned(); REGEXES_MAX]);
+    assert!(Filter::parse(&patterns).is_ok());
+    let one_more = Terms { classes: vec!["/x/".to_owned()], ..patterns };
+    assert_eq!(fault(&one_more), Fault::TooManyPatterns);
+    let nested = format!("f=~{}x{}", "(".repeat(500), ")".repeat(500));
+    assert!(matches!(fault(&fact(&nested)), Fault::Pattern(_)));
+    // What runs exponentially in backtracking engines.
+    let facts = Facts::from([("f".to_owned(), json!("a".repeat(100_000)))]);
+    assert!(!matches(&fact("f=/^(a+)+(a|aa)*$b/"), facts).unwrap());
+}
+
+#[test]
+fn words_of_with_become_facts_or_classes() {
+    let check = |with: &str, facts: &[&str], classes: &[&str]| {
+        let terms = from_flags(&[with.to_owned()], &[], &[], &[], &[]).unwrap();
+        assert_eq!((terms.facts, terms.classes), (own(facts), own(classes)), "{with}");
+    };
+    fn own(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+    check("role=web common", &["role=web"], &["common"]);
+    check("  a!~b\tc ", &["a!~b"], &["c"]);
+    check("=x =", &[], &["=x", "="]);
+    check("/^role=/", &[], &["/^role=/"]);
+    for blank in ["", "  ", "\t"] {
+        let error = from_flags(&[blank.to_owned()], &[], &[], &[], &[]).unwrap_err();
+        assert_eq!((error.kind, error.fault), (TermKind::With, Fault::Empty));
+    }
+}
+
+#[test]
+fn explained_in_one_line() {
+    let explain = |terms: &Terms| Filter::parse(terms).unwrap().explain();
+    assert_eq!(explain(&Terms::default()), "every node");
+    assert_eq!(explain(&fact("a=b\n\u{1b}[31m")), "a=b\\n\\u{1b}[31m");
+    let terms = Terms {
+        facts: vec!["role=web".into()],
+        classes: vec!["common".into()],
+        identities: vec!["web1".into(), "/^db/".into()],
+        agents: vec!["package".into()],
+    };
+    assert_eq!(explain(&terms), "role=web, class common, agent package, web1 or /^db/");
+    let filter = Filter::parse(&terms).unwrap();
+    assert_eq!(filter.fact_names().collect::<Vec<_>>(), ["role"]);
+    assert_eq!(filter.named_identities().collect::<Vec<_>>(), ["web1"]);
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let plain = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(|float| json!(float)),
+        ".{0,8}".prop_map(Value::from),
+    ];
+    plain.prop_recursive(2, 8, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((".{0,4}", inner), 0..4)
+                .prop_map(|entries| Value::Object(entries.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_term_breaks_anything(term in ".{0,30}|f[=!<>~]{1,2} ?/?.{0,20}/?i?") {
+        for kind in [TermKind::Fact, TermKind::Class, TermKind::Identity, TermKind::Agent] {
+            if let Err(error) = Filter::parse(&terms_of(kind, &term)) {
+                // The place can be cut out of the term, that is, it lies on characters.
+                prop_assert!(error.term.get(error.span.clone()).is_some(), "{error:?}");
+                prop_assert!(!error.to_string().contains('\n'), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_negation_is_the_opposite_where_there_are_values(value in any_value(), text in "[a-z0-9.]{1,3}") {
+        let facts = Facts::from([("f".to_owned(), value.clone())]);
+        let passes = |term: String| matches(&fact(&term), facts.clone()).unwrap();
+        let has_values = passes("f=~^|$".to_owned());
+        for (plain, opposite) in [("=", "!="), ("=~", "!~")] {
+            let (yes, no) = (passes(format!("f{plain}{text}")), passes(format!("f{opposite}{text}")));
+            prop_assert_eq!(no, has_values && !yes, "{} {}", value, text);
+        }
+    }
+
+    #[test]
+    fn of_two_ends_one_holds(value in "[0-9.]{1,6}|[a-z]{0,3}", bound in "[0-9.]{1,6}|[a-z]{1,3}") {
+        let facts = Facts::from([("f".to_owned(), json!(value))]);
+        let passes = |operator: &str| matches(&fact(&format!("f{operator}{bound}")), facts.clone()).unwrap();
+        prop_assert_ne!(passes("<"), passes(">="));
+        prop_assert_ne!(passes(">"), passes("<="));
+        prop_assert_eq!(passes(">="), passes("=>"));
+        prop_assert_eq!(passes("<="), passes("=<"));
+    }
+}
