@@ -1,1 +1,256 @@
-//! The one place that opens a client connection to the fleet's broker.
+//! The one place that opens a client connection to the fleet's broker: the official NATS client,
+//! behind a door of our own.
+//!
+//! What the door adds: reconnects are spread by full jitter, so that a fleet does not come back as
+//! one herd; nothing is published into a dead connection, where the client would keep it and deliver
+//! it late; a broker's "nobody is connected there" is an event of its own and never a reply.
+
+mod config;
+mod convert;
+
+use std::time::{Duration, Instant};
+
+use async_nats::connection::State;
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Subscriber};
+use futures_util::StreamExt as _;
+use futures_util::stream::SelectAll;
+use marcato_protocol::message::Message;
+use tokio::sync::mpsc;
+
+pub use config::{LinkConfig, Patience, ServerError, ServerUrl};
+
+/// How many of the connection's own events may wait; it has a handful in its whole life.
+const EVENTS_MAX: usize = 64;
+
+/// What a link tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The connection stands, for the first time or again; subscriptions are in place.
+    Connected,
+    /// The connection is gone; it is being made again.
+    Disconnected,
+    /// A message came in on one of the subscriptions.
+    Message(Message),
+    /// Nobody listened to the message whose reply subject this is.
+    NoResponders {
+        /// The reply subject that the message carried.
+        subject: String,
+    },
+    /// The program was too slow and the client threw messages away.
+    Dropped,
+    /// The broker refused something, in its own words.
+    Refused(String),
+}
+
+/// Why there is no connection.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// Nobody answered in time.
+    #[error("{server}: {why} (tried {tried_s} s)")]
+    Unreachable {
+        /// Host and port that was tried last.
+        server: String,
+        /// What the system said.
+        why: String,
+        /// For how long it was tried, in whole seconds.
+        tried_s: u64,
+    },
+    /// The broker does not let us in.
+    #[error("{server}: the broker does not admit this client: {why}")]
+    NotAdmitted {
+        /// Host and port.
+        server: String,
+        /// What the broker said.
+        why: String,
+    },
+    /// There is no connection at the moment.
+    #[error("not connected")]
+    NotConnected,
+    /// A message that cannot be put on the wire.
+    #[error("the message for {subject} cannot be sent: {why}")]
+    Unsendable {
+        /// Where it should have gone.
+        subject: String,
+        /// Why it cannot.
+        why: String,
+    },
+}
+
+/// A connection to a broker.
+#[derive(Debug)]
+pub struct Link {
+    client: Client,
+    events: mpsc::Receiver<Event>,
+    subscriptions: SelectAll<Subscriber>,
+}
+
+/// The half of a link that publishes; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Publisher {
+    client: Client,
+}
+
+impl Link {
+    /// Connects. With [`Patience::Forever`] it returns at once and [`Event::Connected`] says when
+    /// the connection stands; with [`Patience::For`] it stands when this returns.
+    ///
+    /// # Errors
+    /// [`LinkError::Unreachable`] when the patience ends, [`LinkError::NotAdmitted`] at once.
+    pub async fn connect(config: &LinkConfig) -> Result<Self, LinkError> {
+        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        let client = match config.patience {
+            Patience::Forever => Self::attempt(config, &sender, true).await?,
+            Patience::For(patience) => {
+                let end = Instant::now() + patience.as_duration();
+                loop {
+                    let left = end.saturating_duration_since(Instant::now());
+                    let attempt = Self::attempt(config, &sender, false);
+                    let result = tokio::time::timeout(left, attempt).await;
+                    match result.unwrap_or_else(|_| Err(config.unreachable("no answer"))) {
+                        Ok(client) => break client,
+                        Err(LinkError::Unreachable { .. }) if Instant::now() < end => {
+                            tokio::time::sleep(config::RETRY_PAUSE.min(left)).await;
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+        };
+        Ok(Self { client, events, subscriptions: SelectAll::new() })
+    }
+
+    async fn attempt(
+        config: &LinkConfig,
+        sender: &mpsc::Sender<Event>,
+        keep_trying: bool,
+    ) -> Result<Client, LinkError> {
+        let sender = sender.clone();
+        let mut options = ConnectOptions::new()
+            .name(&config.name)
+            .ignore_discovered_servers()
+            .connection_timeout(config::CONNECT_TIMEOUT)
+            .ping_interval(config::PING_EVERY)
+            .subscription_capacity(config.pending_messages_max)
+            .read_buffer_capacity(config.read_buffer_bytes)
+            .reconnect_delay_callback(config::reconnect_delay)
+            .event_callback(move |event| {
+                let sender = sender.clone();
+                async move {
+                    if let Some(event) = convert::event(&event) {
+                        // A program that reads no events any more needs none.
+                        let _ = sender.try_send(event);
+                    }
+                }
+            });
+        if keep_trying {
+            options = options.retry_on_initial_connect();
+        }
+        let servers: Vec<&str> = config.servers.iter().map(ServerUrl::as_str).collect();
+        options.connect(servers.as_slice()).await.map_err(|error| match error.kind() {
+            ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+                let server = config.last_server();
+                LinkError::NotAdmitted { server, why: error.to_string() }
+            }
+            _ => config.unreachable(&convert::innermost(&error)),
+        })
+    }
+
+    /// Subscribes; the broker knows of it when a later [`Link::flush`] or message comes back.
+    ///
+    /// # Errors
+    /// [`LinkError::Unsendable`] where the subject is not one.
+    pub async fn subscribe(&mut self, subject: String) -> Result<(), LinkError> {
+        let wrong = |why: String| LinkError::Unsendable { subject: subject.clone(), why };
+        let subscriber = self.client.subscribe(subject.clone()).await;
+        self.subscriptions.push(subscriber.map_err(|error| wrong(error.to_string()))?);
+        Ok(())
+    }
+
+    /// Publishes a message, if the connection stands.
+    ///
+    /// # Errors
+    /// [`LinkError::NotConnected`] or [`LinkError::Unsendable`]; nothing was sent then.
+    pub async fn publish(&self, message: Message) -> Result<(), LinkError> {
+        publish(&self.client, message).await
+    }
+
+    /// A half that publishes from elsewhere.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        Publisher { client: self.client.clone() }
+    }
+
+    /// The next event. Cancelling the wait loses nothing.
+    pub async fn recv(&mut self) -> Event {
+        loop {
+            tokio::select! {
+                biased;
+                Some(event) = self.events.recv() => return event,
+                Some(message) = self.subscriptions.next(), if !self.subscriptions.is_empty() => {
+                    return convert::message(message);
+                }
+                else => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Hands everything that was published to the operating system.
+    ///
+    /// # Errors
+    /// [`LinkError::NotConnected`] where the connection broke before, or does not take it in time.
+    pub async fn flush(&self) -> Result<(), LinkError> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "bounded in time, and it promises no more than the socket's buffer"
+        )]
+        let flush = self.client.flush();
+        let flushed = tokio::time::timeout(config::FLUSH_TIMEOUT, flush).await;
+        flushed.map_err(|_| LinkError::NotConnected)?.map_err(|_| LinkError::NotConnected)
+    }
+
+    /// Sends what waits and closes the connection; gives up after `longest`.
+    pub async fn close(mut self, longest: Duration) {
+        if self.client.connection_state() != State::Connected || self.client.drain().await.is_err()
+        {
+            return;
+        }
+        let closed = async {
+            // The channel of events ends, or tells of the end, when the connection is closed.
+            while let Some(event) = self.events.recv().await {
+                if event == Event::Disconnected {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(longest, closed).await;
+    }
+}
+
+impl Publisher {
+    /// Publishes a message, if the connection stands.
+    ///
+    /// # Errors
+    /// As [`Link::publish`].
+    pub async fn publish(&self, message: Message) -> Result<(), LinkError> {
+        publish(&self.client, message).await
+    }
+}
+
+async fn publish(client: &Client, message: Message) -> Result<(), LinkError> {
+    if client.connection_state() != State::Connected {
+        return Err(LinkError::NotConnected);
+    }
+    let subject = message.subject.clone();
+    let wrong = |why: String| LinkError::Unsendable { subject: subject.clone(), why };
+    let headers = convert::headers(&message.headers).map_err(wrong)?;
+    let Message { subject: to, reply, body, .. } = message;
+    let sent = match (reply, headers) {
+        (Some(reply), Some(headers)) => {
+            client.publish_with_reply_and_headers(to, reply, headers, body.into()).await
+        }
+        (Some(reply), None) => client.publish_with_reply(to, reply, body.into()).await,
+        (None, Some(headers)) => client.publish_with_headers(to, headers, body.into()).await,
+        (None, None) => client.publish(to, body.into()).await,
+    };
+    sent.map_err(|error| wrong(error.to_string()))
+}

@@ -112,10 +112,10 @@ fn check_times(received: &Received, now: Timestamp) -> Result<(), (Reason, Strin
 /// Whether the step is one of the order's, and this node one of the step's.
 fn check_place(received: &Received, rules: &OrderRules<'_>) -> Result<(), (Reason, String)> {
     let order = &received.order;
-    if let (Some(steps), Some((leaf, proof))) = (order.steps, &received.step_place) {
-        if !merkle::verify(&steps.root, steps.count, *leaf, proof) {
-            return Err((Reason::Malformed, "the step is not one of the order's".into()));
-        }
+    if let (Some(steps), Some((leaf, proof))) = (order.steps, &received.step_place)
+        && !merkle::verify(&steps.root, steps.count, *leaf, proof)
+    {
+        return Err((Reason::Malformed, "the step is not one of the order's".into()));
     }
     let Audience::Set(set) = received.step.audience else { return Ok(()) };
     let leaf = merkle::leaf(order.id.as_bytes(), rules.identity.as_str(), rules.key);
