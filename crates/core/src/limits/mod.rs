@@ -4,7 +4,11 @@
 
 pub mod agent;
 pub mod broker;
+pub mod client;
 pub mod crypto;
 pub mod filter;
+pub mod node;
+pub mod hub;
+pub mod policy;
 pub mod protocol;
 pub mod timing;

@@ -1,0 +1,84 @@
+//! What may be run: made here alone, from a verified order that the policy allows.
+//!
+//! ```compile_fail
+//! use marcato_agent::Call;
+//! use marcato_node::core::{Approved, RunKey};
+//! fn smuggle(key: RunKey, call: Call) -> Approved { Approved { key, call, effect: todo!() } }
+//! ```
+
+use std::sync::Arc;
+
+use marcato_agent::Call;
+use marcato_core::ddl::{Action, Effect};
+use marcato_core::{Facts, Span};
+use marcato_protocol::Verified;
+use marcato_protocol::order::Received;
+use serde_json::{Map, Value};
+
+use super::policy::{Decision, Policy};
+use super::run::RunKey;
+
+/// An action that was ordered by someone who may.
+#[derive(Debug, Clone)]
+pub struct Approved {
+    key: RunKey,
+    call: Call,
+    effect: Effect,
+}
+
+impl Approved {
+    /// Asks the policy about a verified order.
+    ///
+    /// # Errors
+    /// Gives the policy's decision back where it does not allow it.
+    pub(super) fn by<'a>(
+        policy: &'a Policy,
+        order: &Verified<Received>,
+        action: &Action,
+        inputs: Map<String, Value>,
+        (limit, facts): (Span, Arc<Facts>),
+    ) -> Result<Self, Decision<'a>> {
+        let (signed, step) = (&order.order, &order.step);
+        let decision = policy.decide(&signed.caller, &step.agent, &step.action, action.effect);
+        if !decision.is_allowed() {
+            return Err(decision);
+        }
+        let call = Call {
+            order: signed.id,
+            caller: signed.caller.clone(),
+            collective: signed.collective.clone(),
+            agent: step.agent.clone(),
+            action: step.action.clone(),
+            inputs,
+            issued: signed.issued,
+            limit,
+            facts,
+        };
+        let key = RunKey { order: signed.id, step: order.step_index };
+        Ok(Self { key, call, effect: action.effect })
+    }
+
+    /// Which order and step it is.
+    #[must_use]
+    pub const fn key(&self) -> RunKey {
+        self.key
+    }
+
+    /// What the agent is asked.
+    #[must_use]
+    pub const fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// What it is asked, without the way it came.
+    #[must_use]
+    pub fn into_call(self) -> Call {
+        self.call
+    }
+
+    /// Whether it may change the host, and so has a process of its own.
+    #[must_use]
+    pub const fn changes(&self) -> bool {
+        matches!(self.effect, Effect::Change)
+    }
+}
