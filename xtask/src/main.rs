@@ -2,7 +2,10 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+mod ci;
+mod fuzz;
 mod generate;
+mod hosts;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +23,11 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Tool {
+    /// Run everything that must pass; as root, install the Debian packages that it needs.
+    Ci {
+        /// One stage alone.
+        stage: Option<String>,
+    },
     /// Check the house rules that no compiler checks.
     Tidy {
         /// Say that the protocol's pages were read against its code and are true.
@@ -28,21 +36,40 @@ enum Tool {
     },
     /// Write the pages that are made from the code.
     Generate,
+    /// Real Debian hosts on this machine.
+    Hosts(hosts::Arguments),
+    /// Install what the tests need: Debian packages (as root), cargo-deny, cargo-fuzz, Python's.
+    Tools,
+    /// Build and run every fuzz target.
+    Fuzz {
+        /// Only build them.
+        #[arg(long)]
+        build: bool,
+        /// The time for all of them together.
+        #[arg(long, default_value_t = 90)]
+        seconds: u64,
+    },
 }
 
 fn main() -> ExitCode {
-    let root = root();
-    let result = match Arguments::parse().tool {
-        Tool::Tidy { accept_protocol: true } => {
-            tidy::spec::accept(&root).map(|pages| wrote(pages.iter().map(String::as_str)))
-        }
-        Tool::Tidy { accept_protocol: false } => tidy::run(&root),
-        Tool::Generate => generate::write(&root).map(|pages| wrote(pages.into_iter())),
-    };
-    result.unwrap_or_else(|error| {
+    let tool = Arguments::parse().tool;
+    run(tool, &root()).unwrap_or_else(|error| {
         eprintln!("cargo xtask: {error}");
         ExitCode::FAILURE
     })
+}
+
+fn run(tool: Tool, root: &Path) -> Result<ExitCode, String> {
+    match tool {
+        Tool::Ci { stage } => return ci::run(root, stage.as_deref()),
+        Tool::Tidy { accept_protocol: false } => return tidy::run(root),
+        Tool::Tidy { accept_protocol: true } => wrote(&tidy::spec::accept(root)?),
+        Tool::Generate => wrote(&generate::write(root)?),
+        Tool::Hosts(arguments) => return Ok(hosts::main(&arguments)),
+        Tool::Tools => ci::install_tools(root)?,
+        Tool::Fuzz { build, seconds } => fuzz::run(root, build, seconds)?,
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The root of the repository.
@@ -52,14 +79,11 @@ fn root() -> PathBuf {
 }
 
 /// Says which pages were written.
-fn wrote<'a>(pages: impl Iterator<Item = &'a str>) -> ExitCode {
-    let mut count = 0;
+fn wrote(pages: &[String]) {
     for page in pages {
         println!("wrote {page}");
-        count += 1;
     }
-    if count == 0 {
+    if pages.is_empty() {
         println!("every page is fresh");
     }
-    ExitCode::SUCCESS
 }

@@ -51,7 +51,7 @@ fn stale(page: &Page, sources: &[Source]) -> Option<Finding> {
 ///
 /// # Errors
 /// When a file cannot be read or written; the error is one sentence.
-pub fn write(root: &Path) -> Result<Vec<&'static str>, String> {
+pub fn write(root: &Path) -> Result<Vec<String>, String> {
     let sources = read_all(root)?;
     let mut changed = Vec::new();
     for page in PAGES.iter().filter(|page| stale(page, &sources).is_some()) {
@@ -59,7 +59,7 @@ pub fn write(root: &Path) -> Result<Vec<&'static str>, String> {
         let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
         made.and_then(|()| std::fs::write(&path, (page.text)(&sources)))
             .map_err(|error| format!("{} cannot be written: {error}", page.path))?;
-        changed.push(page.path);
+        changed.push(page.path.to_owned());
     }
     Ok(changed)
 }

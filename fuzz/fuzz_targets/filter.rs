@@ -1,0 +1,35 @@
+//! Any terms of a filter: nothing panics, an error's place can be cut out of its term, and what is
+//! accepted can be asked of a host.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use marcato_core::{Facts, Terms};
+use marcato_filter::{Filter, Host};
+
+fuzz_target!(|text: &str| {
+    // One term a line; the first letter says of which kind.
+    let mut terms = Terms::default();
+    for line in text.lines() {
+        let mut letters = line.chars();
+        let kind = match letters.next() {
+            Some('C') => &mut terms.classes,
+            Some('I') => &mut terms.identities,
+            Some('A') => &mut terms.agents,
+            _ => &mut terms.facts,
+        };
+        kind.push(letters.as_str().to_owned());
+    }
+    match Filter::parse(&terms) {
+        Err(error) => assert!(error.term.get(error.span.clone()).is_some(), "{error}"),
+        Ok(filter) => {
+            let Ok(identity) = "web1.example.com".parse() else { return };
+            let names: Vec<String> = filter.fact_names().map(str::to_owned).collect();
+            // The host has each fact that is asked for, with the whole input among its values.
+            let value = |name: &String| vec![text, "8.5", name].into();
+            let facts: Facts = names.iter().map(|name| (name.clone(), value(name))).collect();
+            let host = Host { identity: &identity, facts: &facts, classes: &names, agents: &[] };
+            filter.matches(&host);
+            assert!(!filter.explain().contains('\n'));
+        }
+    }
+});

@@ -1,0 +1,116 @@
+//! The stages as one table: what each does, its budget, and what it needs.
+
+use std::time::Duration;
+
+use super::tools::{Tool, python};
+use super::{Machine, Step};
+
+/// How long it may take to clear away what a failed stage left behind.
+pub const CLEANUP_TIME: Duration = Duration::from_secs(60);
+
+/// One stage.
+pub struct Stage {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// What it does, in a few words.
+    pub about: &'static str,
+    /// Its budget, in minutes: on two cores, from a fresh clone. It fails when they are over.
+    pub minutes: u64,
+    /// Why it cannot run without root, where it cannot.
+    pub needs_root: Option<&'static str>,
+    /// The commands; the first that fails ends the stage.
+    pub steps: fn(&Machine) -> Vec<Step>,
+    /// What clears away after a stage that failed.
+    pub cleanup: fn(&Machine) -> Vec<Step>,
+}
+
+/// All stages, in the order in which they are run.
+pub const STAGES: &[Stage] = &[
+    Stage {
+        name: "tools",
+        about: "install what the other stages need, build the fuzz targets",
+        minutes: 10,
+        needs_root: None,
+        steps: tools,
+        cleanup: nothing,
+    },
+    Stage {
+        name: "build",
+        about: "build everything; formatting, lints, documentation, house rules, dependencies",
+        minutes: 12,
+        needs_root: None,
+        steps: build,
+        cleanup: nothing,
+    },
+    Stage {
+        name: "tests",
+        about: "all tests of the workspace, and those in its documentation",
+        minutes: 6,
+        needs_root: None,
+        steps: tests,
+        cleanup: nothing,
+    },
+    Stage {
+        name: "fuzzing",
+        about: "every fuzz target for some seconds",
+        minutes: 2,
+        needs_root: None,
+        steps: fuzzing,
+        cleanup: nothing,
+    },
+];
+
+fn nothing(_: &Machine) -> Vec<Step> {
+    Vec::new()
+}
+
+fn tools(_: &Machine) -> Vec<Step> {
+    vec![Step::xtask(["tools"]), Step::xtask(["fuzz", "--build"])]
+}
+
+fn build(machine: &Machine) -> Vec<Step> {
+    let locked = ["--workspace", "--locked"];
+    vec![
+        Step::cargo(["fmt", "--all", "--check"]),
+        Step::xtask(["tidy"]),
+        Step::new(
+            Tool::DENY.program(),
+            ["--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"],
+        ),
+        Step::cargo(["clippy"].iter().chain(&locked).chain(&[
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ])),
+        Step::cargo(["doc", "--no-deps"].iter().chain(&locked)).with("RUSTDOCFLAGS", "-D warnings"),
+        Step::cargo(["test", "--no-run"].iter().chain(&locked)),
+    ]
+    .into_iter()
+    .map(|step| step.with("MARCATO_PYTHON", python(&machine.root)))
+    .collect()
+}
+
+fn tests(machine: &Machine) -> Vec<Step> {
+    vec![
+        Step::cargo(["test", "--workspace", "--locked"])
+            .with("MARCATO_PYTHON", python(&machine.root)),
+    ]
+}
+
+fn fuzzing(_: &Machine) -> Vec<Step> {
+    vec![Step::xtask(["fuzz", "--seconds", "90"])]
+}
+
+#[cfg(test)]
+mod tests_of_the_table {
+    use super::*;
+
+    #[test]
+    fn all_stages_fit_into_an_hour_and_have_names_of_their_own() {
+        assert!(STAGES.iter().map(|stage| stage.minutes).sum::<u64>() < 60);
+        for (at, stage) in STAGES.iter().enumerate() {
+            assert!(STAGES[..at].iter().all(|other| other.name != stage.name), "{}", stage.name);
+        }
+    }
+}
