@@ -34,8 +34,6 @@ pub fn parse_as<T: DeserializeOwned>(bytes: &[u8], depth: usize) -> Result<T, Js
     serde_json::from_value(parse(bytes, depth)?).map_err(wrong)
 }
 
-// Takes the error by value because that is what `map_err` hands over.
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err asks for")]
 fn wrong(error: serde_json::Error) -> JsonError {
     JsonError(error.to_string())
 }

@@ -4,6 +4,7 @@
 //! Nothing here does I/O, reads a clock or knows the network.
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+pub mod config;
 pub mod ddl;
 pub mod exit;
 pub mod facts;

@@ -63,3 +63,13 @@ pub const DPKG_STATUS_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// How many packages the index of dpkg's database holds: all of Debian has 65,000.
 pub const DPKG_PACKAGES_MAX: usize = 200_000;
+
+/// How long a runner tries to end what its agent left behind.
+pub const TREE_LIMIT: Span = Span::from_secs(5);
+
+/// How long a runner tries to get a scope of its own from systemd before it goes on without.
+pub const SCOPE_LIMIT: Span = Span::from_secs(2);
+
+/// How often an earlier daemon's runner is looked at where the kernel cannot say when it ends
+/// (Linux before 5.3).
+pub const RUNNER_POLL: Span = Span::from_ms(200);

@@ -69,3 +69,16 @@ pub const SHARED_BYTES_MIN: usize = 4 * 1024;
 
 /// How many pieces one write to a socket may gather: what Linux takes at most is 1,024.
 pub const WRITE_PIECES_MAX: usize = 64;
+
+/// How long the broker keeps a connection that it has closed for writing, so that its last words
+/// are not lost in a reset.
+pub const LINGER: Duration = Duration::from_millis(500);
+
+/// How many connections may wait to be accepted: the most that Linux takes by default.
+pub const ACCEPT_BACKLOG: u32 = 4096;
+
+/// How many reads one connection does before others get their turn.
+pub const READS_PER_TURN: usize = 8;
+
+/// How often, at most, one source of refusals is logged; the rest is counted.
+pub const REFUSAL_LOG_EVERY: Duration = Duration::from_secs(1);

@@ -1,0 +1,78 @@
+//! How configuration files are read: TOML, unknown keys refused, each error with its file, its line
+//! and, where a key is mistyped, the nearest right one.
+
+use serde::de::DeserializeOwned;
+
+use crate::nearest;
+
+/// What is wrong in a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: {what}")]
+pub struct ConfigError {
+    /// The file, as it was named.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong, and what to do.
+    pub what: String,
+}
+
+/// Reads a configuration file's text into a type that denies unknown fields.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        let before = text.get(..offset).unwrap_or("");
+        let line = before.matches('\n').count() + 1;
+        let what = error.message().trim().replace('\n', " ");
+        ConfigError { file: file.to_owned(), line, what: with_nearest(&what) }
+    })
+}
+
+/// Exchanges serde's list of all fields for the one that was probably meant.
+fn with_nearest(what: &str) -> String {
+    let Some(rest) = what.strip_prefix("unknown field ") else { return what.to_owned() };
+    let mut quoted = rest.split('`').skip(1).step_by(2);
+    let Some(wrong) = quoted.next() else { return what.to_owned() };
+    let known: Vec<&str> = quoted.collect();
+    match nearest::nearest(wrong, known.iter().copied()) {
+        Some(near) => format!("unknown key {wrong:?}; did you mean {near:?}?"),
+        None => format!("unknown key {wrong:?}; known are: {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[serde(rename = "broker")]
+        _broker: String,
+        #[serde(default, rename = "read_only")]
+        _read_only: bool,
+    }
+
+    fn check(text: &str, want: &str) {
+        let error = parse::<Sample>("node.toml", text).unwrap_err().to_string();
+        assert_eq!(error, want);
+    }
+
+    #[test]
+    fn errors_name_their_line_and_the_nearest_key() {
+        check("\nbrokr = 'x'\n", "node.toml:2: unknown key \"brokr\"; did you mean \"broker\"?");
+        check(
+            "zzzzzzzz = 1\n",
+            "node.toml:1: unknown key \"zzzzzzzz\"; known are: broker, read_only",
+        );
+        check("broker = 1\n", "node.toml:1: invalid type: integer `1`, expected a string");
+        check("", "node.toml:1: missing field `broker`");
+        check(
+            "broker = 'x'\nread_only = tru\n",
+            "node.toml:2: string values must be quoted, expected literal string",
+        );
+    }
+}

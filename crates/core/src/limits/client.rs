@@ -1,0 +1,45 @@
+//! What a client waits for, remembers and keeps in hand.
+
+use crate::time::Span;
+
+/// How long a client tries to reach the broker before it says that nothing was sent.
+pub const CONNECT_WAIT: Span = Span::from_secs(5);
+
+/// After what silence of the hub a question is asked again, under a new id.
+pub const ASK_AGAIN_AFTER: Span = Span::from_ms(1500);
+
+/// The names in one question for certificates, in bytes: with the rest of the question well under
+/// the limit of a body.
+pub const ASKED_NAMES_BYTES_MAX: usize = 128 * 1024;
+
+/// How long a key may take to sign: a person may have to touch it, or to confirm.
+pub const SIGN_WAIT: Span = Span::from_secs(60);
+
+/// For how long nodes that refused a read because they have just started are gathered before it is
+/// signed anew for all of them.
+pub const RESIGN_AFTER: Span = Span::from_ms(50);
+
+/// Where nobody knows which nodes to expect: the silence after the last answer that ends the wait.
+pub const QUIET_AFTER: Span = Span::from_ms(500);
+
+/// How many messages are handed to the link before the core looks whether it was interrupted.
+pub const SEND_BATCH: usize = 256;
+
+/// How many different (node, reason) pairs of refused messages are told apart; whoever writes to a
+/// client's subjects could invent names without end.
+pub const REFUSED_MAX: usize = 10_000;
+
+/// How many nodes that were not expected a report takes up: twice the largest fleet.
+pub const UNEXPECTED_MAX: usize = 100_000;
+
+/// The longest file of known nodes, in bytes: a million lines of the common length.
+pub const KNOWN_NODES_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// How many threads check signatures beside the one that reads.
+pub const CHECK_THREADS_MAX: usize = 4;
+
+/// How many messages wait for each thread that checks them; beyond it reading waits.
+pub const CHECK_QUEUE_MAX: usize = 1024;
+
+/// How many live events wait for whoever shows them; beyond it the job waits.
+pub const SHOWN_QUEUE_MAX: usize = 1024;
