@@ -13,22 +13,22 @@ use std::time::Duration;
 /// How long the kernel may take to end killed processes.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 
-/// The group of one host in every hierarchy that systemd uses here.
+/// One group, in every hierarchy that systemd uses here.
 #[derive(Debug)]
 pub struct Cgroup {
     folders: Vec<PathBuf>,
 }
 
 impl Cgroup {
-    /// The group `set/host`; it need not exist yet.
+    /// The group of that path; it need not exist yet.
     ///
     /// # Errors
     /// When the mount table cannot be read.
-    pub fn new(set: &str, host: &str) -> Result<Self> {
+    pub fn new(path: &Path) -> Result<Self> {
         const MOUNTS: &str = "/proc/self/mountinfo";
         let table = fs::read_to_string(MOUNTS).map_err(file("read", MOUNTS))?;
         let roots = table.lines().filter_map(systemd_hierarchy);
-        Ok(Self { folders: roots.map(|root| Path::new(root).join(set).join(host)).collect() })
+        Ok(Self { folders: roots.map(|root| Path::new(root).join(path)).collect() })
     }
 
     /// Makes the group.
@@ -54,7 +54,7 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Ends every process in the group and removes it and the set's folder when that is empty.
+    /// Ends every process in the group and below, and removes it.
     ///
     /// # Errors
     /// When a process does not end or the group cannot be removed.
@@ -65,8 +65,6 @@ impl Cgroup {
                 process.ended_within(KILL_LIMIT);
             }
             remove_tree(folder)?;
-            // Another host of the set may still be there; the last one removes the folder.
-            let _shared = folder.parent().map(fs::remove_dir);
         }
         Ok(())
     }

@@ -7,8 +7,9 @@ use super::process::Process;
 use super::run::{self, Output};
 use super::{mount, net, plan};
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -79,9 +80,18 @@ impl Host {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(file("make", folder))?;
         }
-        fs::write(&new, bytes).map_err(file("write", &new))?;
-        fs::set_permissions(&new, fs::Permissions::from_mode(mode))
-            .map_err(file("set the mode of", &new))?;
+        if new.exists() {
+            fs::remove_file(&new).map_err(file("remove", &new))?;
+        }
+        // Nobody else may read it before it has its mode: it may be a key.
+        let mut opened = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&new)
+            .map_err(file("make", &new))?;
+        opened.write_all(bytes).map_err(file("write", &new))?;
+        opened.set_permissions(Permissions::from_mode(mode)).map_err(file("chmod", &new))?;
         fs::rename(&new, &path).map_err(file("replace", &path))
     }
 
@@ -118,6 +128,7 @@ impl Host {
             "hosts",
             "enter",
             &dir,
+            "--",
             "systemd-nspawn",
             "--quiet",
             "--boot",
@@ -189,19 +200,6 @@ impl Host {
         }
         let limit = POWEROFF_LIMIT.as_secs();
         Err(Error::Machine(format!("{} did not shut down within {limit} s", self.spec.name)))
-    }
-
-    /// Ends whatever is left of the host, in order when it can be, and unmounts its tree.
-    ///
-    /// # Errors
-    /// When a process cannot be ended or a mount not be removed.
-    pub fn remove(&self, container: Option<Process>) -> Result<()> {
-        let running = container.filter(|process| process.alive());
-        if let Some(Err(error)) = running.map(|container| self.poweroff(container)) {
-            eprintln!("{error}; ending it by force");
-        }
-        self.cgroup.remove()?;
-        mount::unmount_below(&self.dir)
     }
 }
 

@@ -1,10 +1,8 @@
-//! Real Debian hosts on this machine: `cargo xtask hosts up N|down|list|sh NAME|exec NAME -- CMD`.
+//! Real Debian hosts on this machine: `cargo xtask hosts up 3`, `list`, `sh web1`, `down`.
 //!
 //! Each host is an overlay over one tree made by debootstrap, booted with its own systemd by
 //! systemd-nspawn and hung on a bridge of its own: real dpkg, real units, real links to cut. What
 //! is signed, sent and run there is what a fleet of servers would see.
-
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people")]
 
 mod base;
 mod cgroup;
@@ -19,58 +17,105 @@ mod run;
 mod set;
 mod state;
 
+use clap::{Args, Subcommand};
 use error::{Error, Result};
 use set::Hosts;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// How `hosts` is called.
-const USAGE: &str = "cargo xtask hosts [--dir DIR] up N | down | list | sh NAME | \
-                     exec NAME -- COMMAND…\n\nDIR: where trees, keys and logs lie (default: \
-                     target/hosts); not on an overlay";
-
-/// The exit status for what was typed wrongly, from sysexits.h.
-const EX_USAGE: u8 = 64;
-
-/// Runs `cargo xtask hosts WORDS…`.
-pub fn main(words: &[String]) -> ExitCode {
-    match dispatch(words) {
-        Ok(code) => code,
-        Err(Error::Usage(text)) => {
-            eprintln!("{text}");
-            ExitCode::from(EX_USAGE)
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+/// `cargo xtask hosts …`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Where trees and logs lie; not on an overlay [default: target/hosts]
+    #[arg(long, global = true)]
+    dir: Option<PathBuf>,
+    #[command(subcommand)]
+    what: What,
 }
 
-fn dispatch(words: &[String]) -> Result<ExitCode> {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let (dir, words) = match words.as_slice() {
-        ["--dir", dir, rest @ ..] => (PathBuf::from(dir), rest),
-        rest => (default_dir(), rest),
-    };
-    if matches!(words, [] | ["help" | "--help" | "-h"]) {
-        println!("{USAGE}");
-        return Ok(ExitCode::SUCCESS);
-    }
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Make and boot new hosts, and one for the hub; wait until all are up.
+    Up {
+        /// How many, without the hub.
+        #[arg(value_parser = clap::value_parser!(u16).range(1..=i64::from(plan::MOST_HOSTS)))]
+        nodes: u16,
+    },
+    /// End all hosts and remove what they need, also after a crash; the base tree stays.
+    Down,
+    /// Show the hosts.
+    List,
+    /// A shell in a host.
+    Sh {
+        /// The host, as `web1`.
+        name: String,
+    },
+    /// A command in a host.
+    Exec {
+        /// The host, as `web1`.
+        name: String,
+        /// The command and its arguments.
+        #[arg(last = true, required = true)]
+        argv: Vec<OsString>,
+    },
+    /// Shut a host down in order.
+    Poweroff {
+        /// The host, as `web1`.
+        name: String,
+    },
+    /// Boot a host that was shut down.
+    Boot {
+        /// The host, as `web1`.
+        name: String,
+    },
+    /// Pull a host's network cable.
+    Cut {
+        /// The host, as `web1`.
+        name: String,
+    },
+    /// Plug a host's network cable in again.
+    Restore {
+        /// The host, as `web1`.
+        name: String,
+    },
+    /// How `up` starts a container; not for people.
+    #[command(hide = true)]
+    Enter {
+        /// The host's folder, which names its control group.
+        host_dir: PathBuf,
+        /// What to become there.
+        #[arg(last = true, required = true)]
+        argv: Vec<OsString>,
+    },
+}
+
+/// Runs `cargo xtask hosts …`.
+pub fn main(arguments: &Arguments) -> ExitCode {
+    dispatch(arguments).unwrap_or_else(|error| {
+        eprintln!("cargo xtask hosts: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn dispatch(arguments: &Arguments) -> Result<ExitCode> {
     if !rustix::process::geteuid().is_root() {
         return Err(Error::Usage("real hosts need root: mounts, a bridge, containers".to_owned()));
     }
-    match words {
-        ["up", number] => up(&dir, number)?,
-        ["down"] => Hosts::open(&dir)?.down()?,
-        ["list"] => list(&Hosts::open(&dir)?),
-        ["sh", name] => return inside(&dir, name, &["/bin/bash", "--login"]),
-        ["exec", name, "--", argv @ ..] if !argv.is_empty() => return inside(&dir, name, argv),
-        ["enter", host_dir, argv @ ..] => return enter(Path::new(host_dir), argv),
-        other => return Err(Error::Usage(format!("cannot do {:?}\n{USAGE}", other.join(" ")))),
+    let dir = arguments.dir.clone().unwrap_or_else(default_dir);
+    match &arguments.what {
+        What::Up { nodes } => up(&dir, *nodes)?,
+        What::Down => Hosts::open(&dir)?.down()?,
+        What::List => list(&Hosts::open(&dir)?),
+        What::Sh { name } => return inside(&dir, name, &["/bin/bash", "--login"]),
+        What::Exec { name, argv } => return inside(&dir, name, argv),
+        What::Poweroff { name } => Hosts::open(&dir)?.poweroff(name)?,
+        What::Boot { name } => Hosts::open(&dir)?.boot(name)?,
+        What::Cut { name } => Hosts::open(&dir)?.cut_link(name)?,
+        What::Restore { name } => Hosts::open(&dir)?.restore_link(name)?,
+        What::Enter { host_dir, argv } => return enter(host_dir, argv),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -82,11 +127,7 @@ fn default_dir() -> PathBuf {
     workspace.join(target.unwrap_or_else(|| PathBuf::from("target"))).join("hosts")
 }
 
-fn up(dir: &Path, number: &str) -> Result<()> {
-    let nodes = number.parse().ok().filter(|nodes| (1..=plan::MOST_HOSTS).contains(nodes));
-    let nodes = nodes.ok_or_else(|| {
-        Error::Usage(format!("{number:?} is not a number of hosts from 1 to {}", plan::MOST_HOSTS))
-    })?;
+fn up(dir: &Path, nodes: u16) -> Result<()> {
     let begun = Instant::now();
     let mut hosts = Hosts::open(dir)?;
     hosts.up(nodes)?;
@@ -107,16 +148,18 @@ fn list(hosts: &Hosts) {
 }
 
 /// Becomes a command in a host, with this terminal.
-fn inside(dir: &Path, name: &str, argv: &[&str]) -> Result<ExitCode> {
-    let init = Hosts::open(dir)?.leader(name)?.pid.to_string();
-    let mut whole = vec!["nsenter", "--target", &init, "--all", "--wdns=/root", "--"];
-    whole.extend(argv);
+fn inside<S: AsRef<OsStr>>(dir: &Path, name: &str, argv: &[S]) -> Result<ExitCode> {
+    let hosts = Hosts::open(dir)?;
+    let init = hosts.leader(&hosts.host(name)?.spec.name)?.pid.to_string();
+    let mut whole =
+        ["nsenter", "--target", &init, "--all", "--wdns=/root", "--"].map(OsStr::new).to_vec();
+    whole.extend(argv.iter().map(AsRef::as_ref));
     become_command(&whole)
 }
 
 /// Moves this process into a host's control group and a session of its own, away from the terminal
 /// that `up` was typed on, and becomes the command.
-fn enter(host_dir: &Path, argv: &[&str]) -> Result<ExitCode> {
+fn enter(host_dir: &Path, argv: &[OsString]) -> Result<ExitCode> {
     set::cgroup_of(host_dir)?.enter()?;
     rustix::process::setsid().map_err(|error| Error::Machine(format!("setsid: {error}")))?;
     become_command(argv)

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// The most hosts of one set: their addresses are .11 to .210 of one /24.
-pub const MOST_HOSTS: usize = 200;
+pub const MOST_HOSTS: u16 = 200;
 
 /// The address of the machine itself on the bridge.
 pub const BRIDGE_ADDRESS: &str = "10.77.0.1";
@@ -50,14 +50,14 @@ impl Spec {
 
 /// The hub and `nodes` nodes: of every three, two have nginx (groups a and c) and one has not (b),
 /// so that with three `hagroup=c` is one host and an unfiltered restart meets one without nginx.
-pub fn hosts(nodes: usize) -> Vec<Spec> {
+pub fn hosts(nodes: u16) -> Vec<Spec> {
     let hub = Spec {
         name: "hub1".to_owned(),
         address: "10.77.0.2".to_owned(),
         role: Role::Hub,
         hagroup: None,
     };
-    let node = |index: usize| {
+    let node = |index: u16| {
         let (role, prefix, number, hagroup) = match index % 3 {
             0 => (Role::Web, "web", index / 3 * 2 + 1, "a"),
             1 => (Role::Web, "web", index / 3 * 2 + 2, "c"),
@@ -122,7 +122,8 @@ mod tests {
         let names: std::collections::BTreeSet<_> = plan.iter().map(|host| &host.name).collect();
         let addresses: std::collections::BTreeSet<_> =
             plan.iter().map(|host| &host.address).collect();
-        assert_eq!((names.len(), addresses.len()), (MOST_HOSTS + 1, MOST_HOSTS + 1));
+        let most = usize::from(MOST_HOSTS) + 1;
+        assert_eq!((names.len(), addresses.len()), (most, most));
         assert!(plan.iter().all(|host| host.link().len() <= 15), "IFNAMSIZ without the zero");
         assert!(plan.last().is_some_and(|host| host.address == "10.77.0.210"));
     }

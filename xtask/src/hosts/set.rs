@@ -5,14 +5,11 @@ use super::error::{Error, Result, file};
 use super::host::{EXEC_LIMIT, Host, exec_in};
 use super::plan::{self, Spec};
 use super::process::Process;
-use super::run::Output;
 use super::state::{Lock, State};
 use super::{base, mount, net, packages};
 use sha2::{Digest, Sha256};
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// The hosts of one folder.
 #[derive(Debug)]
@@ -38,7 +35,7 @@ impl Hosts {
     /// # Errors
     /// When hosts of this folder run already, or anything does not come up; what did come up then
     /// stays for inspection until `down`.
-    pub fn up(&mut self, nodes: usize) -> Result<()> {
+    pub fn up(&mut self, nodes: u16) -> Result<()> {
         let _lock = Lock::take(&self.dir)?;
         if self.state.running.values().any(|process| process.alive()) {
             return Err(Error::Usage(format!(
@@ -75,31 +72,39 @@ impl Hosts {
     /// crashed run left. The base tree, logs and the hosts' upper layers stay.
     ///
     /// # Errors
-    /// When something of it cannot be removed; the rest is removed all the same.
+    /// When something of it cannot be removed.
     pub fn down(&mut self) -> Result<()> {
         let _lock = Lock::take(&self.dir)?;
-        let removed = in_parallel(&self.all()?, |host| {
-            host.remove(self.state.running.get(&host.spec.name).copied())
+        self.end_all()
+    }
+
+    fn end_all(&mut self) -> Result<()> {
+        let in_order = in_parallel(&self.all()?, |host| {
+            let container = self.container(&host.spec.name);
+            container.map_or(Ok(()), |container| host.poweroff(container))
         });
+        if let Err(error) = in_order {
+            eprintln!("{error}; ending it by force");
+        }
+        // By the group, not by what was written down: a run may have ended before it wrote.
+        Cgroup::new(&cgroup_of_set(&self.dir))?.remove()?;
+        mount::unmount_below(&self.dir)?;
+        net::down(&self.dir)?;
         self.state.running.clear();
-        self.state.save(&self.dir)?;
-        removed.and(net::down(&self.dir)).and(mount::unmount_below(&self.dir))
+        self.state.save(&self.dir)
     }
 
     /// Removes what an earlier set left in the folder, all but the base tree.
     fn clear(&mut self) -> Result<()> {
-        let known = self.all()?;
-        in_parallel(&known, |host| host.remove(None))?;
-        for host in known.iter().filter(|host| host.dir.exists()) {
-            fs::remove_dir_all(&host.dir).map_err(file("remove", &host.dir))?;
+        self.end_all()?;
+        for entry in fs::read_dir(&self.dir).map_err(file("read", &self.dir))?.flatten() {
+            let path = entry.path();
+            if is_host_dir(&path) {
+                fs::remove_dir_all(&path).map_err(file("remove", &path))?;
+            }
         }
         self.state = State::default();
         self.state.save(&self.dir)
-    }
-
-    /// The folder, absolute.
-    pub fn dir(&self) -> &Path {
-        &self.dir
     }
 
     /// The plan that the hosts were made by.
@@ -147,28 +152,6 @@ impl Hosts {
         init.ok_or_else(|| Error::Machine(format!("{name} is not running")))
     }
 
-    /// Runs a command in a host within a minute, and gives back how it ended.
-    ///
-    /// # Errors
-    /// When the host does not run or the command takes longer.
-    pub fn exec<S: AsRef<OsStr>>(&self, name: &str, argv: &[S]) -> Result<Output> {
-        self.exec_with(name, argv, b"", EXEC_LIMIT)
-    }
-
-    /// As [`Hosts::exec`], with standard input and a time limit.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn exec_with<S: AsRef<OsStr>>(
-        &self,
-        name: &str,
-        argv: &[S],
-        input: &[u8],
-        limit: Duration,
-    ) -> Result<Output> {
-        exec_in(self.leader(name)?, argv, input, limit)
-    }
-
     /// Boots a host that was shut down, with the disk that it had, and waits until it is up.
     ///
     /// # Errors
@@ -207,16 +190,25 @@ impl Hosts {
     }
 }
 
-/// The control group of a host by its folder: two sets in two folders never share one.
+/// The control group of a host, by its folder.
 ///
 /// # Errors
 /// When the mount table cannot be read.
 pub fn cgroup_of(host_dir: &Path) -> Result<Cgroup> {
-    let set = host_dir.parent().unwrap_or(host_dir);
-    let digest = Sha256::digest(set.as_os_str().as_encoded_bytes());
+    let set = cgroup_of_set(host_dir.parent().unwrap_or(host_dir));
+    Cgroup::new(&set.join(host_dir.file_name().unwrap_or_default()))
+}
+
+/// The group of a whole set; named after its folder, so that two sets never share one.
+fn cgroup_of_set(dir: &Path) -> PathBuf {
+    let digest = Sha256::digest(dir.as_os_str().as_encoded_bytes());
     let key: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    let host = host_dir.file_name().unwrap_or_default().to_string_lossy();
-    Cgroup::new(&format!("marcato-hosts-{key}"), &host)
+    PathBuf::from(format!("marcato-hosts-{key}"))
+}
+
+/// Whether a folder has the layers of a host.
+fn is_host_dir(path: &Path) -> bool {
+    ["up", "work", "root"].iter().all(|layer| path.join(layer).is_dir())
 }
 
 /// A unit that failed is named, and is no reason to stop: what a test needs, it looks at itself.
