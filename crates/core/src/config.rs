@@ -72,7 +72,7 @@ mod tests {
         check("", "node.toml:1: missing field `broker`");
         check(
             "broker = 'x'\nread_only = tru\n",
-            "node.toml:2: string values must be quoted, expected literal string",
+            "node.toml:2: invalid boolean, expected `true`",
         );
     }
 }
