@@ -20,7 +20,8 @@ pub const SIGN_WAIT: Span = Span::from_secs(60);
 pub const RESIGN_AFTER: Span = Span::from_ms(50);
 
 /// Where nobody knows which nodes to expect: the silence after the last answer that ends the wait.
-pub const QUIET_AFTER: Span = Span::from_ms(500);
+/// Every node that works has said so by then.
+pub const QUIET_AFTER: Span = super::timing::ACCEPTED_WITHIN;
 
 /// How many messages are handed to the link before the core looks whether it was interrupted.
 pub const SEND_BATCH: usize = 256;

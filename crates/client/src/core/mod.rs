@@ -1,0 +1,16 @@
+//! The pure core of the client: no I/O, no clock, no randomness of its own.
+//!
+//! Both machines, [`Inquiry`] and [`Job`], take an [`Event`] with the time and answer with
+//! [`Effect`]s. Times are the client's own; those of nodes are only ever shown or compared.
+
+mod check;
+mod directory;
+mod event;
+mod report;
+mod selection;
+
+pub use check::{Checked, Checker};
+pub use directory::{Directory, DirectoryError, KeyChanged, KnownNode};
+pub use event::{Effect, Event};
+pub use report::{Counts, NodeReport, Refusal, RefusedWhy, Report, Skew};
+pub use selection::{Chosen, LeftOut, Selection};

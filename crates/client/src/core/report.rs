@@ -1,0 +1,157 @@
+//! What became of an order, node by node, and the exit code that follows from it.
+
+use marcato_core::{
+    ActionName, AgentName, CallerId, Changed, Collective, EndState, Identity, OrderId, Reason,
+    Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// How far a node's clock is from the client's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skew {
+    /// By how many milliseconds the node's clock is ahead; negative where it is behind.
+    pub ahead_ms: i64,
+    /// By how many milliseconds either way this may be wrong: half of the way there and back.
+    pub within_ms: u64,
+}
+
+/// What became of the order on one node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeReport {
+    /// The node.
+    pub node: Identity,
+    /// How it ended.
+    pub state: EndState,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Whether the host was changed.
+    pub changed: Changed,
+    /// Whether the node signed this; otherwise it is the client's own word, which a receipt that
+    /// comes later replaces.
+    pub signed: bool,
+    /// The action's outputs.
+    #[serde(default)]
+    pub data: Map<String, Value>,
+    /// What the node says of it, or the client where it is the client's word; may be empty.
+    #[serde(default)]
+    pub message: String,
+    /// Whether the node left outputs out because they exceed the limit.
+    #[serde(default)]
+    pub truncated: bool,
+    /// When the order came in, by the node's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<Timestamp>,
+    /// When the action began, by the node's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
+    /// When it ended, by the node's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<Timestamp>,
+    /// When the receipt came in, by the client's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<Timestamp>,
+    /// Since when the node is not connected, where the registry knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down_since: Option<Timestamp>,
+    /// Until when a silent node may still start the change, by its own clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_start_until: Option<Timestamp>,
+    /// How far the node's clock is off, where it refused for its clock's sake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<Skew>,
+}
+
+/// Why a message that claims to answer does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusedWhy {
+    /// It is not what it should be.
+    Malformed,
+    /// It carries no signature.
+    Unsigned,
+    /// Its signature is not that of the node's key.
+    Signature,
+    /// It answers another order.
+    OtherOrder,
+    /// It answers another step.
+    OtherStep,
+    /// It is about another node than its subject.
+    OtherNode,
+    /// Its sealed part is not the one that was signed.
+    Sealed,
+    /// No certificate of the authority's is known for its sender.
+    NoCertificate,
+    /// Its sender's certificate names another key than the one known.
+    KeyChanged,
+}
+
+/// Messages that claimed to answer and did not count. They ended nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// In whose name they came; none where the subject named nobody.
+    pub node: Option<Identity>,
+    /// Why they do not count.
+    pub why: RefusedWhy,
+    /// The first one's fault in words.
+    pub text: String,
+    /// How many there were.
+    pub count: u64,
+}
+
+/// How many nodes are how far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Nodes that are accounted for: expected ones, and others that answered.
+    pub nodes: usize,
+    /// Ended with `ok`.
+    pub ok: usize,
+    /// Ended otherwise, by the node's own word.
+    pub failed: usize,
+    /// Ended by the client's word: no answer, or never asked.
+    pub silent: usize,
+    /// Accepted and not ended.
+    pub running: usize,
+    /// Not heard yet.
+    pub waiting: usize,
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The fleet.
+    pub collective: Collective,
+    /// Who signed.
+    pub caller: CallerId,
+    /// The agent.
+    pub agent: AgentName,
+    /// The action.
+    pub action: ActionName,
+    /// The orders that were sent: one; two where a read was signed anew; none where nobody was
+    /// asked.
+    pub orders: Vec<OrderId>,
+    /// When the order was made.
+    pub issued: Timestamp,
+    /// When the last account was closed; none while some are open.
+    pub ended: Option<Timestamp>,
+    /// How many nodes were expected; none where no hub said so.
+    pub expected: Option<usize>,
+    /// Exactly one entry for each expected node, sorted by name; without a hub one for each node
+    /// that answered.
+    pub nodes: Vec<NodeReport>,
+    /// Nodes that answered and were not expected.
+    pub unexpected: Vec<NodeReport>,
+    /// Nodes that match but lack the agent.
+    pub not_capable: Vec<Identity>,
+    /// Nodes that take no changes.
+    pub read_only: Vec<Identity>,
+    /// Nodes unheard for so long that they are not expected any more.
+    pub gone: Vec<Identity>,
+    /// Known nodes that the hub did not name though every node was asked for.
+    pub vanished: Vec<Identity>,
+    /// What claimed to be an answer and was none.
+    pub refused: Vec<Refusal>,
+    /// Whether the operator went before the end.
+    pub interrupted: bool,
+}
