@@ -9,7 +9,7 @@
 //! - `cert-authority` lines, certificates and FIDO keys: not supported yet, and a line that
 //!   silently does nothing would be worse than one that is refused.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use marcato_core::limits::crypto::{
@@ -23,7 +23,7 @@ use crate::sshsig::{KeyError, KeyKind, PublicKey};
 pub struct AllowedSigners {
     entries: Vec<Entry>,
     /// For each principal the places in `entries` that name it, in the file's order.
-    by_principal: HashMap<String, Vec<usize>>,
+    by_principal: BTreeMap<String, Vec<usize>>,
 }
 
 /// One line: principals, a key, and what the key may sign and when.
@@ -337,6 +337,9 @@ fn take_principals(line: &str) -> Result<(&str, &str), LineReason> {
     let (principals, rest) = match line.strip_prefix('"') {
         Some(quoted) => {
             let (inner, rest) = quoted.split_once('"').ok_or(LineReason::PrincipalQuotes)?;
+            if rest.is_empty() {
+                return Err(LineReason::NoKey);
+            }
             if !rest.starts_with(is_blank) {
                 return Err(LineReason::PrincipalQuotes);
             }
@@ -414,8 +417,8 @@ fn parse_options(text: &str) -> Result<(Options, &str), LineReason> {
             (value, rest) = dequote(after, name)?;
             set_once(&mut options.valid_before, parse_time(&value, name)?, name)?;
         } else {
-            let word: String = rest.split(is_blank).next().unwrap_or_default().into();
-            return Err(LineReason::UnknownOption(word));
+            let word = rest.split(is_blank).next().unwrap_or_default();
+            return Err(LineReason::UnknownOption(word.chars().take(64).collect()));
         }
         match rest.chars().next() {
             Some(',') => rest = &rest[1..],

@@ -282,3 +282,40 @@ fn open_key(
     content_key.copy_from_slice(opened.get(..KEY_BYTES)?);
     Some(content_key)
 }
+
+#[cfg(test)]
+mod tests {
+    //! The suite is the one that RFC 9180 calls by these numbers, shown by its own vector.
+
+    use super::*;
+
+    fn hex<const N: usize>(digits: &str) -> [u8; N] {
+        let bytes: Vec<u8> = (0..digits.len())
+            .step_by(2)
+            .map(|place| u8::from_str_radix(&digits[place..place + 2], 16).expect("a digit"))
+            .collect();
+        bytes.try_into().expect("the length")
+    }
+
+    /// RFC 9180, appendix A.2.1, the first encryption.
+    #[test]
+    fn the_suite_opens_the_rfc_s_vector() {
+        let secret: [u8; 32] =
+            hex("8057991eef8f1f1af18f4a9491d16a1ce333f695d4db8e38da75975c4478e0fb");
+        let encapsulated: [u8; 32] =
+            hex("1afa08d3dec047a643885163f1180476fa7ddb54c6a8029ea33f95796bf2ac4a");
+        let info: [u8; 20] = hex("4f6465206f6e2061204772656369616e2055726e");
+        let sealed: [u8; 45] =
+            hex("1c5250d8034ec2b784ba2cfd69dbdb8af406cfe3ff938e131f0def8c8b60b4db\
+             21993c62ce81883d2dd1b51a28");
+        let plain = hpke::single_shot_open::<HpkeAead, HkdfSha256, Kem>(
+            &OpModeR::Base,
+            &hpke::Deserializable::from_bytes(&secret).expect("a key"),
+            &KemEncapsulated::from_bytes(&encapsulated).expect("a point"),
+            &info,
+            &sealed,
+            b"Count-0",
+        );
+        assert_eq!(plain.expect("it opens"), b"Beauty is truth, truth beauty");
+    }
+}

@@ -3,7 +3,8 @@
 //!
 //! What is signed can be checked years later with `ssh-keygen -Y verify` alone. Reading is
 //! stricter than OpenSSH's: SHA-512 alone, an empty reserved field, nothing after the end, so a
-//! signature has exactly one binary form and none of its bits can be changed.
+//! signature has exactly one binary form. Even so the bytes of a signature never serve to tell
+//! messages apart: to one ECDSA signature anybody can compute a second one that is as good.
 
 mod public_key;
 mod verify;
