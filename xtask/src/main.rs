@@ -3,6 +3,7 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 mod ci;
+mod demo;
 mod fuzz;
 mod generate;
 mod hosts;
@@ -28,6 +29,8 @@ enum Tool {
         /// One stage alone.
         stage: Option<String>,
     },
+    /// Build mco and mcod, and show the main job on a fleet of 20 nodes on this machine.
+    Demo,
     /// Check the house rules that no compiler checks.
     Tidy {
         /// Say that the protocol's pages were read against its code and are true.
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
 fn run(tool: Tool, root: &Path) -> Result<ExitCode, String> {
     match tool {
         Tool::Ci { stage } => return ci::run(root, stage.as_deref()),
+        Tool::Demo => match demo::run(root)? {},
         Tool::Tidy { accept_protocol: false } => return tidy::run(root),
         Tool::Tidy { accept_protocol: true } => wrote(&tidy::spec::accept(root)?),
         Tool::Generate => wrote(&generate::write(root)?),

@@ -34,10 +34,12 @@ impl Source {
         is_rust(&self.path)
     }
 
-    /// Whether the whole file is a test: an integration test, a bench, or a module of tests.
+    /// Whether the whole file is a test: an integration test, a bench, an example, or a module of
+    /// tests.
     #[must_use]
     pub fn is_test(&self) -> bool {
-        let in_folder = self.path.split('/').any(|part| matches!(part, "tests" | "benches"));
+        let in_folder =
+            self.path.split('/').any(|part| matches!(part, "tests" | "benches" | "examples"));
         in_folder || self.path.ends_with("/tests.rs") || self.path.ends_with("_tests.rs")
     }
 
