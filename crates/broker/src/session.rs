@@ -1,0 +1,341 @@
+//! One client's conversation, as a state machine: bytes and times in, effects out.
+//!
+//! It knows the protocol's rules and nothing of sockets, clocks or other clients. What it wants
+//! done it says through [`Effects`], in the order in which the client must see it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use marcato_core::limits::broker as limits;
+
+use crate::auth::{Anyone, Authorizer, Grant};
+use crate::connect::ConnectOptions;
+use crate::parser::{Op, Parser, ParserLimits};
+use crate::refusal::Refusal;
+use crate::{headers, subject};
+
+/// What one session may do and for how long it may be silent.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionLimits {
+    /// Lengths of lines and messages.
+    pub parser: ParserLimits,
+    /// How many tokens a subject may have.
+    pub subject_tokens: usize,
+    /// How long a client may take to say CONNECT.
+    pub connect_timeout: Duration,
+    /// After what silence a PING is sent, and the next one.
+    pub ping_interval: Duration,
+    /// After what silence the connection is stale.
+    pub stale_after: Duration,
+}
+
+impl Default for SessionLimits {
+    fn default() -> Self {
+        Self {
+            parser: ParserLimits {
+                control_line: limits::CONTROL_LINE_BYTES_MAX,
+                payload: limits::PAYLOAD_BYTES_MAX,
+            },
+            subject_tokens: limits::SUBJECT_TOKENS_MAX,
+            connect_timeout: limits::CONNECT_TIMEOUT,
+            ping_interval: limits::PING_INTERVAL,
+            stale_after: limits::STALE_AFTER,
+        }
+    }
+}
+
+/// A message that a client published and the session let pass.
+#[derive(Debug, Clone, Copy)]
+pub struct Publish<'a> {
+    /// Where to: a literal subject.
+    pub subject: &'a str,
+    /// Where answers go: a literal subject.
+    pub reply: Option<&'a str>,
+    /// How many bytes of `body` are headers; `None` without any.
+    pub headers: Option<usize>,
+    /// Headers and payload.
+    pub body: &'a [u8],
+    /// Whether the publisher itself may receive it.
+    pub echo: bool,
+    /// Whether the publisher wants a 503 if nobody does.
+    pub no_responders: bool,
+}
+
+/// What a session wants done.
+pub trait Effects {
+    /// Sends `bytes` to this client.
+    fn say(&mut self, bytes: &[u8]);
+
+    /// Enters a subscription; a `sid` that is taken stays as it is.
+    fn subscribe(&mut self, sid: &str, pattern: &str, queue: Option<&str>) -> Result<(), Refusal>;
+
+    /// Ends a subscription, at once or after `max` messages since its start.
+    fn unsubscribe(&mut self, sid: &str, max: Option<u64>);
+
+    /// Delivers a message.
+    fn publish(&mut self, message: Publish<'_>);
+
+    /// Takes note of a CONNECT that was admitted.
+    fn connected(&mut self, options: &ConnectOptions);
+
+    /// Takes note of a refusal after which the connection goes on.
+    fn refused(&mut self, refusal: Refusal, subject: &str);
+}
+
+/// How many PINGs go out before silence makes a connection stale.
+const PINGS_MAX: u32 = 2;
+
+/// One client's conversation.
+pub struct Session {
+    parser: Parser,
+    limits: SessionLimits,
+    authorizer: Arc<dyn Authorizer>,
+    grant: Option<Arc<dyn Grant>>,
+    nonce: String,
+    peer: SocketAddr,
+    verbose: bool,
+    echo: bool,
+    headers: bool,
+    no_responders: bool,
+    /// Whether the client has said anything that stands for a greeting.
+    greeted: bool,
+    started: Instant,
+    heard: Instant,
+    pings: u32,
+}
+
+impl Session {
+    /// A session that begins `now`; `nonce` is the one that INFO announced.
+    pub fn new(
+        limits: SessionLimits,
+        authorizer: Arc<dyn Authorizer>,
+        nonce: String,
+        peer: SocketAddr,
+        now: Instant,
+    ) -> Self {
+        let closed = authorizer.login_required();
+        let grant: Option<Arc<dyn Grant>> = if closed { None } else { Some(Arc::new(Anyone)) };
+        Self {
+            parser: Parser::new(limits.parser, closed),
+            limits,
+            authorizer,
+            grant,
+            nonce,
+            peer,
+            // nats-server's defaults for a client that never says CONNECT.
+            verbose: true,
+            echo: true,
+            headers: false,
+            no_responders: false,
+            greeted: false,
+            started: now,
+            heard: now,
+            pings: 0,
+        }
+    }
+
+    /// Takes what the client sent, however it was cut. With an error the session is over: the
+    /// client has been told, and nothing else of its input counts.
+    pub fn step(
+        &mut self,
+        mut input: &[u8],
+        now: Instant,
+        effects: &mut impl Effects,
+    ) -> Result<(), Refusal> {
+        self.heard = now;
+        self.pings = 0;
+        loop {
+            // The parser lends the operation for the length of the call, so it moves out of the
+            // session meanwhile; what replaces it is never looked at and costs nothing.
+            let idle = Parser::new(self.limits.parser, false);
+            let mut parser = std::mem::replace(&mut self.parser, idle);
+            let outcome = parser.next(&mut input, |parser, op| self.apply(op, parser, effects));
+            self.parser = parser;
+            match outcome {
+                Ok(None) => return Ok(()),
+                Ok(Some(Ok(()))) => {}
+                Ok(Some(Err(refusal))) | Err(refusal) => return Err(self.end(refusal, effects)),
+            }
+        }
+    }
+
+    /// Does what time alone demands: PINGs, and the end of a silent connection.
+    pub fn tick(&mut self, now: Instant, effects: &mut impl Effects) -> Result<(), Refusal> {
+        if now < self.deadline() {
+            return Ok(());
+        }
+        if !self.greeted {
+            return Err(self.end(Refusal::ConnectTimeout, effects));
+        }
+        if now >= self.heard + self.limits.stale_after {
+            return Err(self.end(Refusal::Stale, effects));
+        }
+        effects.say(b"PING\r\n");
+        self.pings += 1;
+        Ok(())
+    }
+
+    /// When [`Session::tick`] is due next.
+    pub fn deadline(&self) -> Instant {
+        if !self.greeted {
+            return self.started + self.limits.connect_timeout;
+        }
+        let stale = self.heard + self.limits.stale_after;
+        if self.pings >= PINGS_MAX {
+            return stale;
+        }
+        stale.min(self.heard + self.limits.ping_interval * (self.pings + 1))
+    }
+
+    /// How many bytes of an unfinished operation are kept.
+    pub fn kept(&self) -> usize {
+        self.parser.kept()
+    }
+
+    fn end(&mut self, refusal: Refusal, effects: &mut impl Effects) -> Refusal {
+        say_refusal(refusal, None, effects);
+        refusal
+    }
+
+    fn apply(
+        &mut self,
+        op: Op<'_>,
+        parser: &mut Parser,
+        effects: &mut impl Effects,
+    ) -> Result<(), Refusal> {
+        let outcome = match op {
+            Op::Connect(json) => self.connect(json, parser, effects),
+            Op::Ping => {
+                effects.say(b"PONG\r\n");
+                Ok(())
+            }
+            Op::Pong => Ok(()),
+            Op::Publish { subject, reply, headers, body } => {
+                self.publish(subject, reply, headers, body, effects)
+            }
+            Op::Subscribe { subject, queue, sid } => self.subscribe(subject, queue, sid, effects),
+            Op::Unsubscribe { sid, max } => {
+                // A sid that is not text was never taken by SUB.
+                if let Some(sid) = subject::printable(sid) {
+                    effects.unsubscribe(sid, max);
+                }
+                self.ok(effects);
+                Ok(())
+            }
+        };
+        self.greeted = true;
+        match outcome {
+            Err(refusal) if refusal.closes() => Err(refusal),
+            _ => Ok(()),
+        }
+    }
+
+    fn ok(&self, effects: &mut impl Effects) {
+        if self.verbose {
+            effects.say(b"+OK\r\n");
+        }
+    }
+
+    fn connect(
+        &mut self,
+        json: &[u8],
+        parser: &mut Parser,
+        effects: &mut impl Effects,
+    ) -> Result<(), Refusal> {
+        let options: ConnectOptions =
+            serde_json::from_slice(json).map_err(|_| Refusal::BadConnect)?;
+        if !options.protocol_exists() {
+            return Err(Refusal::BadProtocol);
+        }
+        if options.no_responders() && !options.headers() {
+            return Err(Refusal::NoRespondersWithoutHeaders);
+        }
+        let grant = self.authorizer.admit(&options, &self.nonce, self.peer);
+        self.grant = Some(grant.ok_or(Refusal::Authorization)?);
+        self.verbose = options.verbose();
+        self.echo = options.echo();
+        self.headers = options.headers();
+        self.no_responders = options.no_responders();
+        parser.open();
+        effects.connected(&options);
+        self.ok(effects);
+        Ok(())
+    }
+
+    fn publish(
+        &self,
+        subject: &[u8],
+        reply: Option<&[u8]>,
+        headers: Option<usize>,
+        body: &[u8],
+        effects: &mut impl Effects,
+    ) -> Result<(), Refusal> {
+        if headers.is_some() && !self.headers {
+            return Err(Refusal::HeadersNotAnnounced);
+        }
+        let Some(subject) = self.literal(subject) else {
+            return Err(refuse(Refusal::PublishSubject, None, effects));
+        };
+        let reply = match reply.map(|reply| self.literal(reply)) {
+            Some(None) => return Err(refuse(Refusal::PublishSubject, None, effects)),
+            Some(reply) => reply,
+            None => None,
+        };
+        if headers.is_some_and(|length| !headers::is_readable(&body[..length])) {
+            return Err(refuse(Refusal::Headers, None, effects));
+        }
+        let grant = self.grant.as_ref().ok_or(Refusal::Authorization)?;
+        if !grant.may_publish(subject) {
+            return Err(refuse(Refusal::PublishPermission, Some(subject), effects));
+        }
+        self.ok(effects);
+        let no_responders = self.no_responders;
+        effects.publish(Publish { subject, reply, headers, body, echo: self.echo, no_responders });
+        Ok(())
+    }
+
+    fn literal<'a>(&self, text: &'a [u8]) -> Option<&'a str> {
+        subject::printable(text).filter(|s| subject::is_literal(s, self.limits.subject_tokens))
+    }
+
+    fn subscribe(
+        &self,
+        pattern: &[u8],
+        queue: Option<&[u8]>,
+        sid: &[u8],
+        effects: &mut impl Effects,
+    ) -> Result<(), Refusal> {
+        let pattern = subject::printable(pattern)
+            .filter(|s| subject::is_pattern(s, self.limits.subject_tokens));
+        let queue = queue.map(subject::printable);
+        let (Some(pattern), Some(sid), None | Some(Some(_))) =
+            (pattern, subject::printable(sid), queue)
+        else {
+            return Err(refuse(Refusal::Subject, None, effects));
+        };
+        let queue = queue.flatten();
+        let grant = self.grant.as_ref().ok_or(Refusal::Authorization)?;
+        if !grant.may_subscribe(pattern, queue) {
+            return Err(refuse(Refusal::SubscribePermission, Some(pattern), effects));
+        }
+        match effects.subscribe(sid, pattern, queue) {
+            Ok(()) => self.ok(effects),
+            Err(refusal) => return Err(refuse(refusal, None, effects)),
+        }
+        Ok(())
+    }
+}
+
+/// Tells the client of a refusal after which the connection goes on.
+fn refuse(refusal: Refusal, subject: Option<&str>, effects: &mut impl Effects) -> Refusal {
+    say_refusal(refusal, subject, effects);
+    effects.refused(refusal, subject.unwrap_or_default());
+    refusal
+}
+
+fn say_refusal(refusal: Refusal, subject: Option<&str>, effects: &mut impl Effects) {
+    let mut line = Vec::new();
+    refusal.write_line(subject, &mut line);
+    effects.say(&line);
+}
