@@ -95,6 +95,16 @@ impl Host {
         fs::rename(&new, &path).map_err(file("replace", &path))
     }
 
+    /// Has systemd start a unit at the next boot.
+    ///
+    /// # Errors
+    /// When the host's tree has no such unit.
+    pub fn enable(&self, unit: &str) -> Result<()> {
+        let root = self.root();
+        let argv = ["systemctl", "--quiet", "--root", &root.to_string_lossy(), "enable", unit];
+        run::checked(&argv, EXEC_LIMIT).map(drop)
+    }
+
     /// Takes packages off a host that is not booted yet, as its own dpkg does it.
     fn purge(&self, pattern: &str) -> Result<()> {
         let root = self.root();

@@ -7,9 +7,11 @@
 mod base;
 mod cgroup;
 mod error;
+mod fleet;
 mod host;
 mod mount;
 mod net;
+mod ops;
 mod packages;
 mod plan;
 mod process;
@@ -19,6 +21,7 @@ mod state;
 
 use clap::{Args, Subcommand};
 use error::{Error, Result};
+use fleet::Programs;
 use set::Hosts;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
@@ -43,6 +46,12 @@ enum What {
         /// How many, without the hub.
         #[arg(value_parser = clap::value_parser!(u16).range(1..=i64::from(plan::MOST_HOSTS)))]
         nodes: u16,
+        /// The folder with `mco` and `mcod` [default: build them].
+        #[arg(long, conflicts_with = "bare")]
+        programs: Option<PathBuf>,
+        /// Only Debian, without Marcato on it.
+        #[arg(long)]
+        bare: bool,
     },
     /// End all hosts and remove what they need, also after a crash; the base tree stays.
     Down,
@@ -63,6 +72,16 @@ enum What {
     },
     /// Shut a host down in order.
     Poweroff {
+        /// The host, as `web1`.
+        name: String,
+    },
+    /// Kill a host's mcod; it stays dead.
+    Kill {
+        /// The host, as `web1`.
+        name: String,
+    },
+    /// Start a host's mcod again.
+    Start {
         /// The host, as `web1`.
         name: String,
     },
@@ -106,12 +125,18 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode> {
     }
     let dir = arguments.dir.clone().unwrap_or_else(default_dir);
     match &arguments.what {
-        What::Up { nodes } => up(&dir, *nodes)?,
+        What::Up { nodes, bare: true, .. } => up(&dir, *nodes, None)?,
+        What::Up { nodes, programs: Some(folder), .. } => {
+            up(&dir, *nodes, Some(Programs::in_folder(folder)?))?;
+        }
+        What::Up { nodes, programs: None, .. } => up(&dir, *nodes, Some(Programs::build()?))?,
         What::Down => Hosts::open(&dir)?.down()?,
         What::List => list(&Hosts::open(&dir)?),
         What::Sh { name } => return inside(&dir, name, &["/bin/bash", "--login"]),
         What::Exec { name, argv } => return inside(&dir, name, argv),
         What::Poweroff { name } => Hosts::open(&dir)?.poweroff(name)?,
+        What::Kill { name } => Hosts::open(&dir)?.kill_mcod(name)?,
+        What::Start { name } => Hosts::open(&dir)?.start_mcod(name)?,
         What::Boot { name } => Hosts::open(&dir)?.boot(name)?,
         What::Cut { name } => Hosts::open(&dir)?.cut_link(name)?,
         What::Restore { name } => Hosts::open(&dir)?.restore_link(name)?,
@@ -120,19 +145,22 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `target/hosts` of this workspace, wherever cargo was told to put its target folder.
+/// `target/hosts` of this workspace.
 fn default_dir() -> PathBuf {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    workspace.join(target.unwrap_or_else(|| PathBuf::from("target"))).join("hosts")
+    fleet::target().join("hosts")
 }
 
-fn up(dir: &Path, nodes: u16) -> Result<()> {
+fn up(dir: &Path, nodes: u16, programs: Option<Programs>) -> Result<()> {
     let begun = Instant::now();
     let mut hosts = Hosts::open(dir)?;
-    hosts.up(nodes)?;
-    list(&hosts);
+    let joined = programs.is_some();
+    hosts.up(nodes, programs)?;
     eprintln!("{} hosts up in {:.1} s", hosts.specs().len(), begun.elapsed().as_secs_f64());
+    if joined {
+        println!("export MARCATO_CONFIG='{}'", fleet::config(hosts.dir()).display());
+    } else {
+        list(&hosts);
+    }
     Ok(())
 }
 

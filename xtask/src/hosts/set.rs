@@ -2,8 +2,9 @@
 
 use super::cgroup::Cgroup;
 use super::error::{Error, Result, file};
+use super::fleet::{Fleet, Programs};
 use super::host::{EXEC_LIMIT, Host, exec_in};
-use super::plan::{self, Spec};
+use super::plan::{self, Role, Spec};
 use super::process::Process;
 use super::state::{Lock, State};
 use super::{base, mount, net, packages};
@@ -30,12 +31,13 @@ impl Hosts {
         Ok(Self { dir, state })
     }
 
-    /// Makes and boots `nodes` hosts and the hub's, new ones each time, and waits until all are up.
+    /// Makes and boots `nodes` hosts and the hub's, new ones each time, and waits until all are up
+    /// and, with Marcato on them, have joined and registered.
     ///
     /// # Errors
     /// When hosts of this folder run already, or anything does not come up; what did come up then
     /// stays for inspection until `down`.
-    pub fn up(&mut self, nodes: u16) -> Result<()> {
+    pub fn up(&mut self, nodes: u16, programs: Option<Programs>) -> Result<()> {
         let _lock = Lock::take(&self.dir)?;
         if self.state.running.values().any(|process| process.alive()) {
             return Err(Error::Usage(format!(
@@ -52,11 +54,21 @@ impl Hosts {
         net::up(&self.dir)?;
         let hosts = self.all()?;
         let specs = &self.state.hosts;
-        in_parallel(&hosts, |host| host.create(&base, specs))?;
-        self.boot_all(&hosts)
+        let fleet = programs.map(|programs| Fleet::make(&self.dir, programs, specs)).transpose()?;
+        in_parallel(&hosts, |host| {
+            host.create(&base, specs)?;
+            fleet.as_ref().map_or(Ok(()), |fleet| fleet.install(host))
+        })?;
+        self.boot_all(&hosts)?;
+        let Some(fleet) = fleet else { return Ok(()) };
+        let is_node = |host: &Host| host.spec.role != Role::Hub;
+        in_parallel(&hosts, |host| {
+            if is_node(host) { fleet.join(self.leader(&host.spec.name)?) } else { Ok(()) }
+        })?;
+        fleet.wait_registered(usize::from(nodes))
     }
 
-    fn boot_all(&mut self, hosts: &[Host]) -> Result<()> {
+    pub(super) fn boot_all(&mut self, hosts: &[Host]) -> Result<()> {
         for host in hosts {
             self.state.running.insert(host.spec.name.clone(), host.start()?);
         }
@@ -107,6 +119,11 @@ impl Hosts {
         self.state.save(&self.dir)
     }
 
+    /// The folder, absolute.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// The plan that the hosts were made by.
     pub fn specs(&self) -> &[Spec] {
         &self.state.hosts
@@ -150,43 +167,6 @@ impl Hosts {
     pub fn leader(&self, name: &str) -> Result<Process> {
         let init = self.container(name).and_then(Process::init_child);
         init.ok_or_else(|| Error::Machine(format!("{name} is not running")))
-    }
-
-    /// Boots a host that was shut down, with the disk that it had, and waits until it is up.
-    ///
-    /// # Errors
-    /// When it does not come up.
-    pub fn boot(&mut self, name: &str) -> Result<()> {
-        let host = self.host(name)?;
-        if self.container(name).is_some() {
-            return Ok(());
-        }
-        self.boot_all(&[host])
-    }
-
-    /// Shuts a host down in order.
-    ///
-    /// # Errors
-    /// When it does not end in time.
-    pub fn poweroff(&self, name: &str) -> Result<()> {
-        let host = self.host(name)?;
-        self.container(name).map_or(Ok(()), |container| host.poweroff(container))
-    }
-
-    /// Pulls a host's cable.
-    ///
-    /// # Errors
-    /// When the host does not run.
-    pub fn cut_link(&self, name: &str) -> Result<()> {
-        net::set_link(&self.host(name)?.spec.link(), false)
-    }
-
-    /// Plugs the cable in again.
-    ///
-    /// # Errors
-    /// When the host does not run.
-    pub fn restore_link(&self, name: &str) -> Result<()> {
-        net::set_link(&self.host(name)?.spec.link(), true)
     }
 }
 

@@ -1,0 +1,244 @@
+//! The fleet on the hosts: keys, installed programs, certificates, and the operator's configuration.
+//!
+//! What a person does for a fleet of servers is done here with the same programs and files: the
+//! authority's key stays on this machine, each node makes its own keys and asks for a certificate.
+
+use super::error::{Error, Result, file};
+use super::host::{EXEC_LIMIT, Host, exec_in};
+use super::plan::{Role, Spec};
+use super::process::Process;
+use super::run;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// The name of the fleet.
+pub const COLLECTIVE: &str = "hosts";
+
+/// Who signs the orders.
+const CALLER: &str = "ops@example.com";
+
+/// The folder of keys and configuration, below that of the hosts.
+const FOLDER: &str = "fleet";
+
+/// The broker's port.
+const PORT: u16 = 4222;
+
+/// The units, as a package will install them.
+const NODE_UNIT: &str = include_str!("../../../packaging/systemd/mcod.service");
+const HUB_UNIT: &str = include_str!("../../../packaging/systemd/mcod-hub.service");
+
+/// Within this time all nodes must have registered; seen: under a second.
+const REGISTER_LIMIT: Duration = Duration::from_secs(20);
+
+/// How often the registry is asked while nodes register.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// The two programs, built for this machine's C library or an older one.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// The operator's command.
+    pub mco: PathBuf,
+    /// The daemon.
+    pub mcod: PathBuf,
+}
+
+impl Programs {
+    /// Builds them in this workspace, without optimization.
+    ///
+    /// # Errors
+    /// When they do not compile.
+    pub fn build() -> Result<Self> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let argv = ["build", "--quiet", "--locked", "--package", "marcato", "--bins"];
+        // With the caller's environment, which says where the toolchain is.
+        let status = Command::new(&cargo).args(argv).status().map_err(file("run", &cargo))?;
+        if status.success() {
+            return Self::in_folder(&target().join("debug"));
+        }
+        Err(Error::Machine(format!("cargo {}: {status}", argv.join(" "))))
+    }
+
+    /// The programs of a folder.
+    ///
+    /// # Errors
+    /// When one of them is not there.
+    pub fn in_folder(folder: &Path) -> Result<Self> {
+        let found = |name: &str| {
+            let path = folder.join(name);
+            path.canonicalize().map_err(file("find", path))
+        };
+        Ok(Self { mco: found("mco")?, mcod: found("mcod")? })
+    }
+}
+
+/// The fleet's side that is not on the hosts.
+#[derive(Debug)]
+pub struct Fleet {
+    dir: PathBuf,
+    programs: Programs,
+    hub: Spec,
+    authority: String,
+    operator: String,
+}
+
+impl Fleet {
+    /// Makes new keys for the authority and the operator, and the operator's configuration.
+    ///
+    /// # Errors
+    /// When `ssh-keygen` fails or there is no hub among the hosts.
+    pub fn make(set: &Path, programs: Programs, specs: &[Spec]) -> Result<Self> {
+        let dir = set.join(FOLDER);
+        if dir.exists() {
+            fs::remove_dir_all(&dir).map_err(file("remove", &dir))?;
+        }
+        fs::DirBuilder::new().mode(0o700).create(&dir).map_err(file("make", &dir))?;
+        let hub = specs.iter().find(|spec| spec.role == Role::Hub).cloned();
+        let hub = hub.ok_or_else(|| Error::Machine("no hub among the hosts".to_owned()))?;
+        let authority = new_key(&dir.join("authority"), "authority")?;
+        let operator = new_key(&dir.join("operator"), CALLER)?;
+        let fleet = Self { dir, programs, hub, authority, operator };
+        let config = config(set);
+        fs::write(&config, fleet.client_toml()).map_err(file("write", &config))?;
+        Ok(fleet)
+    }
+
+    fn broker(&self) -> String {
+        format!("nats://{}:{PORT}", self.hub.address)
+    }
+
+    fn client_toml(&self) -> String {
+        format!(
+            "state = \"{dir}/state\"\n\n[fleets.{COLLECTIVE}]\nbroker = \"{broker}\"\n\
+             authority = \"{authority}\"\ncaller = \"{CALLER}\"\nkey = \"{dir}/operator\"\n",
+            dir = self.dir.display(),
+            broker = self.broker(),
+            authority = self.authority,
+        )
+    }
+
+    /// Puts program, unit and configuration into a host's tree, before its first boot.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn install(&self, host: &Host) -> Result<()> {
+        let mcod = fs::read(&self.programs.mcod).map_err(file("read", &self.programs.mcod))?;
+        host.put_file("/usr/bin/mcod", 0o755, &mcod)?;
+        if host.spec.role == Role::Hub {
+            host.put_file("/etc/marcato/hub.toml", 0o644, self.hub_toml().as_bytes())?;
+            host.put_file("/etc/systemd/system/mcod-hub.service", 0o644, HUB_UNIT.as_bytes())?;
+            return host.enable("mcod-hub");
+        }
+        host.put_file("/etc/systemd/system/mcod.service", 0o644, NODE_UNIT.as_bytes())?;
+        for (path, text) in self.node_files(&host.spec) {
+            host.put_file(&format!("/etc/marcato/{path}"), 0o644, text.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn hub_toml(&self) -> String {
+        // Plain text beyond loopback, and in so many words: the only cable is the bridge that was
+        // made for these hosts.
+        format!(
+            "collective = \"{COLLECTIVE}\"\nlisten = \"{address}:{PORT}\"\n\
+             insecure_plaintext_on = \"{address}\"\nauthority = \"{authority}\"\n",
+            address = self.hub.address,
+            authority = self.authority,
+        )
+    }
+
+    fn node_files(&self, spec: &Spec) -> [(&'static str, String); 4] {
+        let group = spec.hagroup.as_deref().unwrap_or("none");
+        let role = if spec.role == Role::Web { "web" } else { "db" };
+        [
+            (
+                "node.toml",
+                format!(
+                    "collective = \"{COLLECTIVE}\"\nbroker = \"{}\"\nauthority = \"{}\"\n",
+                    self.broker(),
+                    self.authority
+                ),
+            ),
+            ("allowed_signers", format!("{CALLER} {}\n", self.operator)),
+            ("facts.yaml", format!("hagroup: {group}\nrole: {role}\n")),
+            (
+                "policy.d/10-hosts.policy",
+                format!("allow callers={CALLER} agents=rpcutil,package,service actions=*\n"),
+            ),
+        ]
+    }
+
+    /// Has a booted node make its keys, signs what it asks for, and starts its daemon.
+    ///
+    /// # Errors
+    /// When one of the steps does not end with 0.
+    pub fn join(&self, init: Process) -> Result<()> {
+        let inside = |argv: &[&str], input: &[u8]| {
+            let output = exec_in(init, argv, input, EXEC_LIMIT)?;
+            if output.status == 0 {
+                Ok(output.stdout)
+            } else {
+                Err(run::status_error(argv, &output))
+            }
+        };
+        let request = inside(&["/usr/bin/mcod", "node", "--print-request"], b"")?;
+        let certificate = self.sign(&request)?;
+        inside(&["/usr/bin/mcod", "node", "--install-certificate", "-"], &certificate)?;
+        inside(&["systemctl", "enable", "--quiet", "--now", "mcod"], b"").map(drop)
+    }
+
+    /// The authority's answer to a node's request.
+    fn sign(&self, request: &[u8]) -> Result<Vec<u8>> {
+        let mco = self.programs.mco.to_string_lossy();
+        let key = self.dir.join("authority");
+        let key = key.to_string_lossy();
+        let argv = [mco.as_ref(), "authority", "sign-node", "--key", key.as_ref(), "-"];
+        let output = run::output(&argv, request, EXEC_LIMIT)?;
+        if output.status == 0 { Ok(output.stdout) } else { Err(run::status_error(&argv, &output)) }
+    }
+
+    /// Waits until the registry names as many nodes as there are.
+    ///
+    /// # Errors
+    /// When it does not within the limit, with what it said last.
+    pub fn wait_registered(&self, nodes: usize) -> Result<()> {
+        let until = Instant::now() + REGISTER_LIMIT;
+        let config = format!("MARCATO_CONFIG={}/client.toml", self.dir.display());
+        let mco = self.programs.mco.to_string_lossy();
+        let argv = ["env", &config, mco.as_ref(), "find"];
+        loop {
+            let output = run::output(&argv, b"", EXEC_LIMIT)?;
+            if output.status == 0 && output.text().lines().count() == nodes {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                return Err(run::status_error(&argv, &output));
+            }
+            std::thread::sleep(ASK_AGAIN);
+        }
+    }
+}
+
+/// The operator's configuration of the hosts in a folder, for `MARCATO_CONFIG`.
+pub fn config(set: &Path) -> PathBuf {
+    set.join(FOLDER).join("client.toml")
+}
+
+/// The target folder of this workspace, wherever cargo was told to put it.
+pub fn target() -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    workspace.join(target.unwrap_or_else(|| PathBuf::from("target")))
+}
+
+/// Makes a key without a passphrase and gives back its public line.
+fn new_key(path: &Path, comment: &str) -> Result<String> {
+    let name = path.to_string_lossy();
+    let argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", &name];
+    run::checked(&argv, EXEC_LIMIT)?;
+    let public = path.with_extension("pub");
+    let line = fs::read_to_string(&public).map_err(file("read", &public))?;
+    Ok(line.trim_end().to_owned())
+}
