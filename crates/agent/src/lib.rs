@@ -5,9 +5,14 @@
 //! [`Agent`]. First-party agents are Rust and get no private door; anyone's are executables in any
 //! language, called by Choria's external agent protocol ([`external`]). A read runs where the node
 //! is; a change runs in a process of its own that outlives the node ([`runner`]).
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 mod call;
 mod catalog;
+pub mod external;
+pub mod process;
+pub mod runner;
+mod tree;
 
 pub use call::{ActionResult, Call, Outcome};
 pub use catalog::{Agent, BoxFuture, Catalog};

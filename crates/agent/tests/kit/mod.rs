@@ -1,0 +1,123 @@
+//! What the tests of external agents share: plugins copied to a folder of their own, calls, and a
+//! look at the processes of this machine.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use marcato_agent::external::{DEFAULT_PATH, Host};
+use marcato_agent::runner::Launch;
+use marcato_agent::{Call, Catalog, Outcome};
+use marcato_core::{Facts, OrderId, Span, Timestamp};
+use rustix::fs::{Mode, chmod};
+use serde_json::{Value, json};
+
+/// Agents in a temporary folder.
+pub struct Kit {
+    pub dir: tempfile::TempDir,
+    pub host: Host,
+}
+
+impl Kit {
+    /// A folder with these plugins of `tests/plugins`.
+    pub fn new(plugins: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let agents = dir.path().join("agents");
+        let scratch = dir.path().join("scratch");
+        std::fs::create_dir(&agents).unwrap();
+        std::fs::create_dir(&scratch).unwrap();
+        std::fs::create_dir(agents.join("settings")).unwrap();
+        mode(&agents, 0o755);
+        let settings = agents.join("settings");
+        let kit = Self { host: Host { agents, settings, scratch, path: path() }, dir };
+        for name in plugins {
+            kit.put(name);
+        }
+        kit
+    }
+
+    fn put(&self, name: &str) {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins");
+        for (file, bits) in [(name.to_owned(), 0o755), (format!("{name}.json"), 0o644)] {
+            std::fs::copy(from.join(&file), self.at(&file)).unwrap();
+            mode(&self.at(&file), bits);
+        }
+    }
+
+    /// A path in the agents' folder.
+    pub fn at(&self, name: &str) -> PathBuf {
+        self.host.agents.join(name)
+    }
+
+    /// How runners are started here.
+    pub fn launch(&self) -> Launch {
+        let arguments =
+            vec!["run".into(), self.host.agents.clone().into(), self.host.scratch.clone().into()];
+        Launch { program: runner(), arguments }
+    }
+
+    /// All agents that can be loaded; each call in a runner.
+    pub async fn catalog(&self) -> Catalog {
+        let mut catalog = Catalog::new();
+        let left_out = self.host.load(Some(&self.launch()), &mut catalog).await;
+        assert!(left_out.is_empty(), "{left_out:?}");
+        catalog
+    }
+
+    /// Calls one action through a catalog.
+    pub async fn call(&self, agent: &str, action: &str, inputs: Value) -> Outcome {
+        self.catalog().await.call(&call(agent, action, inputs)).await
+    }
+}
+
+/// The test's `PATH`, because its Python may lie anywhere.
+fn path() -> std::ffi::OsString {
+    std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into())
+}
+
+/// The example that plays `mcod`; cargo builds it with the tests.
+pub fn runner() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.parent().and_then(Path::parent).unwrap().join("examples/runner")
+}
+
+/// A call with a limit of five seconds.
+pub fn call(agent: &str, action: &str, inputs: Value) -> Call {
+    Call {
+        order: OrderId::from_bytes([7; 16]),
+        caller: "ops@example.com".parse().unwrap(),
+        collective: "lab".parse().unwrap(),
+        agent: agent.parse().unwrap(),
+        action: action.parse().unwrap(),
+        inputs: inputs.as_object().unwrap().clone(),
+        issued: Timestamp::from_ms(1_700_000_000_123),
+        limit: Span::from_secs(5),
+        facts: Arc::new(Facts::from([("role".to_owned(), json!("web"))])),
+    }
+}
+
+/// Sets a file's mode.
+pub fn mode(path: &Path, bits: u32) {
+    chmod(path, Mode::from_raw_mode(bits)).unwrap();
+}
+
+/// The processes in whose arguments a text stands.
+pub fn processes_with(mark: &str) -> Vec<i32> {
+    let has_mark = |pid: &i32| {
+        let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&arguments).contains(mark)
+    };
+    let entries = std::fs::read_dir("/proc").unwrap();
+    let pids = entries.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    pids.filter(has_mark).collect()
+}
+
+/// Looks again and again until something is so.
+pub async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !so() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

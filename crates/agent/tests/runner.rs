@@ -1,0 +1,123 @@
+//! Runs in processes of their own: they outlive the daemon, run at most once, and what is found of
+//! them later is true.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod kit;
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use kit::{Kit, call, runner, until};
+use marcato_agent::runner::{Launch, RunError, RunState, prepare, state, watch};
+use marcato_agent::{ActionResult, Catalog};
+use marcato_core::Reason;
+use serde_json::json;
+
+/// A kit, the folder of a prepared run that waits for a file, and that file.
+fn waiting() -> (Kit, PathBuf, PathBuf) {
+    let kit = Kit::new(&["witness"]);
+    let (dir, go) = (kit.dir.path().join("run"), kit.dir.path().join("go"));
+    let mut call = call("witness", "wait", json!({"file": go}));
+    call.limit = marcato_core::Span::from_secs(60);
+    prepare(&dir, &call).unwrap();
+    (kit, dir, go)
+}
+
+#[tokio::test]
+async fn a_change_outlives_a_killed_daemon() {
+    let (kit, dir, go) = waiting();
+    let mut daemon = Command::new(runner())
+        .arg("daemon")
+        .args([&kit.host.agents, &kit.host.scratch, &dir])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("the runner has begun", || dir.join("pid").exists()).await;
+    until("the daemon knows", || dir.join("started").exists()).await;
+    // KILL, and none of the daemon's code runs any more.
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    assert_eq!(state(&dir).unwrap(), RunState::Running);
+    let begun = std::fs::read_to_string(dir.join("pid")).unwrap();
+    let pid: i32 = begun.split(' ').next().unwrap().parse().unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let session: i32 = stat.rsplit(')').next().unwrap().split(' ').nth(4).unwrap().parse().unwrap();
+    assert_eq!(session, pid, "it leads a session of its own");
+
+    std::fs::write(&go, "").unwrap();
+    let RunState::Finished(outcome) = watch(&dir).await.unwrap() else { panic!("not finished") };
+    assert_eq!((outcome.result, outcome.message.as_str()), (ActionResult::Ok, "seen"));
+    assert_eq!(state(&dir).unwrap(), RunState::Finished(outcome), "found again and again");
+}
+
+#[tokio::test]
+async fn a_killed_runner_is_gone() {
+    let (kit, dir, _) = waiting();
+    let mut running = kit.launch().spawn(&dir).unwrap();
+    until("the runner has begun", || dir.join("pid").exists()).await;
+    let pid = rustix::process::Pid::from_raw(running.pid().unwrap().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert_eq!(running.finished().await.unwrap(), RunState::Gone { began: true });
+    assert_eq!(state(&dir).unwrap(), RunState::Gone { began: true });
+    assert_eq!(watch(&dir).await.unwrap(), RunState::Gone { began: true });
+    until("its agent is ended by hand", || {
+        for pid in kit::processes_with(kit.host.agents.to_str().unwrap()) {
+            let pid = rustix::process::Pid::from_raw(pid).unwrap();
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+        kit::processes_with(kit.host.agents.to_str().unwrap()).is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_that_was_given_up_never_begins() {
+    let (kit, dir, go) = waiting();
+    std::fs::write(&go, "").unwrap();
+    assert_eq!(state(&dir).unwrap(), RunState::Gone { began: false });
+    let mut late = kit.launch().spawn(&dir).unwrap();
+    assert_eq!(late.finished().await.unwrap(), RunState::Gone { began: false });
+    assert!(!dir.join("outcome.json").exists());
+}
+
+#[tokio::test]
+async fn a_run_runs_once() {
+    let (kit, dir, go) = waiting();
+    std::fs::write(&go, "").unwrap();
+    let first = kit.launch().spawn(&dir).unwrap().finished().await.unwrap();
+    assert!(matches!(first, RunState::Finished(_)), "{first:?}");
+    let again = marcato_agent::runner::run(&dir, &Catalog::new(), &kit.host).await;
+    assert!(matches!(again, Err(RunError::Taken(_))), "{again:?}");
+    let error = prepare(&dir, &call("witness", "look", json!({}))).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+}
+
+#[tokio::test]
+async fn what_cannot_be_run_says_so() {
+    let (kit, dir, _) = waiting();
+    let nothing = Launch { program: "/nonexistent".into(), arguments: vec![] };
+    assert!(nothing.spawn(&dir).is_err());
+    std::fs::remove_file(kit.at("witness")).unwrap();
+    let state = kit.launch().spawn(&dir).unwrap().finished().await.unwrap();
+    let RunState::Finished(outcome) = state else { panic!("{state:?}") };
+    assert_eq!(outcome.reason, Some(Reason::Agent));
+    assert!(outcome.message.contains("No such file"), "{}", outcome.message);
+}
+
+#[test]
+fn folders_that_a_crash_left_half_made() {
+    let kit = Kit::new(&[]);
+    let dir = kit.dir.path();
+    let check = |pid: &str, outcome: &str, want: Option<RunState>| {
+        std::fs::write(dir.join("pid"), pid).unwrap();
+        std::fs::write(dir.join("outcome.json"), outcome).unwrap();
+        assert_eq!(state(dir).ok(), want, "{pid:?} {outcome:?}");
+    };
+    check("", "{", None);
+    std::fs::remove_file(dir.join("outcome.json")).unwrap();
+    let gone = RunState::Gone { began: true };
+    for pid in ["", "1 2", "1 1 another-boot\n", "999999999 1 x\n"] {
+        std::fs::write(dir.join("pid"), pid).unwrap();
+        assert_eq!(state(dir).unwrap(), gone, "{pid:?}");
+    }
+}
