@@ -6,6 +6,7 @@ pub mod agent;
 pub mod broker;
 pub mod client;
 pub mod crypto;
+pub mod facts;
 pub mod filter;
 pub mod hub;
 pub mod node;

@@ -1,0 +1,316 @@
+//! YAML as facts files have it: a bounded tree, no key twice, the line of whatever is wrong.
+
+use std::collections::BTreeMap;
+
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use marcato_core::Facts;
+use marcato_core::limits::facts::{DEPTH_MAX, VALUES_MAX};
+use serde_json::{Map, Value};
+
+use super::scalar;
+
+/// What is wrong with a text, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct YamlError {
+    /// The line, the first being 1.
+    pub(super) line: usize,
+    pub(super) what: String,
+}
+
+/// Reads a text of one document that is a map of facts; an empty text has none.
+pub(super) fn parse(text: &str) -> Result<Facts, YamlError> {
+    let text = text.trim_start_matches('\u{feff}');
+    let mut reader = Reader {
+        text,
+        events: Parser::new_from_str(text),
+        anchors: BTreeMap::new(),
+        values: 0,
+        line: 1,
+    };
+    let mut facts = None;
+    loop {
+        match reader.next()? {
+            Event::StreamEnd => return Ok(facts.unwrap_or_default()),
+            Event::DocumentStart(..) if facts.is_some() => {
+                return Err(reader.wrong("a second document begins; put all facts into one"));
+            }
+            Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
+            root => {
+                facts = Some(match reader.value(root, 0)? {
+                    Value::Object(entries) => entries.into_iter().collect(),
+                    Value::Null => Facts::new(),
+                    _ => return Err(reader.wrong("not a map of facts; write NAME: VALUE")),
+                });
+            }
+        }
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    events: Parser<'a, StrInput<'a>>,
+    /// The values that were named for repetition.
+    anchors: BTreeMap<usize, Value>,
+    /// How many values there are so far.
+    values: usize,
+    /// The line at which the last event begins.
+    line: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn wrong(&self, what: impl Into<String>) -> YamlError {
+        YamlError { line: self.line, what: what.into() }
+    }
+
+    fn next(&mut self) -> Result<Event<'a>, YamlError> {
+        loop {
+            match self.events.next() {
+                None => return Ok(Event::StreamEnd),
+                // Comments come only if another crate asks the parser for them.
+                Some(Ok((event, span))) if is_content(&event) => {
+                    self.line = first_line(&span);
+                    return Ok(event);
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(scan_error(&error, self.text)),
+            }
+        }
+    }
+
+    /// Builds the value that begins with `event`, `depth` levels below the top.
+    fn value(&mut self, event: Event<'a>, depth: usize) -> Result<Value, YamlError> {
+        self.count(1)?;
+        // The outermost map is no level of a fact.
+        if depth > DEPTH_MAX && !matches!(event, Event::Scalar(..)) {
+            return Err(self.wrong(format!("nested deeper than {DEPTH_MAX} levels")));
+        }
+        let (anchor, value) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                (anchor, meaning(&text, style, tag.as_deref()))
+            }
+            Event::SequenceStart(_, anchor, _) => (anchor, self.list(depth)?),
+            Event::MappingStart(_, anchor, _) => (anchor, self.map(depth)?),
+            Event::Alias(id) => return self.repeated(id, depth),
+            _ => return Err(self.wrong("a value is missing")),
+        };
+        if anchor != 0 {
+            self.anchors.insert(anchor, value.clone());
+        }
+        Ok(value)
+    }
+
+    fn list(&mut self, depth: usize) -> Result<Value, YamlError> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                Event::SequenceEnd => return Ok(Value::Array(items)),
+                item => items.push(self.value(item, depth + 1)?),
+            }
+        }
+    }
+
+    fn map(&mut self, depth: usize) -> Result<Value, YamlError> {
+        let mut entries = Map::new();
+        let mut merged = Vec::new();
+        loop {
+            let (key, is_merge) = match self.next()? {
+                Event::MappingEnd => break,
+                Event::Scalar(text, style, _, tag) => {
+                    let is_merge = text == "<<" && style == ScalarStyle::Plain;
+                    (key_text(meaning(&text, style, tag.as_deref()), &text), is_merge)
+                }
+                _ => return Err(self.wrong("a key must be a plain word, no list, map or alias")),
+            };
+            if entries.contains_key(&key) {
+                return Err(self.wrong(format!("the key {key:?} stands twice")));
+            }
+            let line = self.line;
+            let event = self.next()?;
+            let value = self.value(event, depth + 1)?;
+            if !is_merge {
+                entries.insert(key, value);
+                continue;
+            }
+            let what = "<< merges a map or a list of maps, nothing else".to_owned();
+            merged.extend(maps_of(value).ok_or(YamlError { line, what })?);
+        }
+        // A key that the map has itself comes before a merged one, an earlier map before a later.
+        for (key, value) in merged.into_iter().flatten() {
+            entries.entry(key).or_insert(value);
+        }
+        Ok(Value::Object(entries))
+    }
+
+    /// The value that `*name` repeats.
+    fn repeated(&mut self, id: usize, depth: usize) -> Result<Value, YamlError> {
+        let value = self.anchors.get(&id).ok_or_else(|| self.wrong("an alias of itself"))?;
+        let (size, levels) = measure(value);
+        let value = value.clone();
+        self.count(size)?;
+        if depth + levels > DEPTH_MAX + 1 {
+            return Err(self.wrong(format!("nested deeper than {DEPTH_MAX} levels")));
+        }
+        Ok(value)
+    }
+
+    fn count(&mut self, values: usize) -> Result<(), YamlError> {
+        self.values += values;
+        if self.values > VALUES_MAX {
+            return Err(self.wrong(format!("more than {VALUES_MAX} values")));
+        }
+        Ok(())
+    }
+}
+
+fn is_content(event: &Event<'_>) -> bool {
+    event.is_node()
+        || matches!(
+            event,
+            Event::StreamStart
+                | Event::StreamEnd
+                | Event::DocumentStart(..)
+                | Event::DocumentEnd
+                | Event::SequenceEnd
+                | Event::MappingEnd
+        )
+}
+
+fn first_line(span: &Span) -> usize {
+    span.start.line()
+}
+
+fn scan_error(error: &ScanError, text: &str) -> YamlError {
+    let (mut line, what) = (error.marker().line(), error.info());
+    // A tab that indents is found while the value before it is read, lines above.
+    if what.contains("tab") {
+        let indented = |line: &&str| line.trim_start_matches(' ').starts_with('\t');
+        let found = text.lines().skip(line.saturating_sub(1)).position(|line| indented(&line));
+        line += found.unwrap_or(0);
+    }
+    YamlError { line, what }
+}
+
+/// The value of a scalar: text if quotes or a tag make it so, else what it looks like.
+fn meaning(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
+    let is_plain = style == ScalarStyle::Plain;
+    match tag.map(Tag::core_suffix) {
+        None if is_plain => scalar::plain(text),
+        Some(Some("int" | "float" | "bool" | "null")) => scalar::plain(text),
+        _ => text.into(),
+    }
+}
+
+/// A key as text.
+fn key_text(key: Value, written: &str) -> String {
+    match key {
+        Value::String(text) => text,
+        Value::Null => String::new(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(number) if !number.is_f64() => number.to_string(),
+        _ => written.to_owned(),
+    }
+}
+
+/// The maps that a merge key names.
+fn maps_of(value: Value) -> Option<Vec<Map<String, Value>>> {
+    let map = |value| if let Value::Object(entries) = value { Some(entries) } else { None };
+    match value {
+        Value::Array(items) => items.into_iter().map(map).collect(),
+        other => map(other).map(|entries| vec![entries]),
+    }
+}
+
+/// How many values a value holds, itself included, and on how many levels lists and maps nest.
+fn measure(value: &Value) -> (usize, usize) {
+    let inner = |(size, levels): (usize, usize), value| {
+        let (more, deeper) = measure(value);
+        (size + more, levels.max(deeper + 1))
+    };
+    match value {
+        Value::Array(items) => items.iter().fold((1, 1), inner),
+        Value::Object(entries) => entries.values().fold((1, 1), inner),
+        _ => (1, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(text: &str, want: Value) {
+        let facts = parse(text).map(|facts| json!(facts));
+        assert_eq!(facts, Ok(want), "{text}");
+    }
+
+    fn refused(text: &str, line: usize, part: &str) {
+        let error = parse(text).unwrap_err();
+        assert_eq!(error.line, line, "{text}: {error:?}");
+        assert!(error.what.contains(part), "{text}: {error:?}");
+    }
+
+    #[test]
+    fn facts() {
+        check("", json!({}));
+        check("# nothing\n", json!({}));
+        check("---\n", json!({}));
+        check("---\nrole: web\nrelease: '8.5'\n", json!({"role": "web", "release": "8.5"}));
+        check("a: 'yes'\nb: \"012\"\nc: !!str 012\nd: |-\n  8\n", {
+            json!({"a": "yes", "b": "012", "c": "012", "d": "8"})
+        });
+        check("a: yes\nb: 012\nc: !!int '7'\nd:\n", json!({"a": true, "b": 10, "c": 7, "d": null}));
+        check("7: seven\ntrue: t\n:sym: :sv\n", json!({"7": "seven", "true": "t", "sym": "sv"}));
+        check("a: ':quoted'\nb: !ruby/thing x", json!({"a": ":quoted", "b": "x"}));
+        check("a: [1, x]\nb: {c: {d: e}}\n", json!({"a": [1, "x"], "b": {"c": {"d": "e"}}}));
+        check("{\"a\": \"b\", \"c\": [true, null]}", json!({"a": "b", "c": [true, null]}));
+        check("\u{feff}a: b\r\nc: d\r\n", json!({"a": "b", "c": "d"}));
+        check("日本: 東京", json!({"日本": "東京"}));
+    }
+
+    #[test]
+    fn aliases_and_merges() {
+        check("a: &x [1]\nb: *x\n", json!({"a": [1], "b": [1]}));
+        check("a: &x\n  k: 1\n  l: 2\nb:\n  <<: *x\n  k: 3\n", {
+            json!({"a": {"k": 1, "l": 2}, "b": {"k": 3, "l": 2}})
+        });
+        check("a: &x {k: 1}\nb: &y {k: 2, l: 3}\nc:\n  <<: [*x, *y]\n", {
+            json!({"a": {"k": 1}, "b": {"k": 2, "l": 3}, "c": {"k": 1, "l": 3}})
+        });
+        check("a:\n  '<<': x\n", json!({"a": {"<<": "x"}}));
+        refused("a:\n  <<: x\n", 2, "merges a map");
+        refused("a: &x [*x]\n", 1, "alias");
+        refused("a: *nowhere\n", 1, "");
+    }
+
+    #[test]
+    fn refusals_name_the_line() {
+        refused("role: web\nrole: db\n", 2, "\"role\" stands twice");
+        refused("a:\n  b: 1\n  b: 2\n", 3, "\"b\" stands twice");
+        refused("- a\n- b\n", 3, "not a map of facts");
+        refused("role\n", 1, "not a map of facts");
+        refused("a: b\n---\nc: d\n", 2, "second document");
+        refused("a: b\n\tc: d\n", 2, "found a tab");
+        refused("a: [1, 2\nb: c\n", 2, "");
+        refused("a: \"open\n", 1, "unclosed quote");
+        refused("? [a]\n: b\n", 1, "a key must be a plain word");
+        refused("a: b: c\n", 1, "");
+    }
+
+    #[test]
+    fn limits_hold() {
+        let nested = |levels: usize| format!("a: {}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(parse(&nested(DEPTH_MAX)).is_ok());
+        refused(&nested(DEPTH_MAX + 1), 1, "nested deeper");
+        refused(&nested(100_000), 1, "recursion limit");
+        let items = "- x\n".repeat(VALUES_MAX);
+        assert!(parse(&format!("a:\n{items}")).unwrap_err().what.contains("more than"));
+        // Each line repeats the one before ten times.
+        let bomb: String = (1..9)
+            .map(|i| format!("k{i}: &k{i} [{}]\n", vec![format!("*k{}", i - 1); 10].join(",")))
+            .collect();
+        refused(&format!("k0: &k0 x\n{bomb}"), 6, "more than");
+        // Depth counts through aliases as well.
+        let stairs: String = (1..12).map(|i| format!("k{i}: &k{i} [*k{}]\n", i - 1)).collect();
+        refused(&format!("k0: &k0 x\n{stairs}"), DEPTH_MAX + 2, "nested deeper");
+    }
+}
