@@ -48,10 +48,11 @@ impl Hosts {
         packages::ensure()?;
         base::check_filesystem(&self.dir)?;
         self.clear()?;
+        // Before the base tree, which takes a minute: the bridge may be another set's.
+        net::up(&self.dir)?;
         let base = base::ensure(&self.dir)?;
         self.state.hosts = plan::hosts(nodes);
         self.state.save(&self.dir)?;
-        net::up(&self.dir)?;
         let hosts = self.all()?;
         let specs = &self.state.hosts;
         let fleet = programs.map(|programs| Fleet::make(&self.dir, programs, specs)).transpose()?;
