@@ -186,6 +186,12 @@ impl SignedReceipt {
         Self { outer, signature, seal, sealed }
     }
 
+    /// What it takes where it is kept, in bytes.
+    #[must_use]
+    pub const fn weight(&self) -> usize {
+        self.outer.len() + self.signature.len() + self.seal.len() + self.sealed.len()
+    }
+
     /// The message for a subject.
     #[must_use]
     pub fn message(&self, subject: String, certificate: Option<String>) -> Message {

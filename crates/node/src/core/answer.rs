@@ -1,0 +1,113 @@
+//! What is needed to answer an order: taken from it once, so that the order itself need not be kept.
+
+use marcato_core::{CallerId, Changed, EndState, Identity, Reason, Timestamp};
+use marcato_protocol::keys::NodeSignKey;
+use marcato_protocol::message::Message;
+use marcato_protocol::order::Received;
+use marcato_protocol::progress::{Phase, Progress};
+use marcato_protocol::receipt::{Inner, Outer, SignedReceipt};
+use marcato_protocol::seal::OpenPublicKey;
+use marcato_protocol::subject::Subjects;
+use rand_chacha::ChaCha20Rng;
+use serde_json::Map;
+
+use super::cut;
+use super::run::RunKey;
+
+/// How an order ended, for its receipt.
+#[derive(Debug, Clone)]
+pub(super) struct End {
+    pub(super) state: EndState,
+    pub(super) reason: Option<Reason>,
+    pub(super) changed: Changed,
+    pub(super) inner: Inner,
+}
+
+impl End {
+    /// Refused before anything was done.
+    pub(super) fn refused(state: EndState, reason: Reason, text: &str) -> Self {
+        let inner = Inner { message: cut(text), ..Inner::default() };
+        Self { state, reason: Some(reason), changed: Changed::False, inner }
+    }
+
+    /// [`EndState::Rejected`] for this reason.
+    pub(super) fn rejected(reason: Reason, text: &str) -> Self {
+        Self::refused(EndState::Rejected, reason, text)
+    }
+}
+
+/// What an answer takes from its order.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    outer: Outer,
+    readers: Vec<OpenPublicKey>,
+    pub(super) caller: CallerId,
+    pub(super) certificate: bool,
+}
+
+impl Answer {
+    /// To a received order that came in at `received`.
+    pub(super) fn to(order: &Received, node: &Identity, received: Timestamp) -> Self {
+        Self {
+            outer: Outer::answering(order, node.clone(), EndState::Ok, received),
+            readers: order.order.readers.clone(),
+            caller: order.order.caller.clone(),
+            certificate: order.order.certificates,
+        }
+    }
+
+    /// Without an inner part: for orders of which nobody knows who signed them.
+    pub(super) fn without_inner(mut self) -> Self {
+        self.readers.clear();
+        self
+    }
+
+    /// The order and step that are answered.
+    pub(super) const fn key(&self) -> RunKey {
+        RunKey { order: self.outer.order, step: self.outer.step }
+    }
+
+    /// Notes when the action began.
+    pub(super) const fn began(&mut self, now: Timestamp) {
+        self.outer.started = Some(now);
+    }
+
+    /// The receipt.
+    pub(super) fn receipt(
+        &self,
+        end: End,
+        now: Timestamp,
+        key: &NodeSignKey,
+        random: &mut ChaCha20Rng,
+    ) -> SignedReceipt {
+        let mut outer = self.outer.clone();
+        outer.state = end.state;
+        outer.reason = end.reason;
+        outer.changed = end.changed;
+        outer.finished = now;
+        SignedReceipt::issue(outer, &end.inner, &self.readers, key, random)
+    }
+
+    /// A word before the end.
+    pub(super) fn progress(
+        &self,
+        phase: Phase,
+        now: Timestamp,
+        key: &NodeSignKey,
+        subjects: &Subjects,
+    ) -> Message {
+        let outer = &self.outer;
+        let progress = Progress {
+            v: outer.v,
+            order: outer.order,
+            order_digest: outer.order_digest,
+            step: outer.step,
+            step_digest: outer.step_digest,
+            node: outer.node.clone(),
+            phase,
+            at: now,
+            ext: Map::new(),
+        };
+        progress.message(subjects.reply(&self.caller, outer.order, &outer.node), key)
+    }
+}

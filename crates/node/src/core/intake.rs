@@ -1,0 +1,297 @@
+//! An order's way in: known already? verified? for this node? allowed? Each step can end it.
+
+use marcato_core::ddl::Action;
+use marcato_core::{AgentName, EndState, Reason, Timestamp};
+use marcato_filter::{Filter, FilterError, Host};
+use marcato_protocol::Verified;
+use marcato_protocol::message::Message;
+use marcato_protocol::order::{Audience, OrderError, Received};
+use marcato_protocol::verify::{OrderRules, Refused, verify_order};
+
+use super::answer::{Answer, End};
+use super::approved::Approved;
+use super::effect::{Effect, Level, What};
+use super::journal::About;
+use super::node::Node;
+use super::policy::rule_that_allows;
+use super::run::RunKey;
+use super::runs::{Began, Source};
+
+/// Where a verified order's way ends, if not in a run.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// It is not meant for this node, which says nothing.
+    Silent,
+    /// It is refused.
+    Refused(EndState, Reason, String),
+}
+
+pub(super) fn reject(reason: Reason, text: impl Into<String>) -> Stop {
+    Stop::Refused(EndState::Rejected, reason, text.into())
+}
+
+pub(super) fn key_of(order: &Received) -> RunKey {
+    RunKey { order: order.order.id, step: order.step_index }
+}
+
+impl Node {
+    /// An order came in.
+    pub(super) fn on_order(&mut self, message: &Message, now: Timestamp) {
+        let received = match Received::parse(message) {
+            Ok(received) => received,
+            // Nobody is named in it who could be answered.
+            Err(error) => {
+                if self.refusals.may(now) {
+                    let reason = match error {
+                        OrderError::TooLarge { .. } => Reason::TooLarge,
+                        OrderError::Malformed(_) => Reason::Malformed,
+                    };
+                    self.log(Level::Warn, What::Refused, None, Some(reason), error.to_string());
+                }
+                return;
+            }
+        };
+        if self.is_copy(&received, now) {
+            return;
+        }
+        match self.verify(received, now) {
+            Ok(order) => self.on_verified(&order, Source::Network(message), now),
+            Err(refused) => self.refuse_unverified(&refused, now),
+        }
+    }
+
+    pub(super) fn verify(
+        &self,
+        received: Received,
+        now: Timestamp,
+    ) -> Result<Verified<Received>, Refused> {
+        let rules = OrderRules {
+            spoken: self.spoken,
+            collective: &self.collective,
+            identity: &self.identity,
+            key: self.key.public(),
+            signers: &self.rules.signers,
+        };
+        verify_order(received, &rules, now)
+    }
+
+    /// Whether the same bytes came before; if so, they are answered as they were. This comes
+    /// before all checks: time has gone on, and a copy must not end otherwise than the first.
+    fn is_copy(&mut self, received: &Received, now: Timestamp) -> bool {
+        let key = key_of(received);
+        let same = |about: &About| {
+            about.order_digest == received.order_digest && about.step_digest == received.step_digest
+        };
+        if self.seen.get(key).is_some_and(|known| same(&known.about)) {
+            if self.connected && self.copies.take(now) {
+                match self.progress(key, now) {
+                    Some(progress) => self.effect(Effect::Publish(progress)),
+                    None => self.publish_receipt(key),
+                }
+            }
+            return true;
+        }
+        let Some(receipt) = self.refusals.get(received) else { return false };
+        let order = &received.order;
+        let subject = self.subjects.reply(&order.caller, order.id, &self.identity);
+        let certificate = order.certificates.then(|| self.certificate.to_string());
+        let message = receipt.message(subject, certificate);
+        if self.copies.take(now) {
+            self.effect(Effect::Publish(message));
+        }
+        true
+    }
+
+    /// Answers an order that did not verify, if the limit allows it; without an inner part.
+    pub(super) fn refuse_unverified(&mut self, refused: &Refused, now: Timestamp) {
+        if !self.refusals.may(now) {
+            return;
+        }
+        let received = &refused.received;
+        if received.step.audience == Audience::Matching
+            && self.matches(received).is_ok_and(|matches| !matches)
+        {
+            return;
+        }
+        let order = &received.order;
+        let end = End::rejected(refused.reason, "");
+        let receipt = Answer::to(received, &self.identity, now).without_inner().receipt(
+            end,
+            now,
+            &self.key,
+            &mut self.random,
+        );
+        let subject = self.subjects.reply(&order.caller, order.id, &self.identity);
+        let certificate = order.certificates.then(|| self.certificate.to_string());
+        self.effect(Effect::Publish(receipt.message(subject, certificate)));
+        let about = Some((order.id, &order.caller));
+        self.log(Level::Warn, What::Refused, about, Some(refused.reason), refused.text.clone());
+        self.refusals.keep(received, receipt, now);
+    }
+
+    /// A verified order: from here on its signer gets an answer that he alone can read.
+    pub(super) fn on_verified(
+        &mut self,
+        order: &Verified<Received>,
+        source: Source<'_>,
+        now: Timestamp,
+    ) {
+        let signed = &order.order;
+        if self.seen.get(key_of(order)).is_some() {
+            // Its id is taken by other bytes. As with whatever cannot be remembered by its id, the
+            // refusal is kept by the bytes.
+            let text = "another order of this id was here before".to_owned();
+            let received = Box::new(Received::clone(order));
+            let refused = Refused { received, reason: Reason::Malformed, text };
+            return self.refuse_unverified(&refused, now);
+        }
+        let judged = match self.check_clock(signed.issued, now) {
+            Err(text) => Err(reject(Reason::Clock, text)),
+            Ok(()) => self.judge(order, source),
+        };
+        if matches!(judged, Err(Stop::Silent)) {
+            return;
+        }
+        let (about, change) = self.about(order, source, now);
+        let answer = Answer::to(order, &self.identity, about.received);
+        if source.is_network() && !self.seen.room(&signed.caller, signed.issued, now) {
+            let text = "this node remembers as many orders of this caller as it may";
+            return self.refuse_unremembered(&answer, Reason::Full, text, now);
+        }
+        let verdict = judged.and_then(|approved| {
+            if change {
+                self.check_superseded(&about)?;
+            }
+            self.runs.check_room(&about.agent, change)?;
+            Ok(approved)
+        });
+        self.seen.remember(about.clone(), answer.certificate, verdict.is_ok());
+        match verdict {
+            Ok(approved) if change => self.accept_change(approved, about, answer, source, now),
+            Ok(approved) => self.accept_read(approved, about, answer, now),
+            Err(Stop::Silent) => {}
+            Err(Stop::Refused(state, reason, text)) => {
+                let journalled = change && order.step.audience != Audience::Matching;
+                let end = End::refused(state, reason, &text);
+                self.finish((about, &answer), end, journalled.then_some(Began(false)), now);
+            }
+        }
+    }
+
+    /// Whether this node shall do it, and its owner allows it.
+    fn judge(&self, order: &Verified<Received>, source: Source<'_>) -> Result<Approved, Stop> {
+        let (signed, step) = (&order.order, &order.step);
+        let matching = step.audience == Audience::Matching;
+        // What an order of several steps changes must not decide over its later steps.
+        let filtered = source.is_network() && !self.seen.took(signed.id);
+        let matches = !filtered
+            || self.matches(order).map_err(|error| reject(Reason::Malformed, error.to_string()))?;
+        if matching && !matches {
+            return Err(Stop::Silent);
+        }
+        let Some(ddl) = self.rules.agents.get(&step.agent) else {
+            return Err(reject(
+                Reason::UnknownAgent,
+                format!("this node has no agent {}", step.agent),
+            ));
+        };
+        let Some(action) = ddl.actions.get(&step.action) else {
+            let text =
+                format!("{} {} has no action {}", step.agent, ddl.metadata.version, step.action);
+            return Err(reject(Reason::UnknownAction, text));
+        };
+        let change = action.changes();
+        if matching && change {
+            let text =
+                format!("{} {} may change hosts: it needs a chosen set", step.agent, step.action);
+            return Err(reject(Reason::Audience, text));
+        }
+        if change && self.rules.read_only {
+            return Err(reject(Reason::ReadOnly, "this node takes no changes"));
+        }
+        if !matches {
+            return Err(reject(Reason::NotMatching, "the filter does not match this node"));
+        }
+        if !change && signed.issued < self.started {
+            let text = format!(
+                "issued at {}, before this node's start at {}",
+                signed.issued, self.started
+            );
+            return Err(reject(Reason::Restarted, text));
+        }
+        let inputs = action
+            .check_inputs(&step.inputs)
+            .map_err(|error| reject(Reason::Inputs, error.to_string()))?;
+        let with = (signed.run_limit_ms, self.rules.facts.clone());
+        Approved::by(&self.rules.policy, order, action, inputs, with).map_err(|decision| {
+            let rule = rule_that_allows(&signed.caller, &step.agent, &step.action);
+            let text = format!("{decision}; this would allow it: {rule}");
+            Stop::Refused(EndState::Denied, Reason::Policy, text)
+        })
+    }
+
+    fn matches(&self, order: &Received) -> Result<bool, FilterError> {
+        let terms = &order.step.filter;
+        if terms.is_empty() {
+            return Ok(true);
+        }
+        let agents: Vec<AgentName> = self.rules.agents.keys().cloned().collect();
+        Ok(Filter::parse(terms)?.matches(&Host {
+            identity: &self.identity,
+            facts: &self.rules.facts,
+            classes: &self.rules.classes,
+            agents: &agents,
+        }))
+    }
+
+    /// What the journal says of the order, and whether it may change something: an action that is
+    /// not known may.
+    fn about(&self, order: &Received, source: Source<'_>, now: Timestamp) -> (About, bool) {
+        let (signed, step) = (&order.order, &order.step);
+        let ddl = self.rules.agents.get(&step.agent);
+        let action = ddl.and_then(|ddl| ddl.actions.get(&step.action));
+        let change = action.is_none_or(Action::changes);
+        if let Source::Journal(about) = source {
+            return (about.clone(), true);
+        }
+        let item = action.filter(|_| change).and_then(|action| action.item_of(&step.inputs));
+        let about = About {
+            key: key_of(order),
+            order_digest: order.order_digest,
+            step_digest: order.step_digest,
+            caller: signed.caller.clone(),
+            agent: step.agent.clone(),
+            item,
+            issued: signed.issued,
+            start_by: signed.start_by,
+            received: now,
+        };
+        (about, change)
+    }
+
+    /// Whether a change of the same item that was issued later has begun already.
+    pub(super) fn check_superseded(&self, about: &About) -> Result<(), Stop> {
+        let Some((issued, order)) = self.last_changes.supersedes(about) else { return Ok(()) };
+        let item = about.item.as_deref().map(|item| format!(" {item}")).unwrap_or_default();
+        let text = format!(
+            "issued at {}; order {order} of {issued} has changed {}{item} since",
+            about.issued, about.agent
+        );
+        Err(reject(Reason::Superseded, text))
+    }
+
+    /// Answers a verified order for which there is no room.
+    fn refuse_unremembered(&mut self, answer: &Answer, reason: Reason, text: &str, now: Timestamp) {
+        if !self.refusals.may(now) {
+            return;
+        }
+        let RunKey { order, .. } = answer.key();
+        let end = End::rejected(reason, text);
+        let receipt = answer.receipt(end, now, &self.key, &mut self.random);
+        let subject = self.subjects.reply(&answer.caller, order, &self.identity);
+        let certificate = answer.certificate.then(|| self.certificate.to_string());
+        self.effect(Effect::Publish(receipt.message(subject, certificate)));
+        let about = Some((order, &answer.caller));
+        self.log(Level::Warn, What::Refused, about, Some(reason), text.to_owned());
+    }
+}

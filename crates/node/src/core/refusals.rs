@@ -1,0 +1,92 @@
+//! Refusals of orders that did not verify: rate-limited, and kept to, because whoever carries
+//! messages could damage a copy, show its refusal, and let the true one run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use marcato_core::Timestamp;
+use marcato_core::limits::node::{REFUSALS_COUNTED_EVERY, REFUSALS_KEPT_MAX, REFUSALS_PER_SECOND};
+use marcato_core::limits::timing::SKEW;
+use marcato_protocol::digest::Digest;
+use marcato_protocol::order::Received;
+use marcato_protocol::receipt::SignedReceipt;
+
+use super::bucket::Bucket;
+
+/// The bytes of an order and of its step.
+type Bytes = (Digest, Digest);
+
+/// What was refused, and how often.
+#[derive(Debug)]
+pub(super) struct Refusals {
+    bucket: Bucket,
+    kept: BTreeMap<Bytes, SignedReceipt>,
+    by_end: BTreeSet<(Timestamp, Bytes)>,
+    uncounted: u64,
+    /// When the count is told next.
+    tell_at: Option<Timestamp>,
+}
+
+impl Refusals {
+    pub(super) const fn new(now: Timestamp) -> Self {
+        Self {
+            bucket: Bucket::new(REFUSALS_PER_SECOND, now),
+            kept: BTreeMap::new(),
+            by_end: BTreeSet::new(),
+            uncounted: 0,
+            tell_at: None,
+        }
+    }
+
+    /// Whether one more may be answered and logged; counts it if not.
+    pub(super) fn may(&mut self, now: Timestamp) -> bool {
+        self.forget(now);
+        if self.kept.len() < REFUSALS_KEPT_MAX && self.bucket.take(now) {
+            return true;
+        }
+        self.uncounted += 1;
+        self.tell_at.get_or_insert(now + REFUSALS_COUNTED_EVERY);
+        false
+    }
+
+    /// The refusal of these very bytes.
+    pub(super) fn get(&self, order: &Received) -> Option<&SignedReceipt> {
+        self.kept.get(&(order.order_digest, order.step_digest))
+    }
+
+    /// Keeps a refusal for as long as the order might otherwise start.
+    pub(super) fn keep(&mut self, order: &Received, receipt: SignedReceipt, now: Timestamp) {
+        let until = order.order.start_by + SKEW + SKEW;
+        if until < now {
+            return;
+        }
+        let bytes = (order.order_digest, order.step_digest);
+        if self.kept.insert(bytes, receipt).is_none() {
+            self.by_end.insert((until, bytes));
+        }
+    }
+
+    pub(super) fn forget(&mut self, now: Timestamp) {
+        while let Some((until, bytes)) = self.by_end.first().copied().filter(|(end, _)| *end < now)
+        {
+            self.by_end.remove(&(until, bytes));
+            self.kept.remove(&bytes);
+        }
+    }
+
+    /// When [`Refusals::count`] has something to tell.
+    pub(super) const fn tell_at(&self) -> Option<Timestamp> {
+        self.tell_at
+    }
+
+    /// How many were neither answered nor logged since the last time, once a minute.
+    pub(super) fn count(&mut self, now: Timestamp) -> Option<u64> {
+        self.tell_at.filter(|at| *at <= now)?;
+        self.tell_at = None;
+        Some(std::mem::take(&mut self.uncounted))
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.kept.len()
+    }
+}

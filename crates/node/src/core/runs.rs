@@ -1,0 +1,500 @@
+//! What was accepted and has not ended: the queues, what runs, and how it ends.
+//!
+//! Changes of one agent run one after the other, in the order in which they were written down;
+//! reads run beside each other. Neither is begun after its start-by.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use marcato_agent::{ActionResult, Outcome};
+use marcato_core::limits::node::{
+    CHANGES_WAITING_MAX, READ_OVERDUE, READ_PROGRESS_AFTER, READS_RUNNING_MAX, READS_WAITING_MAX,
+};
+use marcato_core::limits::timing::{PROGRESS_EVERY, SKEW};
+use marcato_core::{AgentName, Changed, EndState, Reason, Span, Timestamp};
+use marcato_protocol::message::Message;
+use marcato_protocol::progress::Phase;
+use marcato_protocol::receipt::{Inner, SignedReceipt};
+
+use super::answer::{Answer, End};
+use super::approved::Approved;
+use super::effect::{Effect, Level, What};
+use super::intake::{Stop, reject};
+use super::journal::{About, JournalKey, JournalRecord, KeptMessage};
+use super::node::Node;
+use super::run::RunKey;
+
+/// Where an order comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// It just came in.
+    Network(&'a Message),
+    /// It was accepted by an earlier daemon, and never started.
+    Journal(&'a About),
+}
+
+impl Source<'_> {
+    pub(super) const fn is_network(self) -> bool {
+        matches!(self, Self::Network(_))
+    }
+}
+
+/// Whether a change was begun before it ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Began(pub(super) bool);
+
+/// A record on its way to the disk, and what waits for it.
+#[derive(Debug)]
+pub(super) enum Pending {
+    /// A change that may start then.
+    Accepted(RunKey),
+    /// A receipt that may be sent then.
+    Ended(RunKey, SignedReceipt),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Its record is on its way to the disk.
+    Writing,
+    /// It waits for its turn.
+    Waiting,
+    /// It runs.
+    Running,
+    /// A read that was answered as timed out, and still runs.
+    Late,
+}
+
+/// One that was accepted and has not ended.
+#[derive(Debug)]
+struct Job {
+    about: About,
+    answer: Answer,
+    /// Until it is begun.
+    approved: Option<Approved>,
+    change: bool,
+    stage: Stage,
+    limit: Span,
+    /// When a read is answered for.
+    late_at: Option<Timestamp>,
+    progress_at: Timestamp,
+    progress_said: bool,
+}
+
+/// The changes of one agent.
+#[derive(Debug, Default)]
+struct Lane {
+    /// More than one only where an earlier daemon left them.
+    running: BTreeSet<RunKey>,
+    waiting: VecDeque<RunKey>,
+}
+
+/// All that was accepted and has not ended.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    jobs: BTreeMap<RunKey, Job>,
+    lanes: BTreeMap<AgentName, Lane>,
+    reads_running: usize,
+    reads_waiting: VecDeque<RunKey>,
+}
+
+impl Job {
+    /// How far it is, as far as that may be said.
+    const fn phase(&self) -> Option<Phase> {
+        match self.stage {
+            Stage::Waiting => Some(Phase::Accepted),
+            Stage::Running if self.progress_said => Some(Phase::Running),
+            Stage::Running => Some(Phase::Accepted),
+            Stage::Writing | Stage::Late => None,
+        }
+    }
+
+    fn is_expired(&self, now: Timestamp) -> bool {
+        matches!(self.stage, Stage::Waiting) && now > self.about.start_by + SKEW
+    }
+}
+
+impl Runs {
+    /// Whether one more can be taken.
+    pub(super) fn check_room(&self, agent: &AgentName, change: bool) -> Result<(), Stop> {
+        if !change {
+            return if self.reads_running < READS_RUNNING_MAX
+                || self.reads_waiting.len() < READS_WAITING_MAX
+            {
+                Ok(())
+            } else {
+                let text = format!("{READS_WAITING_MAX} reads wait on this node already");
+                Err(reject(Reason::Full, text))
+            };
+        }
+        let waits = |job: &&Job| {
+            job.change
+                && job.about.agent == *agent
+                && matches!(job.stage, Stage::Writing | Stage::Waiting)
+        };
+        if self.jobs.values().filter(waits).count() < CHANGES_WAITING_MAX {
+            return Ok(());
+        }
+        let text = format!("{CHANGES_WAITING_MAX} changes of {agent} wait on this node already");
+        Err(reject(Reason::Full, text))
+    }
+
+    /// Whether a read runs whose answer somebody waits for.
+    pub(super) fn has_reads(&self) -> bool {
+        self.jobs.values().any(|job| !job.change && job.stage == Stage::Running)
+    }
+
+    /// When something is to be looked after.
+    pub(super) fn wake_at(&self) -> Option<Timestamp> {
+        let wishes = self.jobs.values().filter(|job| job.phase().is_some()).map(|job| {
+            let late = job.late_at.filter(|_| job.stage == Stage::Running);
+            late.map_or(job.progress_at, |late| late.min(job.progress_at))
+        });
+        wishes.min()
+    }
+
+    /// Takes an ended job out; whether another may take its place.
+    fn take(&mut self, key: RunKey) -> Option<Job> {
+        let job = self.jobs.remove(&key)?;
+        let running = matches!(job.stage, Stage::Running | Stage::Late);
+        if job.change {
+            if let Some(lane) = self.lanes.get_mut(&job.about.agent) {
+                lane.running.remove(&key);
+                lane.waiting.retain(|waiting| *waiting != key);
+            }
+        } else if running {
+            self.reads_running -= 1;
+        } else {
+            self.reads_waiting.retain(|waiting| *waiting != key);
+        }
+        Some(job)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.jobs.len() + self.reads_waiting.len()
+    }
+}
+
+impl Node {
+    /// A change that may run: it is written down first.
+    pub(super) fn accept_change(
+        &mut self,
+        approved: Approved,
+        about: About,
+        answer: Answer,
+        source: Source<'_>,
+        now: Timestamp,
+    ) {
+        let key = about.key;
+        self.insert(approved, about.clone(), answer, (true, Stage::Writing), now);
+        match source {
+            Source::Network(message) => {
+                let record = JournalRecord::Accepted { about, message: KeptMessage::from(message) };
+                self.write(record, Pending::Accepted(key));
+            }
+            Source::Journal(_) => self.on_accepted(key, now),
+        }
+    }
+
+    /// A read that may run.
+    pub(super) fn accept_read(
+        &mut self,
+        approved: Approved,
+        about: About,
+        answer: Answer,
+        now: Timestamp,
+    ) {
+        let key = about.key;
+        self.insert(approved, about, answer, (false, Stage::Waiting), now);
+        self.runs.reads_waiting.push_back(key);
+        self.advance_reads(now);
+    }
+
+    fn insert(
+        &mut self,
+        approved: Approved,
+        about: About,
+        answer: Answer,
+        (change, stage): (bool, Stage),
+        now: Timestamp,
+    ) {
+        let limit = approved.call().limit;
+        let progress_at = now + if change { PROGRESS_EVERY } else { READ_PROGRESS_AFTER };
+        let approved = Some(approved);
+        let (late_at, progress_said) = (None, false);
+        let key = about.key;
+        let job = Job {
+            about,
+            answer,
+            approved,
+            change,
+            stage,
+            limit,
+            late_at,
+            progress_at,
+            progress_said,
+        };
+        self.runs.jobs.insert(key, job);
+    }
+
+    /// A change of an earlier daemon that still runs.
+    pub(super) fn readopt(&mut self, about: About, answer: Answer, now: Timestamp) {
+        let key = about.key;
+        let lane = self.runs.lanes.entry(about.agent.clone()).or_default();
+        lane.running.insert(key);
+        let job = Job {
+            about,
+            answer,
+            approved: None,
+            change: true,
+            stage: Stage::Running,
+            limit: Span::default(),
+            late_at: None,
+            progress_at: now,
+            progress_said: true,
+        };
+        self.runs.jobs.insert(key, job);
+    }
+
+    pub(super) fn on_written(&mut self, key: JournalKey, now: Timestamp) {
+        let Some(pending) = self.writes.remove(&key) else { return };
+        if self.journal_fault.take().is_some() {
+            self.describe(now);
+        }
+        match pending {
+            Pending::Accepted(key) => self.on_accepted(key, now),
+            Pending::Ended(key, receipt) => {
+                self.seen.answered(key, receipt, true, now);
+                self.publish_receipt(key);
+            }
+        }
+    }
+
+    pub(super) fn on_not_written(&mut self, key: JournalKey, why: &str, now: Timestamp) {
+        let Some(pending) = self.writes.remove(&key) else { return };
+        let fault = format!("the journal takes no records: {why}");
+        self.log(Level::Error, What::Journal, None, Some(Reason::Journal), fault.clone());
+        if self.journal_fault.replace(fault.clone()).is_none() {
+            self.describe(now);
+        }
+        match pending {
+            Pending::Accepted(key) => {
+                let Some(job) = self.runs.take(key) else { return };
+                // The end is written too, if that can be: the record may stand there all the same.
+                let end = End::rejected(Reason::Journal, &fault);
+                self.finish((job.about, &job.answer), end, Some(Began(false)), now);
+            }
+            // It happened, whether it is written down or not.
+            Pending::Ended(key, receipt) => {
+                self.seen.answered(key, receipt, true, now);
+                self.publish_receipt(key);
+            }
+        }
+    }
+
+    /// A change is written down.
+    fn on_accepted(&mut self, key: RunKey, now: Timestamp) {
+        let Some(job) = self.runs.jobs.get_mut(&key) else { return };
+        job.stage = Stage::Waiting;
+        let (about, call) = (job.about.clone(), job.approved.as_ref().map(Approved::call));
+        let text = call.map(|call| format!("{} {}", call.agent, call.action)).unwrap_or_default();
+        self.log(Level::Info, What::Accepted, Some((key.order, &about.caller)), None, text);
+        self.runs.lanes.entry(about.agent.clone()).or_default().waiting.push_back(key);
+        self.advance_changes(&about.agent, now);
+        self.say_progress(key, now);
+    }
+
+    /// Begins the next change of an agent, if none runs.
+    pub(super) fn advance_changes(&mut self, agent: &AgentName, now: Timestamp) {
+        while let Some(lane) = self.runs.lanes.get_mut(agent) {
+            if !lane.running.is_empty() || self.is_stopping() {
+                return;
+            }
+            let Some(key) = self.runs.lanes.get_mut(agent).and_then(|l| l.waiting.pop_front())
+            else {
+                self.runs.lanes.remove(agent);
+                return;
+            };
+            self.start(key, now);
+        }
+    }
+
+    fn advance_reads(&mut self, now: Timestamp) {
+        while self.runs.reads_running < READS_RUNNING_MAX && !self.is_stopping() {
+            let Some(key) = self.runs.reads_waiting.pop_front() else { return };
+            self.start(key, now);
+        }
+    }
+
+    /// Begins a job, if it still may.
+    fn start(&mut self, key: RunKey, now: Timestamp) {
+        let Some(job) = self.runs.jobs.get(&key) else { return };
+        let superseded = if job.change { self.check_superseded(&job.about) } else { Ok(()) };
+        if job.is_expired(now) {
+            return self.expire(key, now);
+        }
+        if let Err(Stop::Refused(state, reason, text)) = superseded {
+            let Some(job) = self.runs.take(key) else { return };
+            let end = End::refused(state, reason, &text);
+            return self.finish((job.about, &job.answer), end, Some(Began(false)), now);
+        }
+        let Some(job) = self.runs.jobs.get_mut(&key) else { return };
+        let Some(approved) = job.approved.take() else { return };
+        job.stage = Stage::Running;
+        job.answer.began(now);
+        if job.change {
+            self.last_changes.began(&job.about);
+            self.runs.lanes.entry(job.about.agent.clone()).or_default().running.insert(key);
+        } else {
+            job.late_at = Some(now + job.limit + READ_OVERDUE);
+            self.runs.reads_running += 1;
+        }
+        self.effect(Effect::Run(Box::new(approved)));
+    }
+
+    /// Ends what waited too long for its turn.
+    fn expire(&mut self, key: RunKey, now: Timestamp) {
+        let Some(job) = self.runs.take(key) else { return };
+        let text = format!(
+            "it waited for its turn; it might start until {}, this node's clock reads {now}",
+            job.about.start_by
+        );
+        let began = job.change.then_some(Began(false));
+        self.finish((job.about, &job.answer), End::rejected(Reason::Expired, &text), began, now);
+    }
+
+    pub(super) fn on_ended(&mut self, key: RunKey, outcome: Outcome, now: Timestamp) {
+        self.end(key, end_of(outcome), now);
+    }
+
+    pub(super) fn on_gone(&mut self, key: RunKey, now: Timestamp) {
+        self.end(key, gone(), now);
+    }
+
+    fn end(&mut self, key: RunKey, end: End, now: Timestamp) {
+        let stage = self.runs.jobs.get(&key).map(|job| job.stage);
+        if !matches!(stage, Some(Stage::Running | Stage::Late)) {
+            return;
+        }
+        let Some(job) = self.runs.take(key) else { return };
+        let began = job.change.then_some(Began(true));
+        let agent = job.about.agent.clone();
+        if stage == Some(Stage::Running) {
+            self.finish((job.about, &job.answer), end, began, now);
+        }
+        if job.change {
+            self.advance_changes(&agent, now);
+        } else {
+            self.advance_reads(now);
+        }
+    }
+
+    /// Answers for good. What is journalled says whether it was begun, and is sent when it stands
+    /// there; the rest is sent at once.
+    pub(super) fn finish(
+        &mut self,
+        (about, answer): (About, &Answer),
+        end: End,
+        journalled: Option<Began>,
+        now: Timestamp,
+    ) {
+        let key = about.key;
+        self.log_end(&about, &end, journalled.is_some());
+        let receipt = answer.receipt(end, now, &self.key, &mut self.random);
+        match journalled {
+            Some(Began(began)) => {
+                let pending = Pending::Ended(key, receipt.clone());
+                self.write(JournalRecord::Ended { about, began, at: now, receipt }, pending);
+            }
+            None => {
+                self.seen.answered(key, receipt, false, now);
+                self.publish_receipt(key);
+            }
+        }
+    }
+
+    /// Every end of a change is logged, of reads what did not go well.
+    fn log_end(&mut self, about: &About, end: &End, change: bool) {
+        let (level, what) = match end.state {
+            EndState::Ok if !change => return,
+            EndState::Ok => (Level::Info, What::Ended),
+            EndState::Denied | EndState::Rejected => (Level::Warn, What::Refused),
+            _ => (Level::Warn, What::Ended),
+        };
+        let state = end.state;
+        let text = match what {
+            What::Refused => end.inner.message.clone(),
+            _ => format!("{}: {state}, changed: {}", about.agent, end.changed),
+        };
+        self.log(level, what, Some((about.key.order, &about.caller)), end.reason, text);
+    }
+
+    fn write(&mut self, record: JournalRecord, pending: Pending) {
+        let key = self.next_write();
+        self.writes.insert(key, pending);
+        self.effect(Effect::Write(Box::new(record), key));
+    }
+
+    /// Says that a job has been taken or still runs.
+    fn say_progress(&mut self, key: RunKey, now: Timestamp) {
+        let message = self.progress(key, now);
+        let Some(job) = self.runs.jobs.get_mut(&key) else { return };
+        job.progress_at = now + PROGRESS_EVERY;
+        let Some(message) = message.filter(|_| self.connected) else { return };
+        job.progress_said = true;
+        self.effect(Effect::Publish(message));
+    }
+
+    /// What may be said of a job before its end.
+    pub(super) fn progress(&self, key: RunKey, now: Timestamp) -> Option<Message> {
+        let job = self.runs.jobs.get(&key)?;
+        Some(job.answer.progress(job.phase()?, now, &self.key, &self.subjects))
+    }
+
+    /// Says of everything that runs that it does, answers for what is late, ends what waited too
+    /// long.
+    pub(super) fn look_after_runs(&mut self, now: Timestamp) {
+        let late = |job: &Job| {
+            job.stage == Stage::Running && job.late_at.is_some_and(|late_at| late_at <= now)
+        };
+        // A clock that was set back must not silence a job.
+        let due = |at: Timestamp| at <= now || at > now + PROGRESS_EVERY;
+        let keys: Vec<RunKey> = self.runs.jobs.keys().copied().collect();
+        for key in keys {
+            let Some(job) = self.runs.jobs.get_mut(&key) else { continue };
+            if late(job) {
+                job.stage = Stage::Late;
+                let (about, answer, limit) = (job.about.clone(), job.answer.clone(), job.limit);
+                let text = format!("it did not end within {} ms", limit.as_ms());
+                let mut end = End::rejected(Reason::RunLimit, &text);
+                end.state = EndState::TimedOut;
+                self.finish((about, &answer), end, None, now);
+            } else if job.is_expired(now) {
+                self.expire(key, now);
+            } else if due(job.progress_at) && job.phase().is_some() {
+                self.say_progress(key, now);
+            }
+        }
+    }
+}
+
+/// An agent's outcome as an end.
+pub(super) fn end_of(outcome: Outcome) -> End {
+    let Outcome { result, reason, changed, data, message } = outcome;
+    let (state, reason) = match result {
+        ActionResult::Ok => (EndState::Ok, reason),
+        ActionResult::Failed => (EndState::Failed, reason.or(Some(Reason::Action))),
+        ActionResult::TimedOut => (EndState::TimedOut, reason.or(Some(Reason::RunLimit))),
+    };
+    End { state, reason, changed, inner: Inner { data, message, truncated: false } }
+}
+
+/// The end of what vanished.
+pub(super) fn gone() -> End {
+    let message = "the process that ran it vanished before it said how it ended".to_owned();
+    End {
+        state: EndState::Interrupted,
+        reason: Some(Reason::RunnerGone),
+        changed: Changed::Unknown,
+        inner: Inner { message, ..Inner::default() },
+    }
+}
