@@ -313,4 +313,13 @@ mod tests {
         let stairs: String = (1..12).map(|i| format!("k{i}: &k{i} [*k{}]\n", i - 1)).collect();
         refused(&format!("k0: &k0 x\n{stairs}"), DEPTH_MAX + 2, "nested deeper");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_breaks_anything(text in "([a-c]: |- |[&*]x |<<: |[\\[\\]{},?:'\"|>!#\t \n.0-9_]|.){0,40}") {
+            if let Err(error) = parse(&text) {
+                proptest::prop_assert!(error.line <= text.lines().count() + 1, "{error:?}");
+            }
+        }
+    }
 }
