@@ -77,6 +77,7 @@ impl Effects for Client {
     }
 
     fn connected(&mut self, options: &ConnectOptions) {
+        self.mailbox.set_headers(options.headers());
         tracing::debug!(
             client = self.mailbox.id,
             peer = %self.mailbox.peer,

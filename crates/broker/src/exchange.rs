@@ -1,5 +1,6 @@
 //! What all connections share: who is connected, who listens where, and the delivery of a message.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -100,10 +101,17 @@ impl Exchange {
     pub fn publish(&self, from: &Mailbox, message: Publish<'_>, random: u64) {
         let mut finished = Finished::new();
         let frame = Frame::new(&message);
+        // Made only if somebody cannot read headers.
+        let bare = OnceCell::new();
         let but_not = (!message.echo).then_some(from.id);
         let router = self.router.read().unwrap_or_else(PoisonError::into_inner);
         let taken = router.deliver(message.subject, but_not, random, &mut finished, |sub| {
-            frame.post(&sub.target, &sub.sid)
+            let to = &sub.target;
+            let frame = match message.headers {
+                Some(_) if !to.headers() => bare.get_or_init(|| Frame::new(&message.bare())),
+                _ => &frame,
+            };
+            frame.post(to, &sub.sid)
         });
         let unheard = taken == 0 && message.no_responders;
         let reply = message.reply.filter(|_| unheard);

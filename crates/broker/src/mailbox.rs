@@ -1,6 +1,7 @@
 //! Where other clients' tasks leave what is to be written to this one.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -35,13 +36,25 @@ pub struct Mailbox {
     /// Where the client comes from.
     pub peer: SocketAddr,
     pending_max: usize,
+    /// Whether the client understands headers.
+    headers: AtomicBool,
     state: Mutex<State>,
 }
 
 impl Mailbox {
     /// An empty mailbox that holds up to `pending_max` bytes.
     pub fn new(id: ClientId, peer: SocketAddr, pending_max: usize) -> Self {
-        Self { id, peer, pending_max, state: Mutex::default() }
+        Self { id, peer, pending_max, headers: AtomicBool::new(false), state: Mutex::default() }
+    }
+
+    /// Whether the client understands headers.
+    pub fn headers(&self) -> bool {
+        self.headers.load(Ordering::Relaxed)
+    }
+
+    /// Notes what the client said of that.
+    pub fn set_headers(&self, headers: bool) {
+        self.headers.store(headers, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -297,12 +297,12 @@ impl<C> Router<C> {
         taken
     }
 
-    /// The sid under which `client` itself listens on `subject`, if it does.
+    /// The sid under which `client` itself listens on `subject`, if it does; as with nats-server,
+    /// listening in a queue group does not count.
     pub fn own_sid(&self, client: ClientId, subject: &str) -> Option<&str> {
         let mut found = None;
         self.walk(subject, |node| {
-            let members = node.groups.values().flatten();
-            let mut own = node.plain.iter().chain(members).map(|id| &self.subs[*id]);
+            let mut own = node.plain.iter().map(|id| &self.subs[*id]);
             if found.is_none() {
                 found = own.find(|sub| sub.client == client).map(|sub| &*sub.sid);
             }

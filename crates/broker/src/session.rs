@@ -62,6 +62,14 @@ pub struct Publish<'a> {
     pub no_responders: bool,
 }
 
+impl Publish<'_> {
+    /// The same message for a client that does not understand headers.
+    pub fn bare(&self) -> Self {
+        let payload = &self.body[self.headers.unwrap_or(0)..];
+        Self { headers: None, body: payload, ..*self }
+    }
+}
+
 /// What a session wants done.
 pub trait Effects {
     /// Sends `bytes` to this client.

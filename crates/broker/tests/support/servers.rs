@@ -1,0 +1,176 @@
+//! Servers to talk to: the broker in this process, or a real nats-server as a child.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use marcato_broker::auth::{Authorizer, Grant};
+use marcato_broker::connect::ConnectOptions;
+use marcato_broker::{Broker, Config, subject};
+
+/// What runs behind an address; it ends with the value.
+pub enum Server {
+    Ours { address: SocketAddr, stop: Option<tokio::sync::oneshot::Sender<()>> },
+    Nats { address: SocketAddr, child: Child, _folder: tempfile::TempDir },
+}
+
+/// The nats-servers that `MARCATO_NATS_SERVER` names, with their versions.
+pub fn nats_servers() -> Vec<(String, PathBuf)> {
+    let named = std::env::var_os("MARCATO_NATS_SERVER").unwrap_or_default();
+    let paths = std::env::split_paths(&named).filter(|path| !path.as_os_str().is_empty());
+    paths.map(|path| (version(&path), path)).collect()
+}
+
+fn version(binary: &Path) -> String {
+    let output = Command::new(binary).arg("--version").output().unwrap();
+    let output = String::from_utf8(output.stdout).unwrap();
+    output.trim().rsplit('v').next().unwrap().to_owned()
+}
+
+impl Server {
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::Ours { address, .. } | Self::Nats { address, .. } => *address,
+        }
+    }
+
+    /// The broker, with the limits of `profile`.
+    pub fn ours(profile: &str) -> Self {
+        Self::with(config(profile))
+    }
+
+    /// The broker with this configuration, on a thread of its own.
+    pub fn with(config: Config) -> Self {
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let broker = Broker::bind(config).unwrap();
+                tell.send(broker.local_addr()).unwrap();
+                broker
+                    .run(async {
+                        stopped.await.ok();
+                    })
+                    .await;
+            });
+        });
+        Self::Ours { address: told.recv().unwrap(), stop: Some(stop) }
+    }
+
+    /// A real nats-server, with the limits of `profile`.
+    pub fn nats(binary: &Path, profile: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("nats.conf");
+        std::fs::write(&file, nats_config(profile)).unwrap();
+        let mut child = Command::new(binary)
+            .args(["-a", "127.0.0.1", "-p", "-1", "-c"])
+            .arg(&file)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut seen = String::new();
+        let address = loop {
+            let mut line = String::new();
+            assert!(log.read_line(&mut line).unwrap() > 0, "nats-server ended:\n{seen}");
+            if let Some((_, address)) = line.split_once("client connections on ") {
+                break address.trim().parse().unwrap();
+            }
+            seen.push_str(&line);
+        };
+        // Its log must be read on, or it blocks once the pipe is full.
+        std::thread::spawn(move || for _ in log.lines() {});
+        Self::Nats { address, child, _folder: folder }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        match self {
+            Self::Ours { stop, .. } => {
+                if let Some(stop) = stop.take() {
+                    stop.send(()).ok();
+                }
+            }
+            Self::Nats { child, .. } => {
+                child.kill().unwrap();
+                child.wait().unwrap();
+            }
+        }
+    }
+}
+
+pub const PROFILES: [&str; 7] = ["default", "small", "few", "one", "pings", "login", "silent"];
+
+/// The limits of a profile for our broker; `nats_config` says the same to nats-server.
+pub fn config(profile: &str) -> Config {
+    let mut config = Config::new(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let limits = &mut config.limits;
+    match profile {
+        "default" => {}
+        "small" => {
+            limits.session.parser.payload = 32;
+            limits.session.parser.control_line = 128;
+        }
+        "few" => limits.subscriptions = 2,
+        "one" => limits.connections = 1,
+        "pings" => {
+            limits.session.ping_interval = Duration::from_millis(200);
+            limits.session.stale_after = Duration::from_millis(600);
+        }
+        "login" => {
+            config.authorizer = Arc::new(OneUser);
+            limits.session.connect_timeout = Duration::from_millis(500);
+        }
+        "silent" => limits.session.connect_timeout = Duration::from_millis(200),
+        other => panic!("no profile {other}"),
+    }
+    config
+}
+
+fn nats_config(profile: &str) -> &'static str {
+    match profile {
+        "default" | "silent" => "",
+        "small" => "max_payload: 32\nmax_control_line: 128\n",
+        "few" => "max_subscriptions: 2\n",
+        "one" => "max_connections: 1\n",
+        "pings" => "ping_interval: \"200ms\"\nping_max: 2\n",
+        "login" => {
+            "authorization { timeout: 0.5, users: [ { user: ann, password: secret, permissions: {
+                publish: [\"ok.>\", \"_INBOX.>\"], subscribe: [\"ok.>\"] } } ] }\n"
+        }
+        other => panic!("no profile {other}"),
+    }
+}
+
+/// Admits `ann` with her password, to subjects below `ok`.
+struct OneUser;
+
+impl Authorizer for OneUser {
+    fn login_required(&self) -> bool {
+        true
+    }
+
+    fn admit(&self, login: &ConnectOptions, _: &str, _: SocketAddr) -> Option<Arc<dyn Grant>> {
+        let known = (Some("ann"), Some("secret"));
+        ((login.user.as_deref(), login.pass.as_deref()) == known).then(|| Arc::new(Self) as _)
+    }
+}
+
+impl Grant for OneUser {
+    fn may_publish(&self, subject: &str) -> bool {
+        subject::covers("ok.>", subject) || subject::covers("_INBOX.>", subject)
+    }
+
+    fn may_subscribe(&self, pattern: &str, _: Option<&str>) -> bool {
+        subject::covers("ok.>", pattern)
+    }
+}

@@ -1,0 +1,224 @@
+//! The wire suite: raw lines in, lines out, on the broker and on real nats-servers.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/case.rs"]
+mod case;
+#[path = "support/servers.rs"]
+mod servers;
+
+use std::collections::HashMap;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use case::{Act, Case, Piece};
+use servers::Server;
+
+/// How many cases there must be at least; a folder that was not found has none.
+const CASES_MIN: usize = 80;
+
+/// How long a server may take for a line before a case fails.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[test]
+fn every_case_on_every_server() {
+    let cases = case::load(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire").as_path());
+    assert!(cases.len() >= CASES_MIN, "{} cases", cases.len());
+    let nats = servers::nats_servers();
+    if nats.is_empty() {
+        println!("MARCATO_NATS_SERVER names no nats-server: the cases run on the broker alone");
+    }
+    let mut failures = Vec::new();
+    for profile in servers::PROFILES {
+        let cases: Vec<_> = cases.iter().filter(|case| case.profile == profile).collect();
+        assert!(!cases.is_empty(), "no case uses the profile {profile}");
+        let mut running = vec![("ours".to_owned(), Server::ours(profile))];
+        running.extend(nats.iter().map(|(name, path)| (name.clone(), Server::nats(path, profile))));
+        for (name, server) in &running {
+            for case in &cases {
+                for cut in [false, true] {
+                    if let Err(what) = play(case, name, server.address(), cut) {
+                        let cut = if cut { ", byte by byte" } else { "" };
+                        failures.push(format!("{} on {name}{cut}: {what}", case.name));
+                    }
+                }
+            }
+        }
+    }
+    let servers = nats.len() + 1;
+    println!("{} cases, whole and byte by byte, on {servers} servers", cases.len());
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+fn play(case: &Case, server: &str, address: SocketAddr, cut: bool) -> Result<(), String> {
+    let mut clients: HashMap<&str, Client> = HashMap::new();
+    let mut unordered: Vec<(&str, &[u8])> = Vec::new();
+    let answers_pings = case.profile != "pings";
+    let steps: Vec<_> = case.steps.iter().filter(|step| step.counts_for(server)).collect();
+    for (index, step) in steps.iter().enumerate() {
+        if !clients.contains_key(step.client.as_str()) {
+            let connect = || Client::connect(address, answers_pings);
+            let alone = case.profile == "one" && clients.is_empty();
+            let client = if alone { settled(connect) } else { connect() };
+            let client = client.map_err(|e| e.to_string())?;
+            clients.insert(&step.client, client);
+        }
+        let client = clients.get_mut(step.client.as_str()).unwrap();
+        let fail = |e: String| format!("step {} ({:?}): {e}", index + 1, step.act);
+        match &step.act {
+            // A server may close before it has read everything; what it said counts.
+            Act::Send(pieces) => client.send(pieces, cut).unwrap_or(()),
+            Act::Close => client.closed = true,
+            Act::Closed => client.expect_close().map_err(fail)?,
+            Act::Line(wanted) => client.expect(wanted).map_err(fail)?,
+            Act::Repeated(line) => {
+                client.expect(std::slice::from_ref(line)).map_err(fail)?;
+                client.repeated = Some(line.clone());
+            }
+            Act::Info(fields) => client.expect_info(fields).map_err(fail)?,
+            Act::Unordered(line) => {
+                unordered.push((&step.client, line));
+                let next = steps.get(index + 1).map(|next| (&next.client, &next.act));
+                if matches!(next, Some((name, Act::Unordered(_))) if *name == step.client) {
+                    continue;
+                }
+                client.expect_all(&mut unordered).map_err(fail)?;
+            }
+        }
+        if client.closed && matches!(step.act, Act::Close) {
+            client.stream.get_ref().shutdown(std::net::Shutdown::Both).ok();
+        }
+    }
+    for (name, mut client) in clients {
+        client.quiet_end(cut).map_err(|e| format!("at the end of client {name:?}: {e}"))?;
+    }
+    Ok(())
+}
+
+/// Connects until the server has forgotten the last case's client.
+fn settled(connect: impl Fn() -> io::Result<Client>) -> io::Result<Client> {
+    loop {
+        let mut client = connect()?;
+        let ping = Piece::Bytes(b"PING\r\n".to_vec());
+        let sent = client.send(&[ping], false);
+        if sent.is_ok() && client.line().is_ok_and(|line| line == Some(b"PONG\r\n".to_vec())) {
+            return Ok(client);
+        }
+    }
+}
+
+struct Client {
+    stream: BufReader<TcpStream>,
+    info: Vec<u8>,
+    answers_pings: bool,
+    /// The line that may come again before the next one that is expected.
+    repeated: Option<Vec<u8>>,
+    closed: bool,
+}
+
+impl Client {
+    fn connect(address: SocketAddr, answers_pings: bool) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut stream = BufReader::new(stream);
+        let mut info = Vec::new();
+        stream.read_until(b'\n', &mut info)?;
+        Ok(Self { stream, info, answers_pings, repeated: None, closed: false })
+    }
+
+    fn send(&mut self, pieces: &[Piece], cut: bool) -> io::Result<()> {
+        let stream = self.stream.get_mut();
+        if !cut {
+            return stream.write_all(&case::flat(pieces));
+        }
+        for piece in pieces {
+            match piece {
+                Piece::Bytes(bytes) => {
+                    for byte in bytes {
+                        stream.write_all(&[*byte])?;
+                    }
+                }
+                Piece::Repeated(..) => {
+                    stream.write_all(&case::flat(std::slice::from_ref(piece)))?
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next line; `None` at the end.
+    fn line(&mut self) -> Result<Option<Vec<u8>>, String> {
+        loop {
+            let mut line = Vec::new();
+            match self.stream.read_until(b'\n', &mut line) {
+                // A server that closes with input unread resets the connection.
+                Err(e) if e.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+                Err(e) => return Err(format!("no answer: {e}, after {}", show(&line))),
+                Ok(0) => return Ok(None),
+                Ok(_) => {}
+            }
+            if self.repeated.as_ref() == Some(&line) {
+                continue;
+            }
+            if line != b"PING\r\n" || !self.answers_pings {
+                self.repeated = None;
+                return Ok(Some(line));
+            }
+            self.stream.get_mut().write_all(b"PONG\r\n").map_err(|e| e.to_string())?;
+        }
+    }
+
+    fn expect(&mut self, wanted: &[Vec<u8>]) -> Result<(), String> {
+        // A payload may hold line ends of its own.
+        let Some(mut got) = self.line()? else { return Err("the server closed".to_owned()) };
+        while wanted.iter().any(|w| w.len() > got.len() && w.starts_with(&got)) {
+            got.extend(self.line()?.ok_or("the server closed")?);
+        }
+        if wanted.contains(&got) { Ok(()) } else { Err(format!("got {}", show(&got))) }
+    }
+
+    fn expect_all(&mut self, wanted: &mut Vec<(&str, &[u8])>) -> Result<(), String> {
+        while !wanted.is_empty() {
+            let mut got = self.line()?.ok_or("the server closed")?;
+            while wanted.iter().any(|(_, w)| w.len() > got.len() && w.starts_with(&got)) {
+                got.extend(self.line()?.ok_or("the server closed")?);
+            }
+            let place = wanted.iter().position(|(_, want)| *want == got);
+            wanted.swap_remove(place.ok_or_else(|| format!("got {}", show(&got)))?);
+        }
+        Ok(())
+    }
+
+    fn expect_close(&mut self) -> Result<(), String> {
+        self.closed = true;
+        match self.line()? {
+            None => Ok(()),
+            Some(line) => Err(format!("got {}", show(&line))),
+        }
+    }
+
+    fn expect_info(
+        &self,
+        fields: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<(), String> {
+        let json = self.info.strip_prefix(b"INFO ").ok_or("no INFO")?;
+        let info: serde_json::Value = serde_json::from_slice(json).map_err(|e| e.to_string())?;
+        let wrong = fields.iter().find(|(name, value)| info.get(name) != Some(value));
+        wrong.map_or(Ok(()), |(name, _)| Err(format!("{name} is {:?}", info.get(name))))
+    }
+
+    fn quiet_end(&mut self, cut: bool) -> Result<(), String> {
+        if self.closed {
+            return Ok(());
+        }
+        self.send(&[Piece::Bytes(b"PING\r\n".to_vec())], cut).map_err(|e| e.to_string())?;
+        self.expect(&[b"PONG\r\n".to_vec()])
+    }
+}
+
+fn show(bytes: &[u8]) -> String {
+    let text = bytes.escape_ascii().to_string();
+    text.get(..200).unwrap_or(&text).to_owned()
+}
