@@ -50,6 +50,8 @@ pub(super) enum What {
     Receipt(Box<Proved>),
     /// A node's signed word that it has not ended.
     Progress(Phase),
+    /// The same of a node that no certificate has proved yet.
+    Unproved,
     /// It claims to answer and does not.
     Refused(RefusedWhy, String),
     /// A late part of the hub's answer to the question before.
@@ -98,7 +100,7 @@ impl Checker {
 
     fn progress(&self, message: &Message, node: &Identity) -> Result<What, (RefusedWhy, String)> {
         let sent = self.order_of(message)?;
-        let key = self.key_of(node, None)?;
+        let Ok(key) = self.key_of(node, None) else { return Ok(What::Unproved) };
         let progress = Progress::verify(message, &expected(sent, node, key)).map_err(refused)?;
         Ok(What::Progress(progress.phase))
     }

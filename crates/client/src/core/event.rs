@@ -16,7 +16,7 @@ pub enum Event {
     Checked(Checked),
     /// Nobody listened to the message whose reply subject this is.
     NoResponders(String),
-    /// A message could not be handed to the broker; this was its subject.
+    /// A message of [`Effect::Publish`] could not be handed to the broker; this was its subject.
     NotPublished(String),
     /// The operator's key signed the bytes of [`Effect::Sign`].
     Signed(Signature),
@@ -37,6 +37,9 @@ pub enum Effect {
     Subscribe(String),
     /// Publish this message.
     Publish(Message),
+    /// Publish this empty message, which asks whether a node is connected. Whether that succeeded
+    /// need not be told.
+    Probe(Message),
     /// Have the operator's key sign these bytes as an order.
     Sign(Vec<u8>),
     /// Give an [`Event::Tick`] then; a later one replaces an earlier one.

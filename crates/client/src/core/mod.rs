@@ -6,11 +6,17 @@
 mod check;
 mod directory;
 mod event;
+mod inquiry;
+mod job;
 mod report;
 mod selection;
+mod task;
 
 pub use check::{Checked, Checker};
 pub use directory::{Directory, DirectoryError, KeyChanged, KnownNode};
 pub use event::{Effect, Event};
+pub use inquiry::{Inquiry, InquirySetup, Outcome, Purpose};
+pub use job::{Job, JobSetup, Waiting};
 pub use report::{Counts, NodeReport, Refusal, RefusedWhy, Report, Skew};
-pub use selection::{Chosen, LeftOut, Selection};
+pub use selection::{Chosen, LeftOut, Selection, Wish};
+pub use task::{Aim, Task, TaskError};

@@ -1,8 +1,8 @@
 //! What became of an order, node by node, and the exit code that follows from it.
 
 use marcato_core::{
-    ActionName, AgentName, CallerId, Changed, Collective, EndState, Identity, OrderId, Reason,
-    Timestamp,
+    ActionName, AgentName, CallerId, Changed, Collective, EndState, Exit, Identity, OrderId,
+    Reason, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -103,7 +103,7 @@ pub struct Refusal {
 /// How many nodes are how far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Nodes that are accounted for: expected ones, and others that answered.
+    /// Nodes that are accounted for; without a hub those that answered.
     pub nodes: usize,
     /// Ended with `ok`.
     pub ok: usize,
@@ -154,4 +154,37 @@ pub struct Report {
     pub refused: Vec<Refusal>,
     /// Whether the operator went before the end.
     pub interrupted: bool,
+    /// Why the order was not signed; nothing was sent then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_signed: Option<String>,
+}
+
+impl Report {
+    /// The exit code that follows from what became of the order.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        if self.interrupted {
+            return Exit::Interrupted;
+        }
+        if self.not_signed.is_some() {
+            return Exit::NoPermission;
+        }
+        let all = || self.nodes.iter().chain(&self.unexpected);
+        if all().any(|node| node.state.is_signed() && node.state != EndState::Ok) {
+            return Exit::Failed;
+        }
+        let is_ok = |node: &NodeReport| node.state == EndState::Ok;
+        if self.expected == Some(0) && !all().any(is_ok) {
+            return Exit::Nothing;
+        }
+        if !all().any(is_ok) {
+            return Exit::NoAnswer;
+        }
+        if !self.nodes.iter().all(is_ok) {
+            return Exit::Silent;
+        }
+        let is_nothing =
+            |node: &NodeReport| matches!(node.reason, Some(Reason::Absent | Reason::NoValue));
+        if all().all(is_nothing) { Exit::Nothing } else { Exit::Ok }
+    }
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use marcato_core::limits::timing::GONE_AFTER;
-use marcato_core::{Identity, Reason, Timestamp};
+use marcato_core::{EndState, Identity, Reason, Timestamp};
 use marcato_protocol::question::Listed;
 use marcato_protocol::sshsig::PublicKey;
 use marcato_protocol::version::Spoken;
 
-use super::Directory;
+use super::{Directory, Report};
 
 /// A node that an order is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,4 +57,146 @@ pub struct Selection {
     pub complete: bool,
     /// Since when that hub gathers registrations.
     pub since: Option<Timestamp>,
+}
+
+/// What a selection is made for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish {
+    /// Whether the order may change hosts.
+    pub changes: bool,
+    /// The versions that the client speaks.
+    pub spoken: Spoken,
+    /// The client's clock.
+    pub now: Timestamp,
+}
+
+/// What all lines of an answer together say of one name. A hub may list a name twice: what makes
+/// more of the node counts, so that a second line can take no node out of the accounts.
+#[derive(Debug)]
+struct Line {
+    keys: Vec<marcato_protocol::digest::Digest>,
+    spoken: Spoken,
+    down: Option<Timestamp>,
+    read_only: bool,
+    not_capable: bool,
+}
+
+impl Line {
+    fn of(listed: Listed) -> (Identity, Self) {
+        let Listed { node, key, spoken, down, read_only, not_capable } = listed;
+        (node, Self { keys: vec![key], spoken, down, read_only, not_capable })
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.keys.extend(other.keys);
+        self.down = self.down.and(other.down);
+        self.read_only &= other.read_only;
+        self.not_capable &= other.not_capable;
+    }
+}
+
+impl Selection {
+    /// Sorts what a hub listed. `proved` gives the key of a node that a certificate proved.
+    #[must_use]
+    pub fn choose<'a>(
+        listed: impl IntoIterator<Item = Listed>,
+        proved: impl Fn(&Identity) -> Option<&'a PublicKey>,
+        wish: Wish,
+    ) -> Self {
+        let mut lines: BTreeMap<Identity, Line> = BTreeMap::new();
+        for (node, line) in listed.into_iter().map(Line::of) {
+            match lines.get_mut(&node) {
+                Some(known) => known.merge(line),
+                None => {
+                    lines.insert(node, line);
+                }
+            }
+        }
+        let mut selection = Self { complete: true, ..Self::default() };
+        for (identity, line) in lines {
+            selection.place(identity, &line, &proved, wish);
+        }
+        selection.settle_version(wish.spoken);
+        selection
+    }
+
+    fn place<'a>(
+        &mut self,
+        identity: Identity,
+        line: &Line,
+        proved: impl Fn(&Identity) -> Option<&'a PublicKey>,
+        wish: Wish,
+    ) {
+        let down = line.down;
+        if down.is_some_and(|since| wish.now.since(since) > GONE_AFTER) {
+            return self.gone.push(identity);
+        }
+        if line.not_capable {
+            return self.not_capable.push(identity);
+        }
+        if line.read_only && wish.changes {
+            return self.read_only.push(identity);
+        }
+        let (reason, text) = match proved(&identity) {
+            None => (Reason::NoCertificate, "the hub has no valid certificate for it".to_owned()),
+            Some(key) if line.keys.iter().any(|listed| *listed != key.digest()) => {
+                (Reason::KeyChanged, format!("known with the key {}", key.fingerprint()))
+            }
+            Some(key) => {
+                let (key, spoken) = (key.clone(), line.spoken);
+                return self.chosen.push(Chosen { identity, key, spoken, down });
+            }
+        };
+        self.left_out.push(LeftOut { identity, reason, text, down });
+    }
+
+    /// Settles on the newest version that most nodes speak, which is all of them unless somebody is
+    /// more than one release behind; who does not speak it is left out by name.
+    fn settle_version(&mut self, own: Spoken) {
+        let speakers =
+            |version| self.chosen.iter().filter(|node| node.spoken.speaks(version)).count();
+        let versions = own.oldest..=own.newest;
+        // Of equals `max_by_key` takes the last, which is the newest.
+        self.version = versions.max_by_key(|version| speakers(*version)).unwrap_or(own.newest);
+        let version = self.version;
+        let (chosen, others) =
+            self.chosen.drain(..).partition(|node: &Chosen| node.spoken.speaks(version));
+        self.chosen = chosen;
+        self.left_out.extend(others.into_iter().map(|node: Chosen| LeftOut {
+            identity: node.identity,
+            reason: Reason::Version,
+            text: format!(
+                "it speaks versions {} to {} of the protocol; the order has version {version}",
+                node.spoken.oldest, node.spoken.newest
+            ),
+            down: node.down,
+        }));
+        self.left_out.sort_by(|a, b| a.identity.cmp(&b.identity));
+    }
+
+    /// The selection where no hub can be asked: whoever matches is meant, whoever that may be.
+    #[must_use]
+    pub fn unknown(own: Spoken) -> Self {
+        Self { version: own.newest, ..Self::default() }
+    }
+
+    /// The nodes that answered a first read where no hub can be asked, as the set of what follows.
+    #[must_use]
+    pub fn of_answered(report: &Report, directory: &Directory, own: Spoken) -> Self {
+        let version = own.newest;
+        let spoken = Spoken { oldest: version, newest: version };
+        let answered = report.nodes.iter().filter(|node| node.signed && node.state == EndState::Ok);
+        let chosen = answered.filter_map(|node| {
+            let known = directory.get(&node.node)?;
+            let (identity, key) = (node.node.clone(), known.sign().clone());
+            Some(Chosen { identity, key, spoken, down: None })
+        });
+        Self { chosen: chosen.collect(), version, ..Self::default() }
+    }
+
+    /// How many nodes are expected: all that match and are not left aside for what they are.
+    #[must_use]
+    pub const fn expected(&self) -> usize {
+        self.chosen.len() + self.left_out.len()
+    }
 }

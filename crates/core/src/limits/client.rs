@@ -8,6 +8,9 @@ pub const CONNECT_WAIT: Span = Span::from_secs(5);
 /// After what silence of the hub a question is asked again, under a new id.
 pub const ASK_AGAIN_AFTER: Span = Span::from_ms(1500);
 
+/// How often a question is asked again before what is missing counts as not there.
+pub const ASKED_AGAIN_MAX: u32 = 8;
+
 /// The names in one question for certificates, in bytes: with the rest of the question well under
 /// the limit of a body.
 pub const ASKED_NAMES_BYTES_MAX: usize = 128 * 1024;
@@ -29,6 +32,9 @@ pub const SEND_BATCH: usize = 256;
 /// How many different (node, reason) pairs of refused messages are told apart; whoever writes to a
 /// client's subjects could invent names without end.
 pub const REFUSED_MAX: usize = 10_000;
+
+/// How much of a fault's words is kept, in characters: part of it may be the sender's.
+pub const REFUSED_TEXT_MAX: usize = 200;
 
 /// How many nodes that were not expected a report takes up: twice the largest fleet.
 pub const UNEXPECTED_MAX: usize = 100_000;

@@ -1,0 +1,362 @@
+//! The question to the hub: which nodes match, and the certificates of those not known yet.
+//!
+//! The hub is not believed, only used: it says which nodes there may be, and a certificate of the
+//! authority's proves each. An answer may come in parts, late, twice and out of order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use marcato_core::limits::client::{ASK_AGAIN_AFTER, ASKED_AGAIN_MAX, ASKED_NAMES_BYTES_MAX};
+use marcato_core::limits::protocol::SET_NODES_MAX;
+use marcato_core::limits::timing::HUB_WAIT;
+use marcato_core::{CallerId, Collective, FactName, Identity, OrderId, Terms, Timestamp};
+use marcato_protocol::message::{Kind, Message};
+use marcato_protocol::question::{Answer, Ask, Found, Listed, Question, Values};
+use marcato_protocol::sshsig::PublicKey;
+use marcato_protocol::subject::Subjects;
+use marcato_protocol::version::Spoken;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+
+use super::check::prove;
+use super::selection::Wish;
+use super::{Directory, Effect, Event, KnownNode, Selection};
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// The names alone.
+    Find(Terms),
+    /// The nodes for an order, with what proves their keys.
+    Order {
+        /// Which nodes; with the order's agent among the terms.
+        terms: Terms,
+        /// Whether the order may change hosts.
+        changes: bool,
+    },
+    /// The values of a fact over the fleet.
+    Values(FactName),
+}
+
+/// What an inquiry is told once.
+#[derive(Debug, Clone)]
+pub struct InquirySetup {
+    /// The id of the first question; that of the order which follows.
+    pub id: OrderId,
+    /// Where the ids of further questions come from; must not be used a second time.
+    pub seed: [u8; 32],
+    /// The fleet.
+    pub collective: Collective,
+    /// The fleet's authority.
+    pub authority: PublicKey,
+    /// Who asks.
+    pub caller: CallerId,
+    /// The versions that the client speaks.
+    pub spoken: Spoken,
+    /// The nodes that are known.
+    pub directory: Arc<Directory>,
+    /// What is asked for.
+    pub purpose: Purpose,
+}
+
+/// How an inquiry ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The hub answered: see [`Inquiry::found`] and [`Inquiry::selection`].
+    Found,
+    /// The values that were asked for.
+    Values(Values),
+    /// No hub is connected to this broker.
+    NoHub,
+    /// A hub is there, and no whole answer came in time.
+    NoAnswer,
+    /// The hub refused the question, in its own words.
+    Refused(String),
+    /// The operator went.
+    Interrupted,
+}
+
+/// One question and what of its answer has come.
+#[derive(Debug, Default)]
+struct Gather {
+    parts: Option<u32>,
+    got: BTreeSet<u32>,
+    nodes: Vec<Listed>,
+}
+
+/// The question to the hub. See the module.
+#[derive(Debug)]
+pub struct Inquiry {
+    setup: InquirySetup,
+    subjects: Subjects,
+    rng: ChaCha20Rng,
+    asked: BTreeMap<OrderId, Gather>,
+    /// Whether the names are there, and certificates are asked for.
+    certifying: bool,
+    lacking: BTreeSet<Identity>,
+    listed: Vec<Listed>,
+    since: Option<Timestamp>,
+    learned: BTreeMap<Identity, KnownNode>,
+    again_at: Timestamp,
+    heard: Timestamp,
+    tries: u32,
+    outcome: Option<Outcome>,
+}
+
+impl Inquiry {
+    /// Asks.
+    #[must_use]
+    pub fn new(setup: InquirySetup, now: Timestamp) -> (Self, Vec<Effect>) {
+        let mut inquiry = Self {
+            subjects: Subjects::of(&setup.collective),
+            rng: ChaCha20Rng::from_seed(setup.seed),
+            asked: BTreeMap::new(),
+            certifying: false,
+            lacking: BTreeSet::new(),
+            listed: Vec::new(),
+            since: None,
+            learned: BTreeMap::new(),
+            again_at: now + ASK_AGAIN_AFTER,
+            heard: now,
+            tries: 0,
+            outcome: None,
+            setup,
+        };
+        let mut effects = Vec::new();
+        inquiry.ask(inquiry.setup.id, inquiry.first_ask(), &mut effects);
+        effects.push(Effect::WakeAt(inquiry.again_at));
+        (inquiry, effects)
+    }
+
+    /// How it ended, once it has.
+    #[must_use]
+    pub const fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref()
+    }
+
+    /// The names that match, each with the time since which it is not connected.
+    #[must_use]
+    pub fn found(&self) -> BTreeMap<&Identity, Option<Timestamp>> {
+        let mut found = BTreeMap::new();
+        for line in self.listed.iter().filter(|line| !line.not_capable) {
+            // Of a name that is listed twice, the line that says more for it counts.
+            found
+                .entry(&line.node)
+                .and_modify(|down| *down = line.down.and(*down))
+                .or_insert(line.down);
+        }
+        found
+    }
+
+    /// The nodes that were proved and not known before.
+    pub fn learned(&self) -> impl Iterator<Item = &KnownNode> {
+        self.learned.values()
+    }
+
+    /// Which nodes the order is for; that of an unknown fleet where no hub answered.
+    #[must_use]
+    pub fn selection(&self, now: Timestamp) -> Selection {
+        let spoken = self.setup.spoken;
+        let (Some(Outcome::Found), Purpose::Order { terms, changes }) =
+            (&self.outcome, &self.setup.purpose)
+        else {
+            return Selection::unknown(spoken);
+        };
+        let wish = Wish { changes: *changes, spoken, now };
+        let mut selection =
+            Selection::choose(self.listed.iter().cloned(), |node| self.key_of(node), wish);
+        selection.since = self.since;
+        if terms.len() == terms.agents.len() {
+            let named: BTreeSet<&Identity> = self.listed.iter().map(|line| &line.node).collect();
+            let known = self.setup.directory.names();
+            selection.vanished = known.filter(|name| !named.contains(name)).cloned().collect();
+        }
+        selection
+    }
+
+    fn key_of(&self, node: &Identity) -> Option<&PublicKey> {
+        let known = self.setup.directory.get(node).or_else(|| self.learned.get(node));
+        known.map(KnownNode::sign)
+    }
+
+    /// Takes what happened.
+    #[must_use]
+    pub fn step(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if self.outcome.is_some() {
+            return effects;
+        }
+        match event {
+            Event::Message(message) => self.take(&message, now, &mut effects),
+            Event::NoResponders(subject) => self.nobody(&subject, &mut effects),
+            Event::Interrupted => self.end(Outcome::Interrupted, &mut effects),
+            Event::Tick | Event::Connected | Event::NotPublished(_) => {
+                self.look(now, &mut effects);
+            }
+            Event::Checked(_) | Event::Signed(_) | Event::NotSigned(_) => {}
+        }
+        if self.outcome.is_none() {
+            effects.push(Effect::WakeAt(self.again_at.min(self.heard + HUB_WAIT)));
+        }
+        effects
+    }
+
+    fn first_ask(&self) -> Ask {
+        match &self.setup.purpose {
+            Purpose::Find(terms) | Purpose::Order { terms, .. } => Ask::Find(terms.clone()),
+            Purpose::Values(fact) => Ask::Values(fact.clone()),
+        }
+    }
+
+    fn ask(&mut self, id: OrderId, ask: Ask, effects: &mut Vec<Effect>) {
+        let caller = self.setup.caller.clone();
+        effects.push(Effect::Subscribe(self.subjects.replies(&caller, id)));
+        let answer = self.subjects.answer(&caller, id);
+        // The oldest version still spoken is what a hub one release older or newer speaks too.
+        let question = Question { v: self.setup.spoken.oldest, id, caller, ask };
+        effects.push(Effect::Publish(question.message(self.subjects.questions(), answer)));
+        self.asked.insert(id, Gather::default());
+    }
+
+    fn new_id(&mut self) -> OrderId {
+        let mut bytes = [0; 16];
+        self.rng.fill_bytes(&mut bytes);
+        OrderId::from_bytes(bytes)
+    }
+
+    /// Asks for the certificates that are lacking, in questions of a bounded size.
+    fn ask_certificates(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        // What comes late of earlier questions is asked for anew.
+        self.asked.clear();
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        for node in self.lacking.clone() {
+            bytes += node.as_str().len() + 3;
+            if bytes > ASKED_NAMES_BYTES_MAX {
+                let id = self.new_id();
+                self.ask(id, Ask::Certificates(std::mem::take(&mut batch)), effects);
+                bytes = node.as_str().len() + 3;
+            }
+            batch.push(node);
+        }
+        let id = self.new_id();
+        self.ask(id, Ask::Certificates(batch), effects);
+        self.again_at = now + ASK_AGAIN_AFTER;
+    }
+
+    /// Asks again, or gives up, when it is time for it.
+    fn look(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        if now >= self.heard + HUB_WAIT || self.tries > ASKED_AGAIN_MAX {
+            // Nodes without a certificate are left out by name; they are not forgotten.
+            let end = if self.certifying { Outcome::Found } else { Outcome::NoAnswer };
+            return self.end(end, effects);
+        }
+        if now < self.again_at {
+            return;
+        }
+        self.tries += 1;
+        if self.certifying {
+            return self.ask_certificates(now, effects);
+        }
+        let id = self.new_id();
+        self.ask(id, self.first_ask(), effects);
+        self.again_at = now + ASK_AGAIN_AFTER;
+    }
+
+    fn nobody(&mut self, subject: &str, effects: &mut Vec<Effect>) {
+        let caller = &self.setup.caller;
+        if !self.asked.keys().any(|id| self.subjects.answer(caller, *id) == subject) {
+            return;
+        }
+        // A hub that left between names and certificates did not answer whole.
+        let end = if self.certifying { Outcome::NoAnswer } else { Outcome::NoHub };
+        self.end(end, effects);
+    }
+
+    fn take(&mut self, message: &Message, now: Timestamp, effects: &mut Vec<Effect>) {
+        if message.headers.kind() != Some(Kind::Answer) {
+            return;
+        }
+        let Ok(answer) = Answer::parse(message) else { return };
+        let expected = self.subjects.answer(&self.setup.caller, answer.id);
+        let Some(gather) = self.asked.get_mut(&answer.id) else { return };
+        let parts = *gather.parts.get_or_insert(answer.parts);
+        if message.subject != expected || parts != answer.parts || !gather.got.insert(answer.part) {
+            return;
+        }
+        let whole = gather.got.len() == parts as usize;
+        self.heard = now;
+        self.again_at = now + ASK_AGAIN_AFTER;
+        match answer.found {
+            Found::Refused(why) => self.end(Outcome::Refused(why), effects),
+            Found::Values(values) if matches!(self.setup.purpose, Purpose::Values(_)) => {
+                self.end(Outcome::Values(values), effects);
+            }
+            Found::Nodes(nodes) if !self.certifying => {
+                gather.nodes.extend(nodes);
+                if gather.nodes.len() as u64 > SET_NODES_MAX {
+                    let why = format!("it lists more than {SET_NODES_MAX} nodes");
+                    return self.end(Outcome::Refused(why), effects);
+                }
+                if whole {
+                    let nodes = std::mem::take(&mut gather.nodes);
+                    self.since = Some(answer.since);
+                    self.certify(nodes, now, effects);
+                }
+            }
+            Found::Certificates(texts) if self.certifying => {
+                self.learn(&texts, effects);
+                if whole {
+                    self.asked.remove(&answer.id);
+                }
+                if self.lacking.is_empty() || self.asked.is_empty() {
+                    self.end(Outcome::Found, effects);
+                }
+            }
+            Found::Nodes(_) | Found::Values(_) | Found::Certificates(_) => {}
+        }
+    }
+
+    /// The names are there: ask for what proves those that are not known.
+    fn certify(&mut self, nodes: Vec<Listed>, now: Timestamp, effects: &mut Vec<Effect>) {
+        self.listed = nodes;
+        self.listed.sort_by(|a, b| a.node.cmp(&b.node));
+        self.asked.clear();
+        if let Purpose::Order { changes, .. } = self.setup.purpose {
+            let asked = self.listed.iter().filter(|line| {
+                let aside = line.not_capable || (changes && line.read_only);
+                !aside && self.setup.directory.get(&line.node).is_none()
+            });
+            self.lacking = asked.map(|line| line.node.clone()).collect();
+        }
+        if self.lacking.is_empty() {
+            return self.end(Outcome::Found, effects);
+        }
+        self.certifying = true;
+        self.ask_certificates(now, effects);
+    }
+
+    /// Takes the certificates that prove what the hub listed; all else is passed over.
+    fn learn(&mut self, texts: &[String], effects: &mut Vec<Effect>) {
+        for text in texts {
+            let Ok(node) = prove(text, &self.setup.authority, &self.setup.collective) else {
+                continue;
+            };
+            let first = self.listed.partition_point(|line| line.node < *node.identity());
+            let mut lines =
+                self.listed[first..].iter().take_while(|line| line.node == *node.identity());
+            // A certificate of another key than the one listed may be of one that was taken back.
+            let digest = node.sign().digest();
+            if lines.any(|line| line.key == digest) && self.lacking.remove(node.identity()) {
+                effects.push(Effect::Learned(node.clone()));
+                self.learned.insert(node.identity().clone(), node);
+            }
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome, effects: &mut Vec<Effect>) {
+        self.outcome = Some(outcome);
+        self.asked.clear();
+        effects.push(Effect::Done);
+    }
+}

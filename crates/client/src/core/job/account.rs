@@ -1,0 +1,171 @@
+//! The account of one node: what it was sent, what it said, how it ended.
+
+use marcato_core::limits::timing::{LOST_AFTER, SKEW};
+use marcato_core::{Changed, EndState, Identity, Reason, Span, Timestamp};
+use marcato_protocol::progress::Phase;
+use serde_json::Map;
+
+use crate::core::check::Proved;
+use crate::core::{NodeReport, Skew};
+
+/// One node's account.
+#[derive(Debug)]
+pub(super) struct Account {
+    /// Since when the registry calls it down.
+    pub down: Option<Timestamp>,
+    /// Which of the job's orders it is asked to carry out.
+    pub round: usize,
+    /// How many copies of that order were handed to the broker.
+    pub copies: u32,
+    /// When the last copy was.
+    pub sent: Option<Timestamp>,
+    /// Whether a second copy was sent because the first brought no answer.
+    pub resent: bool,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+/// How far a node is.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Never heard.
+    Waiting,
+    /// Accepted, and not ended.
+    Running(Running),
+    /// Ended; the client's own word may still be replaced.
+    Ended(Box<NodeReport>),
+}
+
+/// What is known of a node that has accepted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Running {
+    /// When it first said that it runs.
+    pub began: Option<Timestamp>,
+    /// When it was heard last.
+    pub heard: Timestamp,
+    /// When to look at it again.
+    pub due: Timestamp,
+}
+
+impl Account {
+    pub const fn new(down: Option<Timestamp>) -> Self {
+        Self { down, round: 0, copies: 0, sent: None, resent: false, stage: Stage::Waiting }
+    }
+
+    pub const fn is_open(&self) -> bool {
+        !matches!(self.stage, Stage::Ended(_))
+    }
+
+    /// Whether the node itself signed how it ended: then nothing changes it any more.
+    pub fn is_signed(&self) -> bool {
+        matches!(&self.stage, Stage::Ended(report) if report.signed)
+    }
+
+    pub const fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::Waiting)
+    }
+}
+
+impl Running {
+    /// What is known once the node has said that it is this far.
+    pub fn heard(before: Option<Self>, phase: Phase, now: Timestamp) -> Self {
+        let began = before.and_then(|before| before.began);
+        let began = began.or((phase == Phase::Running).then_some(now));
+        Self { began, heard: now, due: now }
+    }
+
+    /// When its time is up. It counts from its beginning; while the order only waits on the node,
+    /// from its last word.
+    pub fn limit(&self, run_limit: Span) -> Timestamp {
+        self.began.unwrap_or(self.heard) + run_limit + LOST_AFTER
+    }
+
+    /// When its silence is longer than that of a node that works.
+    pub fn silent_at(&self) -> Timestamp {
+        self.heard + LOST_AFTER
+    }
+}
+
+/// What the client's own words depend on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Words {
+    pub changes: bool,
+    /// Until when a node may start the order.
+    pub start_by: Timestamp,
+}
+
+impl Words {
+    /// An account that the client closes by its own word.
+    pub fn say(self, node: &Identity, state: EndState, reason: Reason) -> NodeReport {
+        let may_have_run =
+            matches!(state, EndState::NoResponse | EndState::Lost | EndState::TimedOut);
+        let changed = if self.changes && may_have_run { Changed::Unknown } else { Changed::False };
+        let may_start = self.changes && state == EndState::NoResponse;
+        NodeReport {
+            node: node.clone(),
+            state,
+            reason: Some(reason),
+            changed,
+            signed: false,
+            data: Map::new(),
+            message: String::new(),
+            truncated: false,
+            received: None,
+            started: None,
+            finished: None,
+            answered: None,
+            down_since: None,
+            may_start_until: may_start.then(|| self.start_by + SKEW),
+            clock: None,
+        }
+    }
+
+    /// How an account ends that is still open when the wait is over.
+    pub fn end_of_wait(self, node: &Identity, account: &Account, now: Timestamp) -> NodeReport {
+        match &account.stage {
+            Stage::Running(running) if now >= running.silent_at() => {
+                self.say(node, EndState::Lost, Reason::WentSilent)
+            }
+            Stage::Running(_) => self.say(node, EndState::TimedOut, Reason::StillRunning),
+            _ if account.copies == 0 => self.say(node, EndState::Skipped, Reason::NotSent),
+            _ => self.say(node, EndState::NoResponse, Reason::Silent),
+        }
+    }
+}
+
+/// What a receipt says, as a line of the report.
+pub(super) fn signed(proved: Proved, sent: Option<Timestamp>, now: Timestamp) -> NodeReport {
+    let Proved { outer, inner, .. } = proved;
+    let (inner, unreadable) = match inner {
+        Ok(inner) => (inner, None),
+        Err(why) => (Default::default(), Some(why)),
+    };
+    let about_clocks = matches!(outer.reason, Some(Reason::Clock | Reason::Expired));
+    let clock = sent.filter(|_| about_clocks).map(|sent| skew(sent, now, outer.finished));
+    NodeReport {
+        node: outer.node,
+        state: outer.state,
+        reason: outer.reason,
+        changed: outer.changed,
+        signed: true,
+        data: inner.data,
+        message: unreadable.unwrap_or(inner.message),
+        truncated: inner.truncated,
+        received: Some(outer.received),
+        started: outer.started,
+        finished: Some(outer.finished),
+        answered: Some(now),
+        down_since: None,
+        may_start_until: None,
+        clock,
+    }
+}
+
+/// How far the node's clock was off when it read `theirs` at some time between `sent` and `now`.
+fn skew(sent: Timestamp, now: Timestamp, theirs: Timestamp) -> Skew {
+    let half = now.since(sent).as_ms() / 2;
+    let middle = sent + Span::from_ms(half);
+    let ahead = i64::try_from(theirs.since(middle).as_ms()).unwrap_or(i64::MAX);
+    let behind = i64::try_from(middle.since(theirs).as_ms()).unwrap_or(i64::MAX);
+    Skew { ahead_ms: ahead - behind, within_ms: half }
+}

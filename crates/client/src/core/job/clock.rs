@@ -1,0 +1,165 @@
+//! What happens because time passes: questions, second copies, accounts closed by the client.
+
+use marcato_core::limits::client::QUIET_AFTER;
+use marcato_core::limits::timing::PROBE_AFTER;
+use marcato_core::{EndState, Identity, Reason, Span, Timestamp};
+
+use super::Job;
+use super::account::Stage;
+use super::round::Out;
+use crate::core::Effect;
+
+impl Job {
+    /// Does what it is time for.
+    pub(super) fn look(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        if self.resign_at.is_some_and(|at| now >= at) {
+            self.sign_anew(now, effects);
+        }
+        for index in 0..self.rounds.len() {
+            self.look_at_round(index, now, effects);
+        }
+        while let Some((at, node)) = self.due.first().cloned() {
+            if at > now {
+                break;
+            }
+            self.due.pop_first();
+            self.look_at_running(&node, now, effects);
+        }
+        if self.is_adaptive() && self.is_quiet(now) {
+            self.finished = true;
+        }
+    }
+
+    fn look_at_round(&mut self, index: usize, now: Timestamp, effects: &mut Vec<Effect>) {
+        let probe_at = self.probe_at(index);
+        let wait = self.task.wait;
+        let round = &mut self.rounds[index];
+        let Some(sent) = round.sent.filter(|_| !round.closed) else { return };
+        if now >= sent + wait {
+            round.closed = true;
+            return self.close_round(index, now, effects);
+        }
+        if probe_at.is_some_and(|at| now >= at) {
+            round.probed = true;
+            // Whom the registry calls down was asked when the order was sent.
+            let silent = self.accounts.iter().filter(|(_, account)| {
+                account.round == index && account.is_waiting() && account.down.is_none()
+            });
+            let probes: Vec<_> = silent.map(|(node, _)| Out::Probe(index, node.clone())).collect();
+            self.outbox.extend(probes);
+        }
+        let round = &mut self.rounds[index];
+        if !round.resent && now >= resend_at(sent, wait) {
+            round.resent = true;
+            self.send_again(index, true);
+        }
+    }
+
+    /// When the silent nodes of a read are asked whether they are connected.
+    fn probe_at(&self, index: usize) -> Option<Timestamp> {
+        let round = self.rounds.get(index)?;
+        let sent = round.sent.filter(|_| round.is_matching() && !round.probed)?;
+        Some(sent.max(self.last_reply) + PROBE_AFTER)
+    }
+
+    /// The wait is over: reads end, and changes that have not begun.
+    fn close_round(&mut self, index: usize, now: Timestamp, effects: &mut Vec<Effect>) {
+        let open = self.accounts.iter().filter(|(_, account)| {
+            let ends = account.is_waiting() || (account.is_open() && !self.task.changes);
+            account.round == index && ends
+        });
+        let reports: Vec<_> = open
+            .map(|(node, account)| self.words(account).end_of_wait(node, account, now))
+            .collect();
+        for report in reports {
+            self.end(report, effects);
+        }
+    }
+
+    /// Plans when to look at a running change again: when its silence is too long, or its time up.
+    pub(super) fn plan(&mut self, node: &Identity, now: Timestamp) {
+        let run_limit = self.task.run_limit;
+        let Some(account) = self.accounts.get_mut(node) else { return };
+        let Stage::Running(running) = &mut account.stage else { return };
+        if !self.task.changes {
+            return;
+        }
+        let limit = running.limit(run_limit);
+        let silent_at = running.silent_at();
+        running.due = if silent_at > now { silent_at.min(limit) } else { limit };
+        self.due.insert((running.due, node.clone()));
+    }
+
+    fn look_at_running(&mut self, node: &Identity, now: Timestamp, effects: &mut Vec<Effect>) {
+        let Some(account) = self.accounts.get_mut(node) else { return };
+        let Stage::Running(running) = &account.stage else { return };
+        let is_silent = now >= running.silent_at();
+        if now >= running.limit(self.task.run_limit) {
+            let (state, reason) = if is_silent {
+                (EndState::Lost, Reason::WentSilent)
+            } else {
+                (EndState::TimedOut, Reason::StillRunning)
+            };
+            let report = self.words(&self.accounts[node]).say(node, state, reason);
+            return self.end(report, effects);
+        }
+        // Its receipt may have been lost on the way: the same bytes again bring it, as long as the
+        // node would not refuse them for their age.
+        let start_by = self.rounds.get(account.round).map(|round| round.order.start_by);
+        if is_silent && !account.resent && start_by.is_some_and(|start_by| now <= start_by) {
+            account.resent = true;
+            self.outbox.push_back(Out::Order(account.round, node.clone()));
+        }
+        self.plan(node, now);
+    }
+
+    /// Where nobody knows whom to expect: whether all who answered are done and no other comes.
+    fn is_quiet(&self, now: Timestamp) -> bool {
+        let settled = self.open == 0 && self.resign_at.is_none() && self.outbox.is_empty();
+        let over = self.rounds.iter().all(|round| round.closed);
+        let quiet = self.answered && now >= self.last_reply + QUIET_AFTER;
+        settled && (over || (quiet && self.unproved.is_empty()))
+    }
+
+    /// Notes the end when every account is closed, and else when to look again.
+    pub(super) fn settle(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        if self.ended.is_some() {
+            return;
+        }
+        let signing = self.rounds.last().is_some_and(super::Round::is_signing);
+        let all_known = !self.is_adaptive() || self.rounds.is_empty();
+        let settled = all_known && self.open == 0 && !signing && self.resign_at.is_none();
+        if self.finished || settled {
+            self.finished = true;
+            self.outbox.clear();
+            self.ended = Some(now);
+            effects.push(Effect::Done);
+        } else if let Some(at) = self.wake_at(now) {
+            effects.push(Effect::WakeAt(at));
+        }
+    }
+
+    fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
+        if !self.outbox.is_empty() {
+            return Some(now);
+        }
+        let wait = self.task.wait;
+        let rounds = self.rounds.iter().enumerate().flat_map(|(index, round)| {
+            let open = round.sent.filter(|_| !round.closed);
+            let resend = open.filter(|_| !round.resent).map(|sent| resend_at(sent, wait));
+            [self.probe_at(index).filter(|_| open.is_some()), resend, open.map(|sent| sent + wait)]
+        });
+        let quiet = self.is_adaptive() && self.answered && self.open == 0;
+        let others = [
+            self.resign_at,
+            self.due.first().map(|(at, _)| *at),
+            quiet.then(|| self.last_reply + QUIET_AFTER).filter(|at| *at > now),
+        ];
+        rounds.chain(others).flatten().min()
+    }
+}
+
+/// When silent nodes are sent the same bytes once more: half of the wait is left for the answer.
+fn resend_at(sent: Timestamp, wait: Span) -> Timestamp {
+    sent + Span::from_ms(wait.as_ms() / 2)
+}

@@ -1,0 +1,215 @@
+//! What comes in: receipts, progress, a broker's word that nobody is there, and what is none of it.
+
+use marcato_core::limits::client::{REFUSED_MAX, REFUSED_TEXT_MAX, RESIGN_AFTER, UNEXPECTED_MAX};
+use marcato_core::{EndState, Identity, Reason, Timestamp};
+use marcato_protocol::progress::Phase;
+use marcato_protocol::subject::Subjects;
+
+use super::Job;
+use super::account::{self, Account, Running, Stage};
+use crate::core::check::{Checked, Proved, What};
+use crate::core::{Effect, NodeReport, RefusedWhy};
+
+impl Job {
+    /// Takes a checked message.
+    pub(super) fn take(&mut self, checked: Checked, now: Timestamp, effects: &mut Vec<Effect>) {
+        let Checked { node, what } = checked;
+        match (what, node) {
+            (What::Receipt(proved), _) => self.take_receipt(*proved, now, effects),
+            (What::Progress(phase), Some(node)) => self.take_progress(&node, phase, now, effects),
+            (What::Unproved, Some(node)) if self.is_adaptive() => self.take_unproved(node, now),
+            (What::Unproved, node) => {
+                let text = "no certificate of the authority's is known for it";
+                self.take_refused(node, RefusedWhy::NoCertificate, text.into(), effects);
+            }
+            (What::Refused(why, text), node) => self.take_refused(node, why, text, effects),
+            (What::Other | What::Progress(_), _) => {}
+        }
+    }
+
+    fn take_receipt(&mut self, proved: Proved, now: Timestamp, effects: &mut Vec<Effect>) {
+        if let Some(node) = &proved.learned
+            && self.learned.insert(node.identity().clone(), node.clone()).is_none()
+        {
+            effects.push(Effect::Learned(node.clone()));
+        }
+        let first_round = self.rounds.first().is_some_and(|r| r.order.id == proved.outer.order);
+        let node = proved.outer.node.clone();
+        self.unproved.remove(&node);
+        if !self.accounts.contains_key(&node) {
+            return self.take_unexpected(&node, proved, now, effects);
+        }
+        let Some(account) = self.accounts.get_mut(&node) else { return };
+        if account.is_signed() {
+            return;
+        }
+        self.last_reply = now;
+        self.answered = true;
+        let report = account::signed(proved, account.sent, now);
+        let restarted =
+            report.state == EndState::Rejected && report.reason == Some(Reason::Restarted);
+        if restarted && first_round && account.round == 1 {
+            // The word for which the read was signed anew, once more.
+            return;
+        }
+        if restarted && !self.task.changes && self.rounds.len() == 1 && !self.finished {
+            return self.await_anew(report, now, effects);
+        }
+        self.end(report, effects);
+    }
+
+    /// A node that was not expected: it is told of, or taken up where nobody knows whom to expect.
+    fn take_unexpected(
+        &mut self,
+        node: &Identity,
+        proved: Proved,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.accounts.len() + self.unexpected.len() >= UNEXPECTED_MAX + self.selection.expected()
+        {
+            return;
+        }
+        if self.is_adaptive() {
+            let sent = self.rounds.first().and_then(|round| round.sent);
+            let account = Account { copies: 1, sent, ..Account::new(None) };
+            self.accounts.insert(node.clone(), account);
+            self.open += 1;
+            return self.take_receipt(proved, now, effects);
+        }
+        if !self.unexpected.contains_key(node) {
+            let report = account::signed(proved, None, now);
+            self.unexpected.insert(node.clone(), report);
+            effects.push(Effect::Moved(node.clone()));
+        }
+    }
+
+    /// The node has just started and refused the read: it gets one that is signed after its start.
+    fn await_anew(&mut self, report: NodeReport, now: Timestamp, effects: &mut Vec<Effect>) {
+        let Some(account) = self.accounts.get_mut(&report.node) else { return };
+        if let Stage::Running(running) = &account.stage {
+            self.due.remove(&(running.due, report.node.clone()));
+        }
+        self.open += usize::from(!account.is_open());
+        *account = Account { round: 1, ..Account::new(account.down) };
+        self.resign_at.get_or_insert(now + RESIGN_AFTER);
+        effects.push(Effect::Moved(report.node.clone()));
+        self.restarted.insert(report.node.clone(), report);
+    }
+
+    fn take_progress(
+        &mut self,
+        node: &Identity,
+        phase: Phase,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.is_adaptive() && !self.accounts.contains_key(node) {
+            return self.take_unproved(node.clone(), now);
+        }
+        let Some(account) = self.accounts.get_mut(node) else { return };
+        // A word of a node whose account the client closed opens it again, while there is somebody
+        // to wait. It cannot open a signed end, nor one for which the node's time is up.
+        let opens = match &account.stage {
+            Stage::Ended(end) => {
+                let up = end.signed || end.state == EndState::TimedOut;
+                self.task.changes && !self.finished && !up
+            }
+            Stage::Waiting | Stage::Running(_) => true,
+        };
+        if !opens {
+            return;
+        }
+        self.last_reply = now;
+        let before = match &account.stage {
+            Stage::Running(running) => Some(*running),
+            Stage::Waiting | Stage::Ended(_) => None,
+        };
+        if let Some(before) = &before {
+            self.due.remove(&(before.due, node.clone()));
+        }
+        self.open += usize::from(!account.is_open());
+        account.stage = Stage::Running(Running::heard(before, phase, now));
+        self.plan(node, now);
+        effects.push(Effect::Moved(node.clone()));
+    }
+
+    /// Where nobody knows whom to expect, a node that is not known yet says that it runs the order.
+    /// Its receipt will prove who it is; until then its word only makes the client wait.
+    fn take_unproved(&mut self, node: Identity, now: Timestamp) {
+        let full = self.unproved.len() >= UNEXPECTED_MAX;
+        if !self.accounts.contains_key(&node) && !full {
+            self.last_reply = now;
+            self.unproved.insert(node);
+        }
+    }
+
+    fn take_refused(
+        &mut self,
+        node: Option<Identity>,
+        why: RefusedWhy,
+        text: String,
+        effects: &mut Vec<Effect>,
+    ) {
+        if why == RefusedWhy::KeyChanged
+            && self.is_adaptive()
+            && let Some(node) = &node
+            && !self.accounts.contains_key(node)
+            && self.accounts.len() < UNEXPECTED_MAX
+        {
+            let account = Account { copies: 1, ..Account::new(None) };
+            let mut report = self.words(&account).say(node, EndState::Skipped, Reason::KeyChanged);
+            report.message = text.chars().take(REFUSED_TEXT_MAX).collect();
+            self.accounts.insert(node.clone(), account);
+            self.open += 1;
+            self.end(report, effects);
+        }
+        // Parts of it may be the sender's own words.
+        let text = text.chars().filter(|c| !c.is_control()).take(REFUSED_TEXT_MAX).collect();
+        let known = self.refused.contains_key(&(node.clone(), why));
+        let node = node.filter(|_| known || self.refused.len() < REFUSED_MAX);
+        self.refused.entry((node, why)).or_insert((text, 0)).1 += 1;
+    }
+
+    /// A broker says that nobody listened to the message with this reply subject.
+    pub(super) fn nobody(&mut self, subject: &str, effects: &mut Vec<Effect>) {
+        let round = self.rounds.iter().position(|round| {
+            let all = self.subjects.answer(&self.caller, round.order.id);
+            !round.is_signing() && round.is_matching() && all == subject
+        });
+        if let Some(index) = round {
+            return self.nobody_at_all(index, effects);
+        }
+        let Some(node) = Subjects::last_identity(subject) else { return };
+        let Some(account) = self.accounts.get(&node) else { return };
+        let order = self.rounds.get(account.round).map(|round| round.order.id);
+        let own = order.map(|id| self.subjects.reply(&self.caller, id, &node));
+        if !account.is_waiting() || own.as_deref() != Some(subject) {
+            return;
+        }
+        if self.task.changes && account.copies > 1 {
+            // The first copy found somebody, and the node left after it: it may have begun.
+            return;
+        }
+        let report = self.words(account).say(&node, EndState::Down, Reason::NotConnected);
+        self.end(report, effects);
+    }
+
+    fn nobody_at_all(&mut self, index: usize, effects: &mut Vec<Effect>) {
+        let waiting = self
+            .accounts
+            .iter()
+            .filter(|(_, account)| account.round == index && account.is_waiting());
+        let reports: Vec<_> = waiting
+            .map(|(node, account)| {
+                self.words(account).say(node, EndState::Down, Reason::NotConnected)
+            })
+            .collect();
+        for report in reports {
+            self.end(report, effects);
+        }
+        if self.is_adaptive() && !self.answered {
+            self.finished = true;
+        }
+    }
+}
