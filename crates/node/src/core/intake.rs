@@ -1,7 +1,7 @@
 //! An order's way in: known already? verified? for this node? allowed? Each step can end it.
 
 use marcato_core::ddl::Action;
-use marcato_core::{AgentName, EndState, Reason, Timestamp};
+use marcato_core::{AgentName, Changed, EndState, Reason, Timestamp};
 use marcato_filter::{Filter, FilterError, Host};
 use marcato_protocol::Verified;
 use marcato_protocol::message::Message;
@@ -172,7 +172,11 @@ impl Node {
             Err(Stop::Silent) => {}
             Err(Stop::Refused(state, reason, text)) => {
                 let journalled = change && order.step.audience != Audience::Matching;
-                let end = End::refused(state, reason, &text);
+                let mut end = End::refused(state, reason, &text);
+                if reason == Reason::Journal {
+                    // Only a damaged journal ends here, and then it may have run before.
+                    end.changed = Changed::Unknown;
+                }
                 self.finish((about, &answer), end, journalled.then_some(Began(false)), now);
             }
         }
@@ -208,6 +212,12 @@ impl Node {
         }
         if change && self.rules.read_only {
             return Err(reject(Reason::ReadOnly, "this node takes no changes"));
+        }
+        if let Some(damaged) = self.damaged.filter(|at| change && signed.issued <= *at) {
+            let text = format!(
+                "this node's journal was found damaged at {damaged}, and the order was issued before: it may have run"
+            );
+            return Err(reject(Reason::Journal, text));
         }
         if !matches {
             return Err(reject(Reason::NotMatching, "the filter does not match this node"));

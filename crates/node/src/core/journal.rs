@@ -1,7 +1,11 @@
 //! What a node writes down of changes: that it took one, before it starts; and how each ended.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use marcato_core::limits::node::CHANGE_RECEIPT_KEPT;
+use marcato_core::limits::timing::{SKEW, START_WINDOW_MAX};
 use marcato_core::{AgentName, CallerId, Timestamp};
 use marcato_protocol::digest::Digest;
 use marcato_protocol::message::Message;
@@ -36,6 +40,12 @@ pub enum JournalRecord {
         at: Timestamp,
         /// The answer: the same bytes for every copy of the order.
         receipt: SignedReceipt,
+    },
+    /// Records before this one were damaged and are lost: a change that was issued before `at` may
+    /// have run, so one that is not known is refused.
+    Damaged {
+        /// When the damage was found.
+        at: Timestamp,
     },
 }
 
@@ -97,12 +107,32 @@ impl KeptMessage {
     }
 }
 
-impl JournalRecord {
-    /// What the record is about.
-    #[must_use]
-    pub const fn about(&self) -> &About {
-        match self {
-            Self::Accepted { about, .. } | Self::Ended { about, .. } => about,
+/// What of a journal is still needed: all that has no end yet, answers for as long as copies of
+/// their orders may come, and the last change of each item for as long as an older one might start.
+#[must_use]
+pub fn retain(records: Vec<JournalRecord>, now: Timestamp) -> Vec<JournalRecord> {
+    let mut ended = BTreeSet::new();
+    let mut last: BTreeMap<(AgentName, Option<String>), (Timestamp, RunKey)> = BTreeMap::new();
+    for record in &records {
+        let JournalRecord::Ended { about, began, .. } = record else { continue };
+        ended.insert(about.key);
+        if *began {
+            let item = last.entry((about.agent.clone(), about.item.clone()));
+            let item = item.or_insert((about.issued, about.key));
+            *item = (*item).max((about.issued, about.key));
         }
     }
+    let is_last = |about: &About| {
+        let last = last.get(&(about.agent.clone(), about.item.clone()));
+        last.is_some_and(|(_, key)| *key == about.key)
+    };
+    let needed = |record: &JournalRecord| match record {
+        JournalRecord::Accepted { about, .. } => !ended.contains(&about.key),
+        JournalRecord::Ended { about, at, .. } => {
+            (*at + CHANGE_RECEIPT_KEPT).max(about.start_by + SKEW + SKEW) >= now
+                || (is_last(about) && about.issued + START_WINDOW_MAX + SKEW >= now)
+        }
+        JournalRecord::Damaged { at } => *at + START_WINDOW_MAX + SKEW >= now,
+    };
+    records.into_iter().filter(needed).collect()
 }

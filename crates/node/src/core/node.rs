@@ -48,6 +48,8 @@ pub struct Node {
     pub(super) runs: Runs,
     pub(super) writes: BTreeMap<JournalKey, Pending>,
     writes_made: u64,
+    /// When the journal was last found damaged: changes that were issued before may have run.
+    pub(super) damaged: Option<Timestamp>,
     /// Why the journal does not take records at the moment, in words.
     pub(super) journal_fault: Option<String>,
     pub(super) connected: bool,
@@ -84,6 +86,7 @@ impl Node {
             runs: Runs::default(),
             writes: BTreeMap::new(),
             writes_made: 0,
+            damaged: None,
             journal_fault: None,
             connected: false,
             unsent: VecDeque::new(),
@@ -171,10 +174,8 @@ impl Node {
 
     /// Ends a step: when to come back, and whether the daemon may end.
     fn settle(&mut self, now: Timestamp) -> Vec<Effect> {
-        if let Some(latest) = self.stopping {
-            if latest <= now || !self.runs.has_reads() {
-                self.effect(Effect::Stop);
-            }
+        if self.stopping.is_some_and(|latest| latest <= now || !self.runs.has_reads()) {
+            self.effect(Effect::Stop);
         }
         let presence = self.connected.then(|| self.presence.wake_at());
         let wishes = [presence, self.runs.wake_at(), self.refusals.tell_at(), self.stopping];

@@ -29,6 +29,7 @@ impl Node {
         for record in journal {
             match record {
                 JournalRecord::Accepted { about, message } => open.push((about, message)),
+                JournalRecord::Damaged { at } => self.damaged = self.damaged.max(Some(at)),
                 JournalRecord::Ended { about, began, at, receipt } => {
                     let key = about.key;
                     open.retain(|(about, _)| about.key != key);
@@ -48,7 +49,11 @@ impl Node {
         let mut runs: BTreeMap<RunKey, Recovered> = runs.into_iter().collect();
         let mut unstarted = Vec::new();
         for (about, message) in open {
-            let run = runs.remove(&about.key).unwrap_or(Recovered::NeverStarted);
+            let mut run = runs.remove(&about.key).unwrap_or(Recovered::NeverStarted);
+            if run == Recovered::NeverStarted && self.damaged.is_some() {
+                // The record of its end may be what was lost, and its files are gone by then.
+                run = Recovered::Gone;
+            }
             let order = message.restore().and_then(|message| Received::parse(&message).ok());
             let Some(order) = order else {
                 let text = format!("the record of {} holds no order", about.key);
