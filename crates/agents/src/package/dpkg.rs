@@ -1,0 +1,354 @@
+//! dpkg's own database, read as dpkg reads it: `status`, then what a transaction that is under way
+//! has written to `updates/` (deb(5), dpkg's `lib/dpkg/dbmodify.c`).
+//!
+//! A node asks it often and must stay small, so what is kept is an index of 12 bytes a package and
+//! one text, read anew when a file's inode, size or time has changed. dpkg replaces the files whole,
+//! by renaming, so what is read is never half written.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use marcato_core::limits::agent::{DPKG_PACKAGES_MAX, DPKG_STATUS_BYTES_MAX};
+
+use super::{Found, Packages, State};
+
+/// Where dpkg keeps its database.
+const ADMIN: &str = "/var/lib/dpkg";
+
+/// The longest part of a line that is looked at, in bytes: a name or a version is far shorter.
+const LINE_BYTES_MAX: usize = 1024;
+
+/// dpkg's database of this host.
+pub struct Dpkg {
+    admin: PathBuf,
+    cached: Mutex<Option<(Vec<Seen>, Arc<Index>)>>,
+}
+
+impl Dpkg {
+    /// The database of this host, if it has one.
+    #[must_use]
+    pub fn available() -> Option<Self> {
+        Self::at(Path::new(ADMIN))
+    }
+
+    /// The database in another folder, if there is one.
+    #[must_use]
+    pub fn at(admin: &Path) -> Option<Self> {
+        let there = admin.join("status").is_file();
+        there.then(|| Self { admin: admin.to_owned(), cached: Mutex::new(None) })
+    }
+
+    /// The index, read anew if anything has changed.
+    fn index(&self) -> Result<Arc<Index>, String> {
+        let wrong = |error: io::Error| format!("{}: {error}", self.admin.display());
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.look().map_err(wrong)?;
+        if let Some((seen, index)) = &*cached
+            && *seen == now
+        {
+            return Ok(index.clone());
+        }
+        let index = Arc::new(self.read().map_err(wrong)?);
+        // What was looked at before it was read: if it has changed since, it is read once more.
+        *cached = Some((now, index.clone()));
+        Ok(index)
+    }
+
+    fn look(&self) -> io::Result<Vec<Seen>> {
+        let status = Seen::of(&self.admin.join("status"))?;
+        // A dpkg without a transaction may lack the folder.
+        let updates = Seen::of(&self.admin.join("updates")).ok();
+        Ok([Some(status), updates].into_iter().flatten().collect())
+    }
+
+    fn read(&self) -> io::Result<Index> {
+        let mut builder = Builder::default();
+        let open = |path: &Path| {
+            Ok::<_, io::Error>(BufReader::new(File::open(path)?.take(DPKG_STATUS_BYTES_MAX)))
+        };
+        builder.read(open(&self.admin.join("status"))?)?;
+        let mut updates: Vec<PathBuf> = match fs::read_dir(self.admin.join("updates")) {
+            Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
+            Err(_) => Vec::new(),
+        };
+        // Only numbers: what is still being written has another name.
+        updates.retain(|path| {
+            let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+            !name.is_empty() && name.iter().all(u8::is_ascii_digit)
+        });
+        updates.sort();
+        for path in updates {
+            match open(&path) {
+                Ok(update) => builder.read(update)?,
+                // Merged into `status` meanwhile; the next look sees that.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(builder.build())
+    }
+}
+
+impl Packages for Dpkg {
+    fn provider(&self) -> &'static str {
+        "dpkg"
+    }
+
+    fn find(&self, name: &str) -> Result<Vec<Found>, String> {
+        Ok(self.index()?.find(name))
+    }
+}
+
+/// What a file or folder was when it was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    inode: u64,
+    size: u64,
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+impl Seen {
+    fn of(path: &Path) -> io::Result<Self> {
+        let data = fs::metadata(path)?;
+        Ok(Self {
+            inode: data.ino(),
+            size: data.size(),
+            seconds: data.mtime(),
+            nanoseconds: data.mtime_nsec(),
+        })
+    }
+}
+
+/// All packages of a database, by name.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// Each entry's name and, right behind it, its version.
+    text: Box<str>,
+    entries: Box<[Entry]>,
+    arches: Vec<Box<str>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    at: u32,
+    name: u16,
+    version: u16,
+    arch: u8,
+    state: State,
+    held: bool,
+}
+
+impl Index {
+    /// Reads a database in the form of dpkg's `status`. What is no paragraph of a package is passed
+    /// over, as dpkg's own tools do.
+    ///
+    /// # Errors
+    /// Reading fails.
+    pub fn parse(from: impl BufRead) -> io::Result<Self> {
+        let mut builder = Builder::default();
+        builder.read(from)?;
+        Ok(builder.build())
+    }
+
+    /// How many packages it holds, each architecture counted.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Everything known of `NAME` or `NAME:ARCH`; what is there comes first.
+    #[must_use]
+    pub fn find(&self, asked: &str) -> Vec<Found> {
+        let (name, arch) = match asked.split_once(':') {
+            Some((name, arch)) => (name, Some(arch)),
+            None => (asked, None),
+        };
+        let from = self.entries.partition_point(|entry| self.name(entry) < name);
+        let mut found: Vec<Found> = self.entries[from..]
+            .iter()
+            .take_while(|entry| self.name(entry) == name)
+            .map(|entry| self.found(entry))
+            .filter(|found| arch.is_none_or(|arch| arch == found.arch))
+            .collect();
+        // Stable: among equals the order of architectures stays. The entries of the index have the
+        // host's own architecture first.
+        found.sort_by_key(|found| !found.state.is_there());
+        found
+    }
+
+    /// Every package, by name.
+    pub fn all(&self) -> impl Iterator<Item = Found> {
+        self.entries.iter().map(|entry| self.found(entry))
+    }
+
+    fn name(&self, entry: &Entry) -> &str {
+        let at = entry.at as usize;
+        self.text.get(at..at + usize::from(entry.name)).unwrap_or_default()
+    }
+
+    fn found(&self, entry: &Entry) -> Found {
+        let at = entry.at as usize + usize::from(entry.name);
+        let version = self.text.get(at..at + usize::from(entry.version)).unwrap_or_default();
+        let arch = self.arches.get(usize::from(entry.arch)).map_or("", |arch| arch);
+        Found {
+            name: self.name(entry).to_owned(),
+            arch: arch.to_owned(),
+            version: version.to_owned(),
+            state: entry.state,
+            held: entry.held,
+        }
+    }
+}
+
+/// An index in the making.
+#[derive(Default)]
+struct Builder {
+    text: String,
+    entries: Vec<Entry>,
+    arches: Vec<Box<str>>,
+}
+
+/// The fields of one paragraph that matter.
+#[derive(Default)]
+struct Paragraph {
+    name: String,
+    version: String,
+    arch: String,
+    status: String,
+}
+
+impl Builder {
+    fn read(&mut self, mut from: impl BufRead) -> io::Result<()> {
+        let mut line = Vec::with_capacity(LINE_BYTES_MAX);
+        let mut paragraph = Paragraph::default();
+        while read_line(&mut from, &mut line)? {
+            if line.iter().all(u8::is_ascii_whitespace) {
+                self.add(&mut paragraph);
+                continue;
+            }
+            let Some((field, value)) = field(&line) else { continue };
+            let into = match field {
+                b"package" => &mut paragraph.name,
+                b"version" => &mut paragraph.version,
+                b"architecture" => &mut paragraph.arch,
+                b"status" => &mut paragraph.status,
+                _ => continue,
+            };
+            into.clear();
+            into.push_str(value);
+        }
+        self.add(&mut paragraph);
+        Ok(())
+    }
+
+    /// Adds a paragraph and makes room for the next.
+    fn add(&mut self, paragraph: &mut Paragraph) {
+        if let Some(entry) = self.entry(paragraph)
+            && self.entries.len() < DPKG_PACKAGES_MAX
+        {
+            self.text.push_str(&paragraph.name);
+            self.text.push_str(&paragraph.version);
+            self.entries.push(entry);
+        }
+        for field in [
+            &mut paragraph.name,
+            &mut paragraph.version,
+            &mut paragraph.arch,
+            &mut paragraph.status,
+        ] {
+            field.clear();
+        }
+    }
+
+    fn entry(&mut self, paragraph: &Paragraph) -> Option<Entry> {
+        if paragraph.name.is_empty() {
+            return None;
+        }
+        let mut words = paragraph.status.split_ascii_whitespace();
+        let (want, _, state) = (words.next(), words.next(), words.next());
+        // A word of a later dpkg says at least that dpkg knows the package.
+        let known = |word: &str| State::ALL.iter().find(|(_, known)| *known == word);
+        let state = match state {
+            Some(word) => known(word).map_or(State::HalfInstalled, |(state, _)| *state),
+            None => State::NotInstalled,
+        };
+        Some(Entry {
+            at: u32::try_from(self.text.len()).ok()?,
+            name: u16::try_from(paragraph.name.len()).ok()?,
+            version: u16::try_from(paragraph.version.len()).ok()?,
+            arch: self.arch(&paragraph.arch)?,
+            state,
+            held: want == Some("hold"),
+        })
+    }
+
+    fn arch(&mut self, name: &str) -> Option<u8> {
+        let known = self.arches.iter().position(|known| **known == *name);
+        let at = known.unwrap_or_else(|| {
+            self.arches.push(name.into());
+            self.arches.len() - 1
+        });
+        u8::try_from(at).ok()
+    }
+
+    /// Sorts by name, the host's own architecture first, and keeps the last word on each package.
+    fn build(self) -> Index {
+        let Self { text, mut entries, arches } = self;
+        let name = |entry: &Entry| {
+            let at = entry.at as usize;
+            &text[at..at + usize::from(entry.name)]
+        };
+        // dpkg itself is never foreign.
+        let dpkg = entries.iter().find(|entry| name(entry) == "dpkg" && entry.state.is_there());
+        let own = dpkg.map(|entry| entry.arch);
+        let key = |entry: &Entry| (Some(entry.arch) != own, entry.arch);
+        // Later paragraphs first, so that they are the ones that stay.
+        entries.reverse();
+        entries.sort_by(|a, b| name(a).cmp(name(b)).then_with(|| key(a).cmp(&key(b))));
+        entries.dedup_by(|a, b| a.arch == b.arch && name(a) == name(b));
+        Index { entries: entries.into(), text: text.into(), arches }
+    }
+}
+
+/// Reads one line, cut to what is looked at; false at the end.
+fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    let mut any = false;
+    loop {
+        let buffer = from.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok(any);
+        }
+        any = true;
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let part = &buffer[..end.unwrap_or(buffer.len())];
+        line.extend_from_slice(&part[..part.len().min(LINE_BYTES_MAX - line.len())]);
+        let used = end.map_or(buffer.len(), |end| end + 1);
+        from.consume(used);
+        if end.is_some() {
+            return Ok(true);
+        }
+    }
+}
+
+/// A line's field, in lower case, and its value; nothing for a line that goes on with the one
+/// before.
+fn field(line: &[u8]) -> Option<(&'static [u8], &str)> {
+    const FIELDS: [&[u8]; 4] = [b"package", b"version", b"architecture", b"status"];
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let name = FIELDS.into_iter().find(|name| line[..colon].eq_ignore_ascii_case(name))?;
+    Some((name, std::str::from_utf8(&line[colon + 1..]).ok()?.trim()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! The agent `rpcutil`: the node's time, what is known of it, its facts.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use marcato_agent::{Agent, BoxFuture, Call, Outcome};
+use marcato_core::ddl::{Ddl, DdlError};
+use marcato_core::{AgentName, Facts, Reason};
+use serde_json::{Value, json};
+
+/// Its declaration.
+pub const DDL: &[u8] = include_bytes!("../ddl/rpcutil.json");
+
+/// What a node tells about itself beside its facts.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    /// The version of the program.
+    pub version: String,
+    /// The classes that configuration management gave it.
+    pub classes: Vec<String>,
+}
+
+/// The agent.
+pub struct Rpcutil {
+    ddl: Arc<Ddl>,
+    about: About,
+    agents: Vec<AgentName>,
+}
+
+impl Rpcutil {
+    /// The agent of a node with these other agents.
+    ///
+    /// # Errors
+    /// Its declaration is wrong, which its tests rule out.
+    pub fn new(about: About, mut agents: Vec<AgentName>) -> Result<Self, DdlError> {
+        let ddl = Arc::new(Ddl::parse(DDL)?);
+        agents.push(ddl.metadata.name.clone());
+        agents.sort();
+        Ok(Self { ddl, about, agents })
+    }
+
+    /// The same with agents that were added later, such as external ones.
+    #[must_use]
+    pub fn beside<'a>(&self, agents: impl Iterator<Item = &'a AgentName>) -> Self {
+        let mut all: Vec<AgentName> = agents.cloned().chain(self.agents.iter().cloned()).collect();
+        all.sort();
+        all.dedup();
+        Self { ddl: self.ddl.clone(), about: self.about.clone(), agents: all }
+    }
+
+    fn answer(&self, call: &Call) -> Outcome {
+        let data = match call.action.as_str() {
+            "ping" => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                json!({ "pong": now.as_secs() })
+            }
+            "inventory" => json!({
+                "agents": self.agents,
+                "facts": *call.facts,
+                "classes": self.about.classes,
+                "version": self.about.version,
+                "main_collective": call.collective,
+                "collectives": [call.collective],
+            }),
+            _ => return get_fact(crate::text(call, "fact"), &call.facts),
+        };
+        Outcome::ok(crate::outputs(data))
+    }
+}
+
+fn get_fact(name: &str, facts: &Facts) -> Outcome {
+    let value = find(name, facts);
+    let data = crate::outputs(json!({ "fact": name, "value": value }));
+    match value {
+        Some(_) => Outcome::ok(data),
+        None => Outcome::ok(data).because(Reason::NoValue),
+    }
+}
+
+/// A fact of exactly this name, else the value that a dotted name reaches inside structured facts.
+fn find<'a>(name: &str, facts: &'a Facts) -> Option<&'a Value> {
+    if let Some(value) = facts.get(name) {
+        return Some(value);
+    }
+    let mut parts = name.split('.');
+    let first = facts.get(parts.next()?)?;
+    parts.try_fold(first, |value, part| match value {
+        Value::Object(map) => map.get(part),
+        Value::Array(items) => items.get(part.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
+
+impl Agent for Rpcutil {
+    fn ddl(&self) -> &Arc<Ddl> {
+        &self.ddl
+    }
+
+    fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Outcome> {
+        Box::pin(async { self.answer(call) })
+    }
+}

@@ -1,0 +1,234 @@
+//! The agents through their contract, over the lab's simulated host and this machine's dpkg.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use marcato_agent::{ActionResult, BoxFuture, Call, Catalog, Outcome};
+use marcato_agents::lab::{Host, Lab, LabPackage, LabService};
+use marcato_agents::service::{Job, Service, Services, Unit};
+use marcato_agents::{About, Platform, catalog, ddls};
+use marcato_core::{Changed, Facts, OrderId, Reason, Span, Timestamp};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+fn call(agent: &str, action: &str, inputs: Value) -> Call {
+    Call {
+        order: OrderId::from_bytes([7; 16]),
+        caller: "ops@example.com".parse().unwrap(),
+        collective: "lab".parse().unwrap(),
+        agent: agent.parse().unwrap(),
+        action: action.parse().unwrap(),
+        inputs: inputs.as_object().unwrap().clone(),
+        issued: Timestamp::from_ms(0),
+        limit: Span::from_secs(5),
+        facts: Arc::new(Facts::from([
+            ("role".to_owned(), json!("web")),
+            ("os".to_owned(), json!({"release": {"major": 12}, "names": ["a", "b"]})),
+            ("a.b".to_owned(), json!("flat")),
+        ])),
+    }
+}
+
+fn host() -> Host {
+    let openssl = LabPackage {
+        version: "3.0.20-1~deb12u2".into(),
+        arch: "amd64".into(),
+        candidate: Some("3.0.22-1~deb12u2".into()),
+    };
+    let nginx = LabService { running: true, main_pid: 812, since_us: 5_000_000 };
+    let cron = LabService { running: false, main_pid: 4, since_us: 0 };
+    Host {
+        packages: [("openssl".to_owned(), openssl)].into(),
+        services: [("nginx".to_owned(), nginx), ("cron".to_owned(), cron)].into(),
+    }
+}
+
+fn lab() -> (tempfile::TempDir, Catalog) {
+    let dir = tempfile::tempdir().unwrap();
+    Lab::create(dir.path(), &host()).unwrap();
+    let about = About { version: "0.1.0".into(), classes: vec!["apache".into()] };
+    let catalog = catalog(&Platform::Lab(dir.path().to_owned()), about).unwrap();
+    (dir, catalog)
+}
+
+/// Asks the lab's host: the outcome's parts that are not outputs, and the outputs.
+async fn ask(agent: &str, action: &str, inputs: Value) -> (Outcome, Value) {
+    let (_dir, catalog) = lab();
+    let mut outcome = catalog.call(&call(agent, action, inputs)).await;
+    let data = Value::Object(std::mem::take(&mut outcome.data));
+    (outcome, data)
+}
+
+#[test]
+fn declarations_are_sound() {
+    let ddls = ddls().unwrap();
+    let actions: Vec<String> = ddls
+        .iter()
+        .flat_map(|ddl| {
+            ddl.actions.iter().map(|(action, declared)| {
+                format!("{}.{action} {}", ddl.metadata.name, declared.effect.word())
+            })
+        })
+        .collect();
+    let want = [
+        "rpcutil.get_fact read",
+        "rpcutil.inventory read",
+        "rpcutil.ping read",
+        "package.status read",
+        "service.restart change",
+        "service.status read",
+    ];
+    assert_eq!(actions, want);
+}
+
+#[tokio::test]
+async fn ping_answers_with_the_time() {
+    let before = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let (outcome, data) = ask("rpcutil", "ping", json!({})).await;
+    let after = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    assert_eq!(outcome, Outcome::ok(Map::new()));
+    assert!((before..=after).contains(&data["pong"].as_u64().unwrap()), "{data}");
+}
+
+#[tokio::test]
+async fn an_inventory_tells_what_is_there() {
+    let (_, data) = ask("rpcutil", "inventory", json!({})).await;
+    assert_eq!(data["agents"], json!(["package", "rpcutil", "service"]));
+    assert_eq!((&data["classes"], &data["version"]), (&json!(["apache"]), &json!("0.1.0")));
+    assert_eq!(data["facts"]["role"], "web");
+    assert_eq!((&data["main_collective"], &data["collectives"]), (&json!("lab"), &json!(["lab"])));
+    assert_eq!(data["data_plugins"], json!([]));
+}
+
+#[tokio::test]
+async fn facts() {
+    async fn check(fact: &str, value: Value, reason: Option<Reason>) {
+        let (outcome, data) = ask("rpcutil", "get_fact", json!({ "fact": fact })).await;
+        assert_eq!((outcome.result, outcome.reason), (ActionResult::Ok, reason), "{fact}");
+        assert_eq!(data, json!({ "fact": fact, "value": value }));
+    }
+    check("role", json!("web"), None).await;
+    check("os.release.major", json!(12), None).await;
+    check("os.names.1", json!("b"), None).await;
+    check("a.b", json!("flat"), None).await;
+    check("roel", Value::Null, Some(Reason::NoValue)).await;
+    check("os.release.minor", Value::Null, Some(Reason::NoValue)).await;
+    check("role.x", Value::Null, Some(Reason::NoValue)).await;
+}
+
+#[tokio::test]
+async fn packages() {
+    let (outcome, data) = ask("package", "status", json!({"package": "openssl"})).await;
+    assert_eq!(outcome, Outcome::ok(Map::new()));
+    let want = json!({
+        "ensure": "3.0.20-1~deb12u2", "version": "3.0.20-1~deb12u2", "name": "openssl",
+        "arch": "amd64", "state": "installed", "held": false, "others": [], "provider": "dpkg",
+    });
+    assert_eq!(data, want);
+    let (outcome, data) = ask("package", "status", json!({"package": "opnessl"})).await;
+    assert_eq!(outcome, Outcome::ok(Map::new()).because(Reason::Absent));
+    assert_eq!((&data["ensure"], &data["arch"]), (&json!("absent"), &json!("")));
+    let (outcome, _) = ask("package", "status", json!({"package": "-x"})).await;
+    assert_eq!((outcome.result, outcome.reason), (ActionResult::Failed, Some(Reason::Inputs)));
+}
+
+#[tokio::test]
+async fn services() {
+    let (outcome, data) = ask("service", "status", json!({"service": "nginx"})).await;
+    assert_eq!(outcome, Outcome::ok(Map::new()));
+    let want = json!({
+        "status": "running", "unit": "nginx.service", "active": "active", "sub": "running",
+        "enabled": "enabled", "main_pid": 812, "restarts": 0, "since": 5, "provider": "systemd",
+    });
+    assert_eq!(data, want);
+    let (_, data) = ask("service", "status", json!({"service": "cron.service"})).await;
+    assert_eq!((&data["status"], &data["main_pid"]), (&json!("stopped"), &json!(0)));
+    for action in ["status", "restart"] {
+        let (outcome, data) = ask("service", action, json!({"service": "ngnix"})).await;
+        assert_eq!(outcome, Outcome::ok(Map::new()).because(Reason::Absent), "{action}");
+        assert_eq!(data["status"], "absent");
+    }
+}
+
+#[tokio::test]
+async fn a_restart_is_seen_by_who_asks_next() {
+    let (dir, catalog) = lab();
+    let outcome = catalog.call(&call("service", "restart", json!({"service": "nginx"}))).await;
+    assert_eq!((outcome.result, outcome.changed), (ActionResult::Ok, Changed::True));
+    assert_eq!((&outcome.data["before"], &outcome.data["after"]), (&json!(812), &json!(813)));
+    // Another process has another catalog over the same file.
+    let platform = Platform::Lab(dir.path().to_owned());
+    let other = marcato_agents::catalog(&platform, About::default()).unwrap();
+    let outcome = other.call(&call("service", "status", json!({"service": "nginx"}))).await;
+    assert_eq!(outcome.data["main_pid"], 813);
+    Lab::create(dir.path(), &host()).unwrap();
+    let kept = Lab::open(dir.path().to_owned()).read().unwrap();
+    assert_eq!(kept.services["nginx"].main_pid, 813, "what is there stays");
+}
+
+/// A service manager that answers from a script: what is seen look by look, and how the job ends.
+struct Script {
+    looks: std::sync::Mutex<Vec<Unit>>,
+    job: Result<Job, String>,
+}
+
+impl Services for Script {
+    fn provider(&self) -> &'static str {
+        "script"
+    }
+
+    fn settle(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn look<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Unit>, String>> {
+        Box::pin(async { Ok(Some(self.looks.lock().unwrap().remove(0))) })
+    }
+
+    fn restart<'a>(&'a self, _: &'a str, _: Instant) -> BoxFuture<'a, Result<Job, String>> {
+        Box::pin(async { self.job.clone() })
+    }
+}
+
+/// A restart by what is seen (`active` and main PID: before, after, settled) and how the job ends.
+async fn restart(
+    looks: &[(&str, u32)],
+    job: Result<Job, &str>,
+    want: (ActionResult, Option<Reason>, Changed),
+    part: &str,
+) {
+    let unit = |(active, main_pid): &(&str, u32)| Unit {
+        active: (*active).to_owned(),
+        main_pid: *main_pid,
+        ..Unit::default()
+    };
+    let looks = std::sync::Mutex::new(looks.iter().map(unit).collect());
+    let script = Script { looks, job: job.map_err(str::to_owned) };
+    let mut catalog = Catalog::new();
+    catalog.insert(Arc::new(Service::new(Arc::new(script)).unwrap()));
+    let outcome = catalog.call(&call("service", "restart", json!({"service": "x"}))).await;
+    assert_eq!((outcome.result, outcome.reason, outcome.changed), want, "{outcome:?}");
+    assert!(outcome.message.contains(part), "{}", outcome.message);
+}
+
+#[tokio::test]
+async fn a_restart_is_ok_only_when_the_service_stays_up() {
+    use ActionResult::{Failed, Ok as Well, TimedOut};
+    let failed = |changed| (Failed, Some(Reason::Action), changed);
+    let up = ("active", 1);
+    let done = || Ok(Job::Done);
+    restart(&[up, ("active", 2), ("active", 2)], done(), (Well, None, Changed::True), "").await;
+    restart(&[("failed", 0), up, up], done(), (Well, None, Changed::True), "").await;
+    restart(&[up, ("failed", 0)], done(), failed(Changed::True), "failed after the restart").await;
+    restart(&[up, ("active", 2), ("active", 3)], done(), failed(Changed::True), "stay up").await;
+    restart(&[up, ("active", 2), ("failed", 0)], done(), failed(Changed::True), "failed").await;
+    let not_done = || Ok(Job::NotDone("dependency".into()));
+    restart(&[up, up, up], not_done(), failed(Changed::False), "ended as dependency").await;
+    restart(&[up, up, up], Err("Unit is masked."), failed(Changed::False), "masked").await;
+    let late = (TimedOut, Some(Reason::RunLimit), Changed::Unknown);
+    restart(&[up, up, up], Ok(Job::TooLong), late, "not restarted after 5 s").await;
+    restart(&[up, ("deactivating", 1)], Ok(Job::TooLong), late, "still tries").await;
+    let lost = (Well, None, Changed::True);
+    restart(&[up, ("active", 2), ("active", 2)], Ok(Job::TooLong), lost, "").await;
+}
