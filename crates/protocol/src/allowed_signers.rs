@@ -361,7 +361,7 @@ fn check_principals(list: &str) -> Result<Vec<String>, LineReason> {
         if name.is_empty() {
             Err(LineReason::EmptyPrincipal)
         } else if name.contains(['*', '?']) || name.starts_with('!') {
-            Err(LineReason::Wildcard(name.to_owned()))
+            Err(LineReason::Wildcard(name.chars().take(64).collect()))
         } else {
             Ok(name.to_owned())
         }

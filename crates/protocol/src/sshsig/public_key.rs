@@ -57,9 +57,9 @@ impl KeyKind {
         }
         let known_to_openssh = name.ends_with("@openssh.com");
         Err(if known_to_openssh && name.contains("-cert-v") {
-            KeyError::Certificate(name.to_owned())
+            KeyError::Certificate(printable(name))
         } else if known_to_openssh && name.starts_with("sk-") {
-            KeyError::Fido(name.to_owned())
+            KeyError::Fido(printable(name))
         } else if name == "ssh-dss" {
             KeyError::Dsa
         } else {

@@ -201,6 +201,9 @@ fn keys_that_may_not_sign_are_named() {
     );
     check("ssh-dss", "a DSA key is not supported: ssh-dss");
     check("ssh-xmss", "unknown type of key: ssh-xmss");
+    // A stranger's name cannot steer the terminal that shows it.
+    check("\u{1b}[2J", "unknown type of key: \\u{1b}[2J");
+    check("sk-\n@openssh.com", "a FIDO key is not supported yet: sk-\\n@openssh.com");
 }
 
 /// A certificate, signed with as OpenSSH does it, is refused by its name and not as noise.
