@@ -8,6 +8,7 @@
 //! | `reply.<operator>.<order>.<node>` | that node | progress and receipts |
 //! | `reply.<operator>.<question>.=hub` | the hub | answers |
 //! | `registry.<node>` | that node | registrations and heartbeats |
+//! | `registry.=hub.<node>` | the broker | to the hub: that node is not connected |
 //! | `question` | operators | questions to the hub |
 
 use std::fmt::Write as _;
@@ -108,6 +109,18 @@ impl Subjects {
     #[must_use]
     pub fn registries(&self) -> String {
         format!("{}.registry.*", self.prefix)
+    }
+
+    /// Where a broker tells the hub that a node which it asked is not connected.
+    #[must_use]
+    pub fn hub_probe(&self, node: &Identity) -> String {
+        format!("{}.registry.{HUB}.{}", self.prefix, token(node.as_str()))
+    }
+
+    /// All of a broker's words that a node is not connected.
+    #[must_use]
+    pub fn hub_probes(&self) -> String {
+        format!("{}.registry.{HUB}.*", self.prefix)
     }
 
     /// Questions to the hub.

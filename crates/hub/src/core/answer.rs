@@ -1,0 +1,134 @@
+//! Answers to clients' questions, in parts of a bounded size.
+
+use std::collections::BTreeMap;
+
+use marcato_core::limits::hub::{NEAREST_MAX, VALUE_BYTES_MAX, VALUES_MAX};
+use marcato_core::nearest::nearest;
+use marcato_core::{FactName, Terms, Timestamp};
+use marcato_filter::{Filter, FilterError};
+use marcato_protocol::question::{
+    ANSWER_PART_BYTES_MAX, Answer, Ask, Found, Listed, Question, Values,
+};
+use marcato_protocol::version::Spoken;
+use serde_json::Value;
+
+use super::registry::Registry;
+
+/// What one line of a list weighs beside its name, in bytes, at most: a digest, two versions, a
+/// time and their keys.
+const LISTED_BYTES: usize = 240;
+
+/// Answers a question, in one part or more.
+pub(super) fn answer(registry: &Registry, question: &Question, since: Timestamp) -> Vec<Answer> {
+    let found = if Spoken::RELEASE.speaks(question.v) {
+        found(registry, &question.ask)
+    } else {
+        let Spoken { oldest, newest } = Spoken::RELEASE;
+        let asked = question.v;
+        vec![Found::Refused(format!(
+            "the question has version {asked} of the protocol; this hub speaks {oldest} to {newest}"
+        ))]
+    };
+    let parts = u32::try_from(found.len()).unwrap_or(u32::MAX);
+    let part = |(part, found)| Answer { v: question.v, id: question.id, part, parts, since, found };
+    (0..parts).zip(found).map(part).collect()
+}
+
+fn found(registry: &Registry, ask: &Ask) -> Vec<Found> {
+    match ask {
+        Ask::Find(terms) => match find(registry, terms) {
+            Ok(nodes) => {
+                let weight = |line: &Listed| line.node.as_str().len() + LISTED_BYTES;
+                in_parts(nodes, weight, Found::Nodes)
+            }
+            Err(error) => vec![Found::Refused(error.to_string())],
+        },
+        Ask::Certificates(nodes) => {
+            let texts =
+                nodes.iter().filter_map(|node| Some(registry.get(node)?.certificate.clone()));
+            in_parts(texts.collect(), |text: &String| text.len() + 3, Found::Certificates)
+        }
+        Ask::Values(fact) => vec![Found::Values(values(registry, fact))],
+    }
+}
+
+/// Splits a list; an empty one is one part too.
+fn in_parts<T>(
+    items: Vec<T>,
+    weight: impl Fn(&T) -> usize,
+    found: impl Fn(Vec<T>) -> Found,
+) -> Vec<Found> {
+    let mut parts = Vec::new();
+    let mut part = Vec::new();
+    let mut bytes = 0;
+    for item in items {
+        bytes += weight(&item);
+        if bytes > ANSWER_PART_BYTES_MAX && !part.is_empty() {
+            parts.push(found(std::mem::take(&mut part)));
+            bytes = weight(&item);
+        }
+        part.push(item);
+    }
+    parts.push(found(part));
+    parts
+}
+
+/// The nodes that match; those that do but for an agent are marked.
+fn find(registry: &Registry, terms: &Terms) -> Result<Vec<Listed>, FilterError> {
+    // Parsed whole first, so that its limits count over all terms.
+    Filter::parse(terms)?;
+    let agents = Terms { agents: terms.agents.clone(), ..Terms::default() };
+    let others = Terms { agents: Vec::new(), ..terms.clone() };
+    let (agents, others) = (Filter::parse(&agents)?, Filter::parse(&others)?);
+    let nodes = registry.iter().filter_map(|(node, entry)| {
+        let host = entry.host(node);
+        others.matches(&host).then(|| entry.listed(node, !agents.matches(&host)))
+    });
+    Ok(nodes.collect())
+}
+
+fn values(registry: &Registry, fact: &FactName) -> Values {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    let mut without = 0;
+    for (_, entry) in registry.iter() {
+        match entry.facts.get(fact.as_str()) {
+            Some(value) => *counts.entry(text(value)).or_default() += 1,
+            None => without += 1,
+        }
+    }
+    let nearest = if counts.is_empty() { near(registry, fact) } else { Vec::new() };
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by(|(a, more), (b, fewer)| fewer.cmp(more).then_with(|| a.cmp(b)));
+    counts.truncate(VALUES_MAX);
+    Values { values: counts.into_iter().collect(), without, nearest }
+}
+
+/// A value as a person reads it, cut to its limit.
+fn text(value: &Value) -> String {
+    let mut text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let cut = (0..=VALUE_BYTES_MAX.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    text.truncate(cut.unwrap_or(0));
+    text
+}
+
+/// The names of facts that are near to one which no node has, the nearest first.
+fn near(registry: &Registry, fact: &FactName) -> Vec<FactName> {
+    let mut names: Vec<&str> = registry
+        .iter()
+        .flat_map(|(_, entry)| entry.facts.keys().map(String::as_str))
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let mut found = Vec::new();
+    while let Some(name) = nearest(fact.as_str(), names.iter().copied()) {
+        names.retain(|other| *other != name);
+        found.extend(name.parse());
+        if found.len() >= NEAREST_MAX {
+            break;
+        }
+    }
+    found
+}
