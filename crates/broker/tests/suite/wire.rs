@@ -1,10 +1,4 @@
 //! The wire suite: raw lines in, lines out, on the broker and on real nats-servers.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[path = "support/case.rs"]
-mod case;
-#[path = "support/servers.rs"]
-mod servers;
 
 use std::collections::HashMap;
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -12,8 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use case::{Act, Case, Piece};
-use servers::Server;
+use crate::case::{self, Act, Case, Piece};
+use crate::servers::{self, Server};
 
 /// How many cases there must be at least; a folder that was not found has none.
 const CASES_MIN: usize = 80;
@@ -141,7 +135,7 @@ impl Client {
                     }
                 }
                 Piece::Repeated(..) => {
-                    stream.write_all(&case::flat(std::slice::from_ref(piece)))?
+                    stream.write_all(&case::flat(std::slice::from_ref(piece)))?;
                 }
             }
         }

@@ -13,8 +13,16 @@ use marcato_broker::{Broker, Config, subject};
 
 /// What runs behind an address; it ends with the value.
 pub enum Server {
-    Ours { address: SocketAddr, stop: Option<tokio::sync::oneshot::Sender<()>> },
-    Nats { address: SocketAddr, child: Child, _folder: tempfile::TempDir },
+    Ours {
+        address: SocketAddr,
+        stop: Option<tokio::sync::oneshot::Sender<()>>,
+        thread: Option<std::thread::JoinHandle<()>>,
+    },
+    Nats {
+        address: SocketAddr,
+        child: Child,
+        _folder: tempfile::TempDir,
+    },
 }
 
 /// The nats-servers that `MARCATO_NATS_SERVER` names, with their versions.
@@ -46,7 +54,7 @@ impl Server {
     pub fn with(config: Config) -> Self {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::sync_channel(1);
-        std::thread::spawn(move || {
+        let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
                 .enable_all()
@@ -62,7 +70,8 @@ impl Server {
                     .await;
             });
         });
-        Self::Ours { address: told.recv().unwrap(), stop: Some(stop) }
+        let address = told.recv().unwrap();
+        Self::Ours { address, stop: Some(stop), thread: Some(thread) }
     }
 
     /// A real nats-server, with the limits of `profile`.
@@ -95,10 +104,10 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         match self {
-            Self::Ours { stop, .. } => {
-                if let Some(stop) = stop.take() {
-                    stop.send(()).ok();
-                }
+            Self::Ours { stop, thread, .. } => {
+                stop.take().map(|stop| stop.send(()));
+                // A broker that panicked has said so already.
+                thread.take().map(std::thread::JoinHandle::join);
             }
             Self::Nats { child, .. } => {
                 child.kill().unwrap();

@@ -1,0 +1,137 @@
+//! What happens at the broker's limits: slow consumers, floods of connections, a quiet end.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use crate::servers::{self, Server};
+use marcato_broker::gate::AcceptRate;
+use marcato_broker::{BindError, Broker, Config};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const CONNECT: &str = "CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n";
+
+fn connect(address: SocketAddr) -> BufReader<TcpStream> {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = BufReader::new(stream);
+    assert!(line(&mut stream).starts_with("INFO "));
+    stream
+}
+
+fn say(stream: &mut BufReader<TcpStream>, text: &str) {
+    stream.get_mut().write_all(text.as_bytes()).unwrap();
+}
+
+fn line(stream: &mut BufReader<TcpStream>) -> String {
+    let mut line = String::new();
+    stream.read_line(&mut line).unwrap();
+    line
+}
+
+/// Says `text` and waits until the broker has done it.
+fn say_and_settle(stream: &mut BufReader<TcpStream>, text: &str) {
+    say(stream, &format!("{text}PING\r\n"));
+    assert_eq!(line(stream), "PONG\r\n");
+}
+
+/// Publishes to `slow` until nobody is left who takes it, and says how often.
+fn publish_until_unheard(publisher: &mut BufReader<TcpStream>, most: usize) -> usize {
+    let body = "x".repeat(60_000);
+    for count in 0..most {
+        say(publisher, &format!("PUB slow me {}\r\n{body}\r\nPING\r\n", body.len()));
+        match line(publisher).as_str() {
+            "PONG\r\n" => {}
+            "HMSG me 1 16 16\r\n" => return count,
+            other => panic!("{other}"),
+        }
+    }
+    panic!("still heard after {most} messages");
+}
+
+#[test]
+fn a_slow_consumer_is_evicted_and_told() {
+    let mut config = servers::config("default");
+    config.limits.pending_bytes = 256 * 1024;
+    let server = Server::with(config);
+    let mut slow = connect(server.address());
+    say_and_settle(&mut slow, &format!("{CONNECT}SUB slow 9\r\n"));
+    let mut other = connect(server.address());
+    say_and_settle(&mut other, &format!("{CONNECT}SUB other 9\r\n"));
+    let mut publisher = connect(server.address());
+    say_and_settle(&mut publisher, &format!("{CONNECT}SUB me 1\r\n"));
+    // The sockets' own buffers take some megabytes first.
+    publish_until_unheard(&mut publisher, 2000);
+    // What was under way arrives whole, then the reason, then the end.
+    let mut rest = Vec::new();
+    slow.read_to_end(&mut rest).unwrap();
+    let words = b"-ERR 'Slow Consumer'\r\n";
+    assert!(rest.ends_with(words), "{}", rest[rest.len().saturating_sub(80)..].escape_ascii());
+    let message = "MSG slow 9 me 60000\r\n".len() + 60_002;
+    assert_eq!((rest.len() - words.len()) % message, 0, "half a message");
+    say(&mut publisher, "PUB other 2\r\nhi\r\n");
+    assert_eq!(line(&mut other), "MSG other 9 2\r\n");
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_evicted_in_time() {
+    let mut config = servers::config("default");
+    config.limits.write_deadline = Duration::from_millis(200);
+    let server = Server::with(config);
+    let mut slow = connect(server.address());
+    say_and_settle(&mut slow, &format!("{CONNECT}SUB slow 9\r\n"));
+    let mut publisher = connect(server.address());
+    say_and_settle(&mut publisher, &format!("{CONNECT}SUB me 1\r\n"));
+    let taken = publish_until_unheard(&mut publisher, 1_000_000);
+    assert!(taken > 0);
+}
+
+#[test]
+fn connections_that_come_too_fast_are_turned_away() {
+    let mut config = servers::config("default");
+    config.limits.accept_rate = AcceptRate { burst: 3, per_second: 1, addresses: 16 };
+    let server = Server::with(config);
+    let mut early: Vec<_> = (0..3).map(|_| connect(server.address())).collect();
+    let mut late = connect(server.address());
+    assert_eq!(line(&mut late), "-ERR 'maximum connection rate exceeded'\r\n");
+    assert_eq!(line(&mut late), "");
+    for stream in &mut early {
+        say_and_settle(stream, CONNECT);
+    }
+}
+
+#[test]
+fn the_end_is_announced_and_clean() {
+    let server = Server::ours("default");
+    let mut client = connect(server.address());
+    say_and_settle(&mut client, CONNECT);
+    drop(server);
+    let info = line(&mut client);
+    assert!(info.starts_with("INFO ") && info.contains("\"ldm\":true"), "{info}");
+    assert_eq!(line(&mut client), "");
+}
+
+#[tokio::test]
+async fn plaintext_stays_on_loopback() {
+    let check = |listen: &str, allowed: &str| {
+        let mut config = Config::new(listen.parse().unwrap());
+        if !allowed.is_empty() {
+            config.insecure_plaintext_on = allowed.parse().unwrap();
+        }
+        Broker::bind(config)
+    };
+    assert!(check("127.0.0.1:0", "").is_ok());
+    assert!(check("[::1]:0", "").is_ok());
+    assert!(check("127.0.0.5:0", "").is_ok());
+    assert!(check("0.0.0.0:0", "any address").is_ok());
+    assert!(matches!(check("0.0.0.0:4222", ""), Err(BindError::Plaintext { .. })));
+    assert!(matches!(check("0.0.0.0:4222", "10.0.0.1"), Err(BindError::Plaintext { .. })));
+    assert!(matches!(check("10.0.0.2:4222", "10.0.0.1"), Err(BindError::Plaintext { .. })));
+    // The right address passes the check; that this machine does not have it is the next error.
+    assert!(matches!(check("192.0.2.1:4222", "192.0.2.1"), Err(BindError::Listen { .. })));
+    let words = check("10.0.0.2:4222", "").err().unwrap().to_string();
+    assert!(words.contains("\n    ssh -N -L 4222:127.0.0.1:4222 10.0.0.2\n"), "{words}");
+    assert!(words.contains("insecure_plaintext_on = \"10.0.0.2\""), "{words}");
+    let wrong = "yes".parse::<marcato_broker::InsecurePlaintext>().unwrap_err().to_string();
+    assert!(wrong.contains("\"any address\""), "{wrong}");
+}
