@@ -63,3 +63,27 @@ pub const STOP_GRACE: Span = Span::from_secs(1);
 
 /// The longest text that a node puts into a log entry or a receipt of its own, in bytes.
 pub const TEXT_BYTES_MAX: usize = 2048;
+
+/// The longest journal, in bytes, before it is rewritten without what is not needed any more.
+pub const JOURNAL_BYTES_BEFORE_REWRITE: u64 = 16 * 1024 * 1024;
+
+/// The longest journal that is taken, in bytes. Beyond it no change is accepted.
+pub const JOURNAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// The longest `node.toml`, certificate, key or policy file that is read, in bytes.
+pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
+
+/// How many files a policy may have.
+pub const POLICY_FILES_MAX: usize = 256;
+
+/// How many writes to the disk wait in one thread's queue.
+pub const DISK_QUEUE_MAX: usize = 1024;
+
+/// How many events of a node's own (writes done, commands) wait to be taken in.
+pub const EVENTS_WAITING_MAX: usize = 256;
+
+/// How often facts are read again.
+pub const FACTS_READ_EVERY: Span = Span::from_secs(15 * 60);
+
+/// How long the connection may take to send what waits when the node ends.
+pub const CLOSE_LIMIT: Span = Span::from_secs(1);

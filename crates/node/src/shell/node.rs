@@ -1,0 +1,344 @@
+//! A node at work: events from the link, the disk and the runs go into the core, its effects are
+//! done. Many of them can share a process and a runtime.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use marcato_agent::runner::Launch;
+use marcato_core::limits::node::{CLOSE_LIMIT, EVENTS_WAITING_MAX, FACTS_READ_EVERY};
+use marcato_core::{Identity, Span, Timestamp};
+use marcato_link::{Link, LinkConfig, LinkError};
+use marcato_protocol::subject::Subjects;
+use marcato_protocol::version::Spoken;
+use rand_core::Rng as _;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::config::{NodeConfig, Places};
+use super::disk::{Disk, Writer};
+use super::files::write_private;
+use super::journal::Journal;
+use super::rules::{Agents, Sourced};
+use super::runs::Runs;
+use super::state::{State, StateError, random, seed};
+use crate::core::{Effect, Entry, Event, JournalKey, JournalRecord, Level, Node, Setup};
+
+/// What a node starts with.
+pub struct Start {
+    /// Its settings.
+    pub config: NodeConfig,
+    /// Where its files lie.
+    pub places: Places,
+    /// Its agents.
+    pub agents: Agents,
+    /// How changes are started.
+    pub launch: Arc<Launch>,
+    /// The versions of the protocol that it speaks; [`Spoken::RELEASE`] but for tests.
+    pub spoken: Spoken,
+}
+
+/// A node that is ready to run.
+pub struct NodeShell {
+    identity: Identity,
+    config: NodeConfig,
+    state: State,
+    core: Node,
+    /// What the core asked for before it ran.
+    first: Vec<Effect>,
+    sourced: Sourced,
+    journal: Arc<Mutex<Journal>>,
+    runs: Runs,
+    writer: Writer,
+    /// What the disk has done.
+    written: mpsc::Receiver<Event>,
+    to_written: mpsc::Sender<Event>,
+    reload: mpsc::Receiver<Option<Agents>>,
+    stop: Arc<Notify>,
+    wake: Option<Pin<Box<Sleep>>>,
+    facts_at: Instant,
+}
+
+/// Tells a running node to reload or to end; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    reload: mpsc::Sender<Option<Agents>>,
+    stop: Arc<Notify>,
+}
+
+impl Handle {
+    /// Lets the node read its files again, with other agents if some are given. Nothing happens
+    /// when it has ended; when it has not come to do it for the last time yet, it does it once.
+    pub fn reload(&self, agents: Option<Agents>) {
+        // Full: it is about to read them. Closed: it has ended.
+        let _ = self.reload.try_send(agents);
+    }
+
+    /// Lets the node end: it says so to the hub and gives reads a moment to finish. Changes go on
+    /// in their own processes.
+    pub fn stop(&self) {
+        self.stop.notify_one();
+    }
+}
+
+/// The time that the system's clock shows.
+#[must_use]
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl NodeShell {
+    /// Opens the node's folder and takes up what is in it: call it inside the runtime on which the
+    /// node will run. At the first start it makes the node's name and keys.
+    ///
+    /// # Errors
+    /// [`StateError`], which says what to do; without a certificate [`StateError::NoCertificate`].
+    pub fn open(start: Start, disk: &Disk) -> Result<(Self, Handle), StateError> {
+        let Start { config, places, agents, launch, spoken } = start;
+        let now = now();
+        let state = State::open(&config, &places)?;
+        let certificate = state.certificate(&config)?;
+        let (journal, found) = Journal::open(&state.dir.join("journal"), now)?;
+        let identity = state.identity.clone();
+        if found.torn > 0 {
+            tracing::warn!(node = %identity, bytes = found.torn, "the journal's last record was not finished and is cut off");
+        }
+        if !found.damaged.is_empty() {
+            tracing::error!(node = %identity, reason = "journal", lines = ?found.damaged, "the journal is damaged; changes issued before now are refused; the file is kept as journal.damaged");
+        }
+        let writer = disk.writer();
+        let mut runs = Runs::new(state.dir.join("runs"), launch, writer.clone());
+        let recovered = runs.recover(&found.records)?;
+        let sourced = Sourced::read(&config, &places, agents);
+        let setup = Setup {
+            seed: seed()?,
+            identity: identity.clone(),
+            collective: config.collective.clone(),
+            spoken,
+            key: state.key.clone(),
+            certificate,
+            rules: sourced.rules(),
+            started: now,
+            clock_high: state.clock_high()?,
+            journal: found.records,
+            runs: recovered,
+        };
+        let (core, first) = Node::new(setup, now);
+        let (to_written, written) = mpsc::channel(EVENTS_WAITING_MAX);
+        let (to_reload, reload) = mpsc::channel(1);
+        let stop = Arc::new(Notify::new());
+        let handle = Handle { reload: to_reload, stop: stop.clone() };
+        let shell = Self {
+            identity,
+            config,
+            state,
+            core,
+            first,
+            sourced,
+            journal: Arc::new(Mutex::new(journal)),
+            runs,
+            writer,
+            written,
+            to_written,
+            reload,
+            stop,
+            wake: None,
+            facts_at: Instant::now() + first_look()?.as_duration(),
+        };
+        shell.log_broken();
+        Ok((shell, handle))
+    }
+
+    /// The node's name.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Works until it is told to end.
+    ///
+    /// # Errors
+    /// [`LinkError`] where the broker does not admit the node.
+    pub async fn run(mut self) -> Result<(), LinkError> {
+        let name = format!("node {}", self.identity);
+        let mut link = Link::connect(&LinkConfig::node(self.config.broker.clone(), name)).await?;
+        let subjects = Subjects::of(&self.config.collective);
+        link.subscribe(subjects.orders()).await?;
+        link.subscribe(subjects.node(&self.identity)).await?;
+        tracing::info!(node = %self.identity, collective = %self.config.collective, "started");
+        let first = std::mem::take(&mut self.first);
+        let mut ended = self.perform(first, &link).await;
+        while !ended {
+            let event = self.next(&mut link).await;
+            let Some(event) = event else { continue };
+            let effects = self.core.step(event, now());
+            ended = self.perform(effects, &link).await;
+        }
+        link.close(CLOSE_LIMIT.as_duration()).await;
+        tracing::info!(node = %self.identity, "ended");
+        Ok(())
+    }
+
+    /// What happens next, if it is something for the core.
+    async fn next(&mut self, link: &mut Link) -> Option<Event> {
+        let wake = async {
+            match &mut self.wake {
+                Some(sleep) => sleep.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.stop.notified() => Some(Event::Stopping),
+            Some(event) = self.written.recv() => Some(event),
+            Some(agents) = self.reload.recv() => Some(self.read_again(agents)),
+            event = self.runs.next() => Some(event),
+            () = wake => {
+                self.wake = None;
+                Some(Event::Tick)
+            }
+            () = sleep_until(self.facts_at) => {
+                self.facts_at = Instant::now() + FACTS_READ_EVERY.as_duration();
+                self.sourced.read_facts_again().then(|| self.reloaded())
+            }
+            event = link.recv() => self.of_link(event),
+        }
+    }
+
+    fn of_link(&self, event: marcato_link::Event) -> Option<Event> {
+        use marcato_link::Event as Heard;
+        let node = &self.identity;
+        match event {
+            Heard::Connected => {
+                tracing::info!(%node, "connected");
+                Some(Event::Connected)
+            }
+            Heard::Disconnected => {
+                tracing::warn!(%node, "disconnected; it is being made again");
+                Some(Event::Disconnected)
+            }
+            Heard::Message(message) => Some(Event::Message(message)),
+            // A node's answers are wanted or not.
+            Heard::NoResponders { .. } => None,
+            Heard::Dropped => {
+                tracing::error!(%node, "messages came faster than they could be read; some are lost");
+                None
+            }
+            Heard::Refused(why) => {
+                tracing::error!(%node, %why, "the broker refused something");
+                None
+            }
+        }
+    }
+
+    fn read_again(&mut self, agents: Option<Agents>) -> Event {
+        self.sourced.read_again(agents);
+        tracing::info!(node = %self.identity, "files read again");
+        self.log_broken();
+        self.reloaded()
+    }
+
+    fn reloaded(&self) -> Event {
+        Event::Reloaded(Box::new(self.sourced.rules()))
+    }
+
+    fn log_broken(&self) {
+        for what in self.sourced.broken() {
+            tracing::error!(node = %self.identity, reason = "configuration", "{what}");
+        }
+    }
+
+    /// Does what the core wants, in its order; whether the node is to end.
+    async fn perform(&mut self, effects: Vec<Effect>, link: &Link) -> bool {
+        let mut ended = false;
+        for effect in effects {
+            match effect {
+                Effect::Publish(message) => {
+                    if let Err(error) = link.publish(message).await {
+                        tracing::warn!(node = %self.identity, %error, "a message was not sent");
+                    }
+                }
+                Effect::Write(record, key) => self.write(record, key),
+                Effect::Run(approved) => self.runs.start(*approved, self.sourced.catalog()),
+                Effect::WakeAt(at) => {
+                    let at = Instant::now() + at.since(now()).as_duration();
+                    match &mut self.wake {
+                        Some(sleep) => sleep.as_mut().reset(at),
+                        None => self.wake = Some(Box::pin(sleep_until(at))),
+                    }
+                }
+                Effect::KeepClock(high) => self.keep_clock(high),
+                Effect::Log(entry) => self.log(&entry),
+                Effect::Stop => ended = true,
+            }
+        }
+        ended
+    }
+
+    /// Writes a record behind the loop's back; its event follows.
+    fn write(&self, record: Box<JournalRecord>, key: JournalKey) {
+        let (journal, written) = (self.journal.clone(), self.to_written.clone());
+        let begun = match record.as_ref() {
+            JournalRecord::Ended { about, began: true, .. } => Some(self.runs.dir(about.key)),
+            _ => None,
+        };
+        let now = now();
+        let append = move || {
+            let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+            let event = match journal.append(&record, now) {
+                Ok(()) => {
+                    // What stays behind is removed at the next start.
+                    begun.map(std::fs::remove_dir_all);
+                    Event::Written(key)
+                }
+                Err(error) => Event::NotWritten(key, error.to_string()),
+            };
+            // A node that has ended finds the record at its next start.
+            let _ = written.blocking_send(event);
+        };
+        if let Err(error) = self.writer.post(append) {
+            self.not_written(key, &error);
+        }
+    }
+
+    fn not_written(&self, key: JournalKey, error: &io::Error) {
+        let event = Event::NotWritten(key, error.to_string());
+        if self.to_written.try_send(event).is_err() {
+            tracing::error!(node = %self.identity, reason = "journal", %error, "a record was lost");
+        }
+    }
+
+    fn keep_clock(&self, high: Timestamp) {
+        let path = self.state.dir.join("clock");
+        let node = self.identity.clone();
+        let kept = self.writer.post(move || {
+            if let Err(error) = write_private(&path, &format!("{high}\n")) {
+                tracing::warn!(%node, %error, "the verified time is not kept");
+            }
+        });
+        if let Err(error) = kept {
+            tracing::warn!(node = %self.identity, %error, "the verified time is not kept");
+        }
+    }
+
+    fn log(&self, entry: &Entry) {
+        let node = &self.identity;
+        let order = entry.order.map(tracing::field::display);
+        let caller = entry.caller.as_ref().map(tracing::field::display);
+        let reason = entry.reason.map(tracing::field::display);
+        let what = entry.what.word();
+        let text = entry.text.escape_debug();
+        match entry.level {
+            Level::Info => tracing::info!(%node, order, caller, reason, "{what}: {text}"),
+            Level::Warn => tracing::warn!(%node, order, caller, reason, "{what}: {text}"),
+            Level::Error => tracing::error!(%node, order, caller, reason, "{what}: {text}"),
+        }
+    }
+}
+
+/// When facts are read again for the first time: nodes of one process must not do it together.
+fn first_look() -> Result<Span, StateError> {
+    Ok(Span::from_ms(random()?.next_u64() % FACTS_READ_EVERY.as_ms()))
+}
