@@ -52,30 +52,27 @@ pub async fn run(mut command: Command, limit: Duration, output: Output) -> io::R
     let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let (mut kept_out, mut kept_err) = (Sink::new(&output, false), Sink::new(&output, true));
-    let deadline = Instant::now() + limit;
     let status = {
         let mut reading = std::pin::pin!(async {
             tokio::join!(drain(out, &mut kept_out), drain(err, &mut kept_err));
         });
-        let mut read = false;
+        let (mut read, mut too_long) = (false, false);
+        let mut deadline = Instant::now() + limit;
         let status = loop {
             tokio::select! {
                 status = child.wait() => break Some(status?),
-                () = sleep_until(deadline) => break None,
+                () = sleep_until(deadline) => {
+                    if too_long {
+                        break None;
+                    }
+                    too_long = true;
+                    group.signal(Signal::TERM);
+                    deadline = Instant::now() + TERM_GRACE.as_duration();
+                }
+                // Read on after TERM too, or it could block on a full pipe instead of ending.
                 () = &mut reading, if !read => read = true,
             }
         };
-        if status.is_none() {
-            group.signal(Signal::TERM);
-            let waited = async {
-                // Its output is read on, or it could block on a full pipe instead of ending.
-                tokio::select! {
-                    status = child.wait() => drop(status),
-                    () = async { reading.as_mut().await; std::future::pending().await }, if !read => {}
-                }
-            };
-            drop(timeout(TERM_GRACE.as_duration(), waited).await);
-        }
         drop(group);
         if status.is_none() {
             child.wait().await?;
@@ -84,7 +81,7 @@ pub async fn run(mut command: Command, limit: Duration, output: Output) -> io::R
             // A process outside of the group may hold the pipes open for ever.
             drop(timeout(OUTPUT_GRACE.as_duration(), reading).await);
         }
-        status
+        status.filter(|_| !too_long)
     };
     Ok(Ended { status, stdout: kept_out.end(), stderr: kept_err.end() })
 }
@@ -186,5 +183,52 @@ fn log(agent: &AgentName, error: bool, line: &[u8]) {
         (true, _) => {}
         (false, true) => tracing::error!(%agent, "{text}"),
         (false, false) => tracing::info!(%agent, "{text}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    /// A script's exit code (`None` when it was ended) and what is kept of its outputs.
+    async fn check(script: &str, limit_ms: u64, want: Option<i32>, stdout: &str, stderr: &str) {
+        let limit = Duration::from_millis(limit_ms);
+        let ended = run(shell(script), limit, Output::Keep(4)).await.unwrap();
+        assert_eq!(ended.status.map(|status| status.code().unwrap()), want, "{script}");
+        assert_eq!((&*ended.stdout, &*ended.stderr), (stdout.as_bytes(), stderr.as_bytes()));
+    }
+
+    #[tokio::test]
+    async fn ways_to_end() {
+        check("echo abcdef; echo err >&2; exit 3", 60_000, Some(3), "abcd", "err\n").await;
+        check("cat", 60_000, Some(0), "", "").await;
+        // By TERM, with its outputs closed before it is waited for.
+        check("exec sleep 1000", 0, None, "", "").await;
+        // By its own handler of TERM; that it ended well by then does not count.
+        let script =
+            "exec 2>&-; trap 'echo end; exit 0' TERM; echo on; while :; do sleep 0.01; done";
+        check(script, 2000, None, "on\ne", "").await;
+        // Its outputs are closed long before it ends.
+        check("exec >&- 2>&-; sleep 0.05; exit 7", 60_000, Some(7), "", "").await;
+        // What it leaves behind holds the outputs open.
+        check("sleep 1000 & echo a", 60_000, Some(0), "a\n", "").await;
+    }
+
+    #[test]
+    fn the_log_is_bounded() {
+        let agent: AgentName = "x".parse().unwrap();
+        let mut sink = Sink::new(&Output::Log(agent), false);
+        for _ in 0..1000 {
+            sink.take(&[b'x'; 1000]);
+            let Sink::Log { line, left, .. } = &sink else { panic!("another kind") };
+            assert!(line.len() <= EXTERNAL_LOG_LINE_BYTES_MAX && *left <= EXTERNAL_LOG_BYTES_MAX);
+        }
+        assert_eq!(sink.end(), b"");
     }
 }

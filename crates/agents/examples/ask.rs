@@ -48,8 +48,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..times {
         catalog.call(&call).await;
     }
-    if times > 0 {
-        println!("{} µs of processor time each", (busy_ns()? - before) / times / 1000);
+    if let Some(each) = (busy_ns()? - before).checked_div(times) {
+        println!("{} µs of processor time each", each / 1000);
     }
     Ok(())
 }

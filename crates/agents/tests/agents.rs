@@ -224,8 +224,8 @@ async fn a_restart_is_ok_only_when_the_service_stays_up() {
     restart(&[up, ("active", 2), ("active", 3)], done(), failed(Changed::True), "stay up").await;
     restart(&[up, ("active", 2), ("failed", 0)], done(), failed(Changed::True), "failed").await;
     let not_done = || Ok(Job::NotDone("dependency".into()));
-    restart(&[up, up, up], not_done(), failed(Changed::False), "ended as dependency").await;
-    restart(&[up, up, up], Err("Unit is masked."), failed(Changed::False), "masked").await;
+    restart(&[up, up], not_done(), failed(Changed::False), "ended as dependency").await;
+    restart(&[up, up], Err("Unit is masked."), failed(Changed::False), "masked").await;
     let late = (TimedOut, Some(Reason::RunLimit), Changed::Unknown);
     restart(&[up, up, up], Ok(Job::TooLong), late, "not restarted after 5 s").await;
     restart(&[up, ("deactivating", 1)], Ok(Job::TooLong), late, "still tries").await;

@@ -148,7 +148,7 @@ impl Service {
             Err(error) => return Outcome::failed(Reason::Action, Changed::Unknown, error),
         };
         let mut settled = true;
-        if after.is_active() {
+        if after.is_active() && matches!(job, Ok(Job::Done | Job::TooLong)) {
             sleep(self.services.settle().min(deadline.saturating_duration_since(Instant::now())))
                 .await;
             let first = after.clone();

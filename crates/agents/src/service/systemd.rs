@@ -13,7 +13,8 @@ use marcato_agent::BoxFuture;
 use marcato_core::limits::agent::{SETTLE, SYSTEMD_LIMIT};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
-use zbus::{Connection, OwnedObjectPath};
+use zbus::proxy::CacheProperties::No;
+use zbus::{Connection, DBusError, OwnedObjectPath};
 
 use super::{Job, Services, Unit, systemctl};
 
@@ -95,6 +96,10 @@ impl Systemd {
     async fn failure(&self, error: zbus::Error) -> String {
         match error {
             zbus::Error::MethodError(name, text, _) => text.unwrap_or_else(|| name.to_string()),
+            // systemd's answer too, by one of the names that every bus knows.
+            zbus::Error::FDO(error) => {
+                error.description().map_or_else(|| error.to_string(), str::to_owned)
+            }
             error => {
                 *self.bus.lock().await = None;
                 format!("systemd over D-Bus: {error}")
@@ -128,7 +133,7 @@ impl Systemd {
 
 async fn look(bus: &Connection, name: &str) -> zbus::Result<Option<Unit>> {
     let path = ManagerProxy::new(bus).await?.load_unit(name).await?;
-    let unit = AnyUnitProxy::builder(bus).path(path.clone()).build().await?;
+    let unit = AnyUnitProxy::builder(bus).cache_properties(No).path(path.clone()).build().await?;
     if unit.load_state().await? == "not-found" {
         return Ok(None);
     }
@@ -140,7 +145,8 @@ async fn look(bus: &Connection, name: &str) -> zbus::Result<Option<Unit>> {
         ..Unit::default()
     };
     if Path::new(name).extension().is_some_and(|kind| kind == "service") {
-        let service = ServiceUnitProxy::builder(bus).path(path).build().await?;
+        let service =
+            ServiceUnitProxy::builder(bus).cache_properties(No).path(path).build().await?;
         found.main_pid = service.main_pid().await?;
         // systemd before 235 does not count them.
         found.restarts = service.n_restarts().await.unwrap_or(0);
