@@ -58,8 +58,9 @@ impl Info<'_> {
 /// The newest protocol version that a client may ask for.
 const PROTOCOL_MAX: i64 = 1;
 
-/// What CONNECT says. Absent and null both mean nats-server's default for the field.
-#[derive(Debug, Default, Clone, Deserialize)]
+/// What CONNECT says. Absent and null both mean nats-server's default for the field. Not `Debug`,
+/// because it holds passwords.
+#[derive(Default, Clone, Deserialize)]
 #[serde(default)]
 pub struct ConnectOptions {
     verbose: Option<bool>,

@@ -55,6 +55,13 @@ struct Client {
     refusals: Quiet,
 }
 
+impl Drop for Client {
+    /// Whatever ends the connection, a panic included, leaves nothing behind.
+    fn drop(&mut self) {
+        self.exchange.leave(self.mailbox.id);
+    }
+}
+
 impl Effects for Client {
     fn say(&mut self, bytes: &[u8]) {
         self.mailbox.post(bytes.len(), |out| out.copy(bytes));
@@ -123,9 +130,7 @@ impl Connection {
     /// Serves the client until one side ends it; says why it ended.
     pub async fn run(mut self) -> End {
         let mut timer = Box::pin(tokio::time::sleep_until(self.deadline().into()));
-        let end = poll_fn(|cx| self.poll(cx, timer.as_mut())).await;
-        self.client.exchange.leave(self.client.mailbox.id);
-        end
+        poll_fn(|cx| self.poll(cx, timer.as_mut())).await
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, timer: Pin<&mut Sleep>) -> Poll<End> {

@@ -97,6 +97,16 @@ const PINGS_MAX: u32 = 2;
 /// One client's conversation.
 pub struct Session {
     parser: Parser,
+    rules: Rules,
+    /// Whether the client has said anything that stands for a greeting.
+    greeted: bool,
+    started: Instant,
+    heard: Instant,
+    pings: u32,
+}
+
+/// What the operations of one client mean; apart from the parser, which lends them.
+struct Rules {
     limits: SessionLimits,
     authorizer: Arc<dyn Authorizer>,
     grant: Option<Arc<dyn Grant>>,
@@ -106,11 +116,6 @@ pub struct Session {
     echo: bool,
     headers: bool,
     no_responders: bool,
-    /// Whether the client has said anything that stands for a greeting.
-    greeted: bool,
-    started: Instant,
-    heard: Instant,
-    pings: u32,
 }
 
 impl Session {
@@ -124,8 +129,7 @@ impl Session {
     ) -> Self {
         let closed = authorizer.login_required();
         let grant: Option<Arc<dyn Grant>> = if closed { None } else { Some(Arc::new(Anyone)) };
-        Self {
-            parser: Parser::new(limits.parser, closed),
+        let rules = Rules {
             limits,
             authorizer,
             grant,
@@ -136,11 +140,9 @@ impl Session {
             echo: true,
             headers: false,
             no_responders: false,
-            greeted: false,
-            started: now,
-            heard: now,
-            pings: 0,
-        }
+        };
+        let parser = Parser::new(limits.parser, closed);
+        Self { parser, rules, greeted: false, started: now, heard: now, pings: 0 }
     }
 
     /// Takes what the client sent, however it was cut. With an error the session is over: the
@@ -153,17 +155,17 @@ impl Session {
     ) -> Result<(), Refusal> {
         self.heard = now;
         self.pings = 0;
+        let rules = &mut self.rules;
         loop {
-            // The parser lends the operation for the length of the call, so it moves out of the
-            // session meanwhile; what replaces it is never looked at and costs nothing.
-            let idle = Parser::new(self.limits.parser, false);
-            let mut parser = std::mem::replace(&mut self.parser, idle);
-            let outcome = parser.next(&mut input, |parser, op| self.apply(op, parser, effects));
-            self.parser = parser;
+            let outcome =
+                self.parser.next(&mut input, |parser, op| rules.apply(op, parser, effects));
             match outcome {
                 Ok(None) => return Ok(()),
-                Ok(Some(Ok(()))) => {}
-                Ok(Some(Err(refusal))) | Err(refusal) => return Err(self.end(refusal, effects)),
+                Ok(Some(Ok(()))) => self.greeted = true,
+                Ok(Some(Err(refusal))) | Err(refusal) => {
+                    say_refusal(refusal, None, effects);
+                    return Err(refusal);
+                }
             }
         }
     }
@@ -174,10 +176,12 @@ impl Session {
             return Ok(());
         }
         if !self.greeted {
-            return Err(self.end(Refusal::ConnectTimeout, effects));
+            say_refusal(Refusal::ConnectTimeout, None, effects);
+            return Err(Refusal::ConnectTimeout);
         }
-        if now >= self.heard + self.limits.stale_after {
-            return Err(self.end(Refusal::Stale, effects));
+        if now >= self.heard + self.rules.limits.stale_after {
+            say_refusal(Refusal::Stale, None, effects);
+            return Err(Refusal::Stale);
         }
         effects.say(b"PING\r\n");
         self.pings += 1;
@@ -186,26 +190,25 @@ impl Session {
 
     /// When [`Session::tick`] is due next.
     pub fn deadline(&self) -> Instant {
+        let limits = &self.rules.limits;
         if !self.greeted {
-            return self.started + self.limits.connect_timeout;
+            return self.started + limits.connect_timeout;
         }
-        let stale = self.heard + self.limits.stale_after;
+        let stale = self.heard + limits.stale_after;
         if self.pings >= PINGS_MAX {
             return stale;
         }
-        stale.min(self.heard + self.limits.ping_interval * (self.pings + 1))
+        stale.min(self.heard + limits.ping_interval * (self.pings + 1))
     }
 
     /// How many bytes of an unfinished operation are kept.
     pub fn kept(&self) -> usize {
         self.parser.kept()
     }
+}
 
-    fn end(&mut self, refusal: Refusal, effects: &mut impl Effects) -> Refusal {
-        say_refusal(refusal, None, effects);
-        refusal
-    }
-
+impl Rules {
+    /// Does one operation. An error ends the session; other refusals have been dealt with.
     fn apply(
         &mut self,
         op: Op<'_>,
@@ -232,11 +235,7 @@ impl Session {
                 Ok(())
             }
         };
-        self.greeted = true;
-        match outcome {
-            Err(refusal) if refusal.closes() => Err(refusal),
-            _ => Ok(()),
-        }
+        outcome.or_else(|refusal| if refusal.closes() { Err(refusal) } else { Ok(()) })
     }
 
     fn ok(&self, effects: &mut impl Effects) {
