@@ -117,7 +117,8 @@ impl Drop for Server {
     }
 }
 
-pub const PROFILES: [&str; 7] = ["default", "small", "few", "one", "pings", "login", "silent"];
+pub const PROFILES: [&str; 8] =
+    ["default", "small", "few", "one", "pings", "login", "late", "silent"];
 
 /// The limits of a profile for our broker; `nats_config` says the same to nats-server.
 pub fn config(profile: &str) -> Config {
@@ -132,12 +133,13 @@ pub fn config(profile: &str) -> Config {
         "few" => limits.subscriptions = 2,
         "one" => limits.connections = 1,
         "pings" => {
-            limits.session.ping_interval = Duration::from_millis(200);
-            limits.session.stale_after = Duration::from_millis(600);
+            limits.session.ping_interval = Duration::from_millis(400);
+            limits.session.stale_after = Duration::from_millis(1200);
         }
-        "login" => {
+        "login" => config.authorizer = Arc::new(OneUser),
+        "late" => {
             config.authorizer = Arc::new(OneUser);
-            limits.session.connect_timeout = Duration::from_millis(500);
+            limits.session.connect_timeout = Duration::from_millis(200);
         }
         "silent" => limits.session.connect_timeout = Duration::from_millis(200),
         other => panic!("no profile {other}"),
@@ -151,11 +153,12 @@ fn nats_config(profile: &str) -> &'static str {
         "small" => "max_payload: 32\nmax_control_line: 128\n",
         "few" => "max_subscriptions: 2\n",
         "one" => "max_connections: 1\n",
-        "pings" => "ping_interval: \"200ms\"\nping_max: 2\n",
+        "pings" => "ping_interval: \"400ms\"\nping_max: 2\n",
         "login" => {
-            "authorization { timeout: 0.5, users: [ { user: ann, password: secret, permissions: {
+            "authorization { timeout: 10, users: [ { user: ann, password: secret, permissions: {
                 publish: [\"ok.>\", \"_INBOX.>\"], subscribe: [\"ok.>\"] } } ] }\n"
         }
+        "late" => "authorization { timeout: 0.2, user: ann, password: secret }\n",
         other => panic!("no profile {other}"),
     }
 }

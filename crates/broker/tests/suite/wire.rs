@@ -23,26 +23,39 @@ fn every_case_on_every_server() {
     if nats.is_empty() {
         println!("MARCATO_NATS_SERVER names no nats-server: the cases run on the broker alone");
     }
+    for profile in servers::PROFILES {
+        assert!(cases.iter().any(|case| case.profile == profile), "no case uses {profile}");
+    }
+    let failures: Vec<String> = std::thread::scope(|scope| {
+        let cases = &cases;
+        let mut running = vec![scope.spawn(|| play_all(cases, "ours", Server::ours))];
+        for (version, path) in &nats {
+            running.push(
+                scope.spawn(|| play_all(cases, version, |profile| Server::nats(path, profile))),
+            );
+        }
+        running.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    let servers = nats.len() + 1;
+    println!("{} cases, whole and byte by byte, on {servers} servers", cases.len());
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Plays all cases on one kind of server, and says which failed.
+fn play_all(cases: &[Case], name: &str, start: impl Fn(&str) -> Server) -> Vec<String> {
     let mut failures = Vec::new();
     for profile in servers::PROFILES {
-        let cases: Vec<_> = cases.iter().filter(|case| case.profile == profile).collect();
-        assert!(!cases.is_empty(), "no case uses the profile {profile}");
-        let mut running = vec![("ours".to_owned(), Server::ours(profile))];
-        running.extend(nats.iter().map(|(name, path)| (name.clone(), Server::nats(path, profile))));
-        for (name, server) in &running {
-            for case in &cases {
-                for cut in [false, true] {
-                    if let Err(what) = play(case, name, server.address(), cut) {
-                        let cut = if cut { ", byte by byte" } else { "" };
-                        failures.push(format!("{} on {name}{cut}: {what}", case.name));
-                    }
+        let server = start(profile);
+        for case in cases.iter().filter(|case| case.profile == profile) {
+            for cut in [false, true] {
+                if let Err(what) = play(case, name, server.address(), cut) {
+                    let cut = if cut { ", byte by byte" } else { "" };
+                    failures.push(format!("{} on {name}{cut}: {what}", case.name));
                 }
             }
         }
     }
-    let servers = nats.len() + 1;
-    println!("{} cases, whole and byte by byte, on {servers} servers", cases.len());
-    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    failures
 }
 
 fn play(case: &Case, server: &str, address: SocketAddr, cut: bool) -> Result<(), String> {
