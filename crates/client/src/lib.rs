@@ -7,3 +7,4 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 pub mod core;
+pub mod shell;

@@ -169,7 +169,8 @@ pub(super) fn prove(
 
 const fn expected<'a>(sent: Sent, node: &'a Identity, key: &'a PublicKey) -> Expected<'a> {
     // An order of one step is its step: both digests are the same.
-    Expected { order_digest: sent.digest, step_digest: sent.digest, node, key }
+    let (order_digest, step_digest) = (sent.digest, sent.digest);
+    Expected { order: sent.id, order_digest, step: 0, step_digest, node, key }
 }
 
 fn refused(error: ReceiptError) -> (RefusedWhy, String) {

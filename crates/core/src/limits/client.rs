@@ -48,5 +48,9 @@ pub const CHECK_THREADS_MAX: usize = 4;
 /// How many messages wait for each thread that checks them; beyond it reading waits.
 pub const CHECK_QUEUE_MAX: usize = 1024;
 
-/// How many live events wait for whoever shows them; beyond it the job waits.
-pub const SHOWN_QUEUE_MAX: usize = 1024;
+/// From how many expected answers on signatures are checked by threads of their own: for fewer,
+/// starting the threads takes longer than they save.
+pub const CHECK_THREADS_FROM: usize = 24;
+
+/// How often whoever shows a running job is told that time passes.
+pub const SHOWN_EVERY: Span = Span::from_ms(250);
