@@ -190,36 +190,6 @@ fn log(agent: &AgentName, error: bool, line: &[u8]) {
 mod tests {
     use super::*;
 
-    fn shell(script: &str) -> Command {
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", script]);
-        command
-    }
-
-    /// A script's exit code (`None` when it was ended) and what is kept of its outputs.
-    async fn check(script: &str, limit_ms: u64, want: Option<i32>, stdout: &str, stderr: &str) {
-        let limit = Duration::from_millis(limit_ms);
-        let ended = run(shell(script), limit, Output::Keep(4)).await.unwrap();
-        assert_eq!(ended.status.map(|status| status.code().unwrap()), want, "{script}");
-        assert_eq!((&*ended.stdout, &*ended.stderr), (stdout.as_bytes(), stderr.as_bytes()));
-    }
-
-    #[tokio::test]
-    async fn ways_to_end() {
-        check("echo abcdef; echo err >&2; exit 3", 60_000, Some(3), "abcd", "err\n").await;
-        check("cat", 60_000, Some(0), "", "").await;
-        // By TERM, with its outputs closed before it is waited for.
-        check("exec sleep 1000", 0, None, "", "").await;
-        // By its own handler of TERM; that it ended well by then does not count.
-        let script =
-            "exec 2>&-; trap 'echo end; exit 0' TERM; echo on; while :; do sleep 0.01; done";
-        check(script, 2000, None, "on\ne", "").await;
-        // Its outputs are closed long before it ends.
-        check("exec >&- 2>&-; sleep 0.05; exit 7", 60_000, Some(7), "", "").await;
-        // What it leaves behind holds the outputs open.
-        check("sleep 1000 & echo a", 60_000, Some(0), "a\n", "").await;
-    }
-
     #[test]
     fn the_log_is_bounded() {
         let agent: AgentName = "x".parse().unwrap();

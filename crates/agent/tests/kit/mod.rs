@@ -2,7 +2,9 @@
 //! look at the processes of this machine.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,9 +41,13 @@ impl Kit {
 
     fn put(&self, name: &str) {
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins");
-        for (file, bits) in [(name.to_owned(), 0o755), (format!("{name}.json"), 0o644)] {
-            std::fs::copy(from.join(&file), self.at(&file)).unwrap();
-            mode(&self.at(&file), bits);
+        for (file, bits) in [(name.to_owned(), "0755"), (format!("{name}.json"), "0644")] {
+            // By another process: while this one has a program open for writing, a child that
+            // another test forks has it open too, and then it cannot be executed.
+            let install = ["-m", bits].map(OsString::from).into_iter();
+            let paths = [from.join(&file), self.at(&file)].map(OsString::from);
+            let done = Command::new("install").args(install.chain(paths)).status().unwrap();
+            assert!(done.success(), "{file}");
         }
     }
 
@@ -72,7 +78,7 @@ impl Kit {
 }
 
 /// The test's `PATH`, because its Python may lie anywhere.
-fn path() -> std::ffi::OsString {
+fn path() -> OsString {
     std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into())
 }
 

@@ -1,0 +1,32 @@
+//! The ways in which a program can end.
+
+use std::path::Path;
+use std::time::Duration;
+
+use marcato_agent::process::{Output, run};
+use tokio::process::Command;
+
+/// A way's exit code (`None` when it was ended) and what is kept of its outputs.
+async fn check(way: &str, limit_ms: u64, want: Option<i32>, stdout: &str, stderr: &str) {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/endings");
+    let mut command = Command::new(program);
+    command.arg(way);
+    let ended = run(command, Duration::from_millis(limit_ms), Output::Keep(4)).await;
+    let ended = ended.expect("the program can be started");
+    assert_eq!(ended.status.map(|status| status.code()), want.map(Some), "{way}");
+    assert_eq!((&*ended.stdout, &*ended.stderr), (stdout.as_bytes(), stderr.as_bytes()));
+}
+
+#[tokio::test]
+async fn ways_to_end() {
+    check("code", 60_000, Some(3), "abcd", "err\n").await;
+    check("read", 60_000, Some(0), "", "").await;
+    // By TERM, with its outputs closed before it is waited for.
+    check("sleep", 0, None, "", "").await;
+    // By its own handler of TERM; that it ended well by then does not count.
+    check("trap", 2000, None, "on\ne", "").await;
+    // Its outputs are closed long before it ends.
+    check("closed", 60_000, Some(7), "", "").await;
+    // What it leaves behind holds the outputs open.
+    check("leave", 60_000, Some(0), "a\n", "").await;
+}
