@@ -1,13 +1,16 @@
 //! JSON as the protocol takes it (RFC 8259, narrowed): no key twice at any depth, a bounded depth,
-//! whole numbers within ±2^53, nothing behind the value.
+//! numbers within ±2^53, nothing behind the value.
 
 use std::fmt;
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// The largest whole number that every JSON implementation keeps exactly (RFC 7493 section 2.2).
+/// Up to here every JSON implementation keeps whole numbers exactly (RFC 7493 section 2.2).
 const EXACT: u64 = 1 << 53;
+
+/// The same, to compare with what was written with a fraction, an exponent or too many digits.
+const EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
 
 /// Bytes that are not JSON as the protocol takes it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,6 +92,10 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        // Whole numbers of more than 64 bits come here too.
+        if value.abs() > EXACT_FLOAT {
+            return Err(E::custom("a number beyond 2^53"));
+        }
         Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a finite number"))
     }
 
@@ -145,6 +152,10 @@ mod tests {
         check("9007199254740992", Ok(()));
         check("9007199254740993", Err("beyond 2^53"));
         check("-9007199254740993", Err("beyond -2^53"));
+        check("18446744073709551616", Err("beyond 2^53"));
+        check("-18446744073709551616", Err("beyond 2^53"));
+        check("9.1e15", Err("beyond 2^53"));
+        check("9.0e15", Ok(()));
         check("1e400", Err("out of range"));
         check("{} {}", Err("trailing"));
         check("", Err("EOF"));

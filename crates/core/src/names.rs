@@ -2,7 +2,7 @@
 //!
 //! An identity cannot be given where a caller is asked for:
 //!
-//! ```compile_fail
+//! ```compile_fail,E0308
 //! use marcato_core::{CallerId, Identity};
 //! fn who(_: &CallerId) {}
 //! who(&"web1.example.com".parse::<Identity>().unwrap());

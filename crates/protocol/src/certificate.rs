@@ -8,15 +8,16 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use marcato_core::limits::protocol::{CERTIFICATE_BYTES_MAX, JSON_DEPTH_MAX};
-use marcato_core::{Collective, Identity, Timestamp, json};
+use marcato_core::limits::protocol::CERTIFICATE_BYTES_MAX;
+use marcato_core::{Collective, Identity, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::Verified;
 use crate::digest::Digest;
 use crate::seal::OpenPublicKey;
-use crate::sshsig::{Namespace, PublicKey, Signature, VerifyError};
+use crate::sshsig::{KeyKind, Namespace, PublicKey, Signature, VerifyError};
+use crate::strict;
 
 /// What the authority says of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,12 +129,17 @@ impl SignedText {
     }
 
     fn certificate(&self) -> Result<Certificate, CertificateError> {
-        let certificate: Certificate = json::parse_as(&self.body, JSON_DEPTH_MAX)
-            .map_err(|error| CertificateError::Body(error.to_string()))?;
-        match certificate.v {
-            1 => Ok(certificate),
-            other => Err(CertificateError::Version(other)),
+        let certificate: Certificate =
+            strict::parse(&self.body).map_err(|error| CertificateError::Body(error.to_string()))?;
+        if certificate.v != 1 {
+            return Err(CertificateError::Version(certificate.v));
         }
+        if certificate.sign.kind() != KeyKind::Ed25519 {
+            let kind = certificate.sign.kind();
+            let text = format!("a node signs with ssh-ed25519, not with {kind}");
+            return Err(CertificateError::Body(text));
+        }
+        Ok(certificate)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Pure: bytes, time and randomness come in as arguments. The one way from a received order to one
 //! that may be executed is [`verify::verify_order`], which alone makes a `Verified<Received>`.
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 pub mod allowed_signers;
 pub mod certificate;
@@ -17,6 +18,7 @@ pub mod registration;
 pub mod seal;
 pub mod ssh_agent;
 pub mod sshsig;
+mod strict;
 pub mod subject;
 mod verified;
 pub mod verify;

@@ -8,7 +8,7 @@ pub const KIND: &str = "Mco-Kind";
 pub const SIGNATURE: &str = "Mco-Signature";
 /// A node's place in the set of an order's step.
 pub const PROOF: &str = "Mco-Proof";
-/// Which step of an order of several this is: `length-of-the-order index proof`.
+/// Which step of an order of several this is: `length-of-the-order proof`.
 pub const STEP: &str = "Mco-Step";
 /// How many bytes of a receipt's body are its outer part.
 pub const OUTER: &str = "Mco-Outer";
@@ -123,6 +123,14 @@ impl Headers {
     }
 }
 
+/// A length as headers carry it: digits alone, without a needless zero in front, so that a number
+/// has one text.
+pub(crate) fn decimal(text: &str) -> Option<usize> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let shortest = text.len() == 1 || !text.starts_with('0');
+    if digits && shortest { text.parse().ok() } else { None }
+}
+
 impl FromIterator<(String, String)> for Headers {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(headers: I) -> Self {
         Self(headers.into_iter().collect())
@@ -152,5 +160,15 @@ mod tests {
         assert_eq!(headers.get(PROOF), None);
         assert_eq!(headers.kind(), Some(Kind::Order));
         assert_eq!(Headers::default().kind(), None);
+    }
+
+    #[test]
+    fn a_length_has_one_text() {
+        for (text, want) in [("0", Some(0)), ("1", Some(1)), ("4096", Some(4096))] {
+            assert_eq!(decimal(text), want, "{text}");
+        }
+        for text in ["", "+1", "-1", "01", "00", "1 ", " 1", "1_0", "0x1", "99999999999999999999"] {
+            assert_eq!(decimal(text), None, "{text}");
+        }
     }
 }

@@ -5,12 +5,10 @@
 //! behind the order's bytes.
 
 use marcato_core::limits::protocol::{
-    BODY_BYTES_MAX, HEADER_BYTES_MAX, JSON_DEPTH_MAX, ORDER_STEPS_MAX, READER_KEYS_MAX,
-    REASON_BYTES_MAX, SET_NODES_MAX,
+    BODY_BYTES_MAX, HEADER_BYTES_MAX, ORDER_STEPS_MAX, READER_KEYS_MAX, REASON_BYTES_MAX,
+    SET_NODES_MAX,
 };
-use marcato_core::{
-    ActionName, AgentName, CallerId, Collective, OrderId, Span, Terms, Timestamp, json,
-};
+use marcato_core::{ActionName, AgentName, CallerId, Collective, OrderId, Span, Terms, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -19,6 +17,7 @@ use crate::merkle::{self, Proof};
 use crate::message::{self, Headers, Kind, Message};
 use crate::seal::OpenPublicKey;
 use crate::sshsig::Signature;
+use crate::strict;
 
 /// What is signed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -155,7 +154,7 @@ impl Order {
         if bytes.len() > BODY_BYTES_MAX {
             return Err(OrderError::TooLarge { what: "the order", limit: BODY_BYTES_MAX });
         }
-        let order: Self = json::parse_as(bytes, JSON_DEPTH_MAX).map_err(malformed)?;
+        let order: Self = strict::parse(bytes).map_err(malformed)?;
         order.check()?;
         Ok(order)
     }
@@ -188,7 +187,7 @@ impl Step {
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, OrderError> {
-        let step: Self = json::parse_as(bytes, JSON_DEPTH_MAX).map_err(malformed)?;
+        let step: Self = strict::parse(bytes).map_err(malformed)?;
         step.check()?;
         Ok(step)
     }
@@ -287,6 +286,9 @@ impl Received {
     /// Says which rule the message breaks.
     pub fn parse(message: &Message) -> Result<Self, OrderError> {
         let (body, headers) = (&message.body, &message.headers);
+        if headers.kind() != Some(Kind::Order) {
+            return Err(malformed("its headers are not those of an order"));
+        }
         if body.len() > BODY_BYTES_MAX {
             return Err(OrderError::TooLarge { what: "the body", limit: BODY_BYTES_MAX });
         }
@@ -334,7 +336,7 @@ impl StepPlace {
         let wrong = || malformed("the step's header is not `length proof`");
         let (length, proof) = text.split_once(' ').ok_or_else(wrong)?;
         Ok(Self {
-            order_length: length.parse().map_err(|_| wrong())?,
+            order_length: message::decimal(length).ok_or_else(wrong)?,
             proof: Proof::from_base64(proof).map_err(malformed)?,
         })
     }

@@ -1,7 +1,7 @@
 //! Progress: a node's signed word that it has taken an order and has not ended it yet.
 
-use marcato_core::limits::protocol::{JSON_DEPTH_MAX, OUTER_BYTES_MAX};
-use marcato_core::{Identity, OrderId, Timestamp, json};
+use marcato_core::limits::protocol::{HEADER_BYTES_MAX, OUTER_BYTES_MAX};
+use marcato_core::{Identity, OrderId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -11,6 +11,7 @@ use crate::keys::NodeSignKey;
 use crate::message::{self, Headers, Kind, Message};
 use crate::receipt::{Expected, ReceiptError};
 use crate::sshsig::{Namespace, Signature};
+use crate::strict;
 
 /// How far a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -66,6 +67,10 @@ impl Progress {
         expected: &Expected<'_>,
     ) -> Result<Verified<Self>, ReceiptError> {
         let malformed = |what: String| ReceiptError::Malformed(what);
+        let headers = &message.headers;
+        if headers.kind() != Some(Kind::Progress) || headers.weight() > HEADER_BYTES_MAX {
+            return Err(malformed("its headers are not those of progress".into()));
+        }
         if message.body.len() > OUTER_BYTES_MAX {
             return Err(malformed("it is too long".into()));
         }
@@ -73,17 +78,10 @@ impl Progress {
         let signature = signature.ok_or_else(|| malformed("it is not signed".into()))?;
         let signature =
             Signature::from_base64(signature).map_err(|error| malformed(error.to_string()))?;
-        let progress: Self = json::parse_as(&message.body, JSON_DEPTH_MAX)
-            .map_err(|error| malformed(error.to_string()))?;
-        if progress.order_digest != expected.order_digest {
-            return Err(ReceiptError::Other("order"));
-        }
-        if progress.step_digest != expected.step_digest {
-            return Err(ReceiptError::Other("step"));
-        }
-        if progress.node != *expected.node {
-            return Err(ReceiptError::Other("node"));
-        }
+        let progress: Self =
+            strict::parse(&message.body).map_err(|error| malformed(error.to_string()))?;
+        let Self { order, order_digest, step, step_digest, node, .. } = &progress;
+        expected.check((*order, *order_digest), (*step, *step_digest), node)?;
         signature
             .verify(expected.key, Namespace::Progress, &message.body)
             .map_err(|error| ReceiptError::Signature(error.to_string()))?;

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use marcato_core::limits::protocol::{BODY_BYTES_MAX, JSON_DEPTH_MAX};
-use marcato_core::{CallerId, FactName, Identity, OrderId, Terms, Timestamp, json};
+use marcato_core::limits::protocol::{BODY_BYTES_MAX, HEADER_BYTES_MAX};
+use marcato_core::{CallerId, FactName, Identity, OrderId, Terms, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::message::{Headers, Kind, Message};
+use crate::strict;
 use crate::version::Spoken;
 
 /// The longest part of an answer, in bytes; a longer answer comes in several parts.
@@ -119,6 +120,14 @@ pub struct QuestionError {
     why: String,
 }
 
+fn check_headers(message: &Message, kind: Kind) -> Result<(), QuestionError> {
+    let headers = &message.headers;
+    if headers.kind() == Some(kind) && headers.weight() <= HEADER_BYTES_MAX {
+        return Ok(());
+    }
+    Err(QuestionError { kind, why: "its headers are those of something else".to_owned() })
+}
+
 impl Question {
     /// The message to the hub; `reply` is where a broker says that no hub is there.
     #[must_use]
@@ -133,10 +142,11 @@ impl Question {
     /// Says why it is none.
     pub fn parse(message: &Message) -> Result<Self, QuestionError> {
         let wrong = |why: String| QuestionError { kind: Kind::Question, why };
+        check_headers(message, Kind::Question)?;
         if message.body.len() > BODY_BYTES_MAX {
             return Err(wrong(format!("longer than {BODY_BYTES_MAX} bytes")));
         }
-        json::parse_as(&message.body, JSON_DEPTH_MAX).map_err(|error| wrong(error.to_string()))
+        strict::parse(&message.body).map_err(|error| wrong(error.to_string()))
     }
 }
 
@@ -154,12 +164,13 @@ impl Answer {
     /// Says why it is none.
     pub fn parse(message: &Message) -> Result<Self, QuestionError> {
         let wrong = |why: String| QuestionError { kind: Kind::Answer, why };
+        check_headers(message, Kind::Answer)?;
         // Twice: the limit is the hub's aim for a part, not a wall that one long entry may hit.
         if message.body.len() > 2 * ANSWER_PART_BYTES_MAX {
             return Err(wrong("too long".into()));
         }
-        let answer: Self = json::parse_as(&message.body, JSON_DEPTH_MAX)
-            .map_err(|error| wrong(error.to_string()))?;
+        let answer: Self =
+            strict::parse(&message.body).map_err(|error| wrong(error.to_string()))?;
         if answer.part >= answer.parts || answer.parts > ANSWER_PARTS_MAX {
             return Err(wrong("an impossible number of parts".into()));
         }

@@ -4,10 +4,8 @@
 //! The message's body is the outer JSON followed directly by the sealed bytes; the outer part holds
 //! the digest of the sealed bytes, and the node signs the outer part.
 
-use marcato_core::limits::protocol::{
-    HEADER_BYTES_MAX, JSON_DEPTH_MAX, OUTER_BYTES_MAX, REPLY_BYTES_MAX,
-};
-use marcato_core::{Changed, EndState, Identity, OrderId, Reason, Timestamp, json};
+use marcato_core::limits::protocol::{HEADER_BYTES_MAX, OUTER_BYTES_MAX, REPLY_BYTES_MAX};
+use marcato_core::{Changed, EndState, Identity, OrderId, Reason, Timestamp};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -19,6 +17,7 @@ use crate::message::{self, Headers, Kind, Message};
 use crate::order::Received;
 use crate::seal::{self, OpenPublicKey, Sealed};
 use crate::sshsig::{Namespace, PublicKey, Signature};
+use crate::strict;
 
 /// What everybody may read of a receipt; what the node signs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,7 +67,7 @@ pub struct Inner {
     /// What the node says of it, for a person.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// Whether outputs were left out because they exceed the limit.
+    /// Whether outputs were left out because they exceed a limit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
@@ -155,10 +154,12 @@ impl Outer {
 }
 
 impl Inner {
-    /// The bytes to seal, with the outputs left out where they exceed the limit.
+    /// The bytes to seal, with the outputs left out where they exceed a limit. They are read as
+    /// their reader will: outputs that are nested too deeply, or have numbers that not everybody
+    /// keeps exactly, would else make the whole of it unreadable.
     fn to_bytes(&self) -> Vec<u8> {
         let bytes = serde_json::to_vec(self).unwrap_or_default();
-        if bytes.len() <= REPLY_BYTES_MAX {
+        if bytes.len() <= REPLY_BYTES_MAX && strict::parse::<Self>(&bytes).is_ok() {
             return bytes;
         }
         let message = self.message.chars().take(REPLY_BYTES_MAX / 8).collect();
@@ -231,14 +232,39 @@ pub struct Receipt {
 /// What a receipt must answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
+    /// The order's name.
+    pub order: OrderId,
     /// SHA-256 of the order's signed bytes.
     pub order_digest: Digest,
+    /// Which step, from 0: two steps of one order may have the same bytes.
+    pub step: u64,
     /// SHA-256 of the step's bytes.
     pub step_digest: Digest,
     /// The node, as the subject names it.
     pub node: &'a Identity,
     /// The node's sign key, from its certificate.
     pub key: &'a PublicKey,
+}
+
+impl Expected<'_> {
+    /// Whether an answer says of itself that it is the expected one.
+    pub(crate) fn check(
+        &self,
+        order: (OrderId, Digest),
+        step: (u64, Digest),
+        node: &Identity,
+    ) -> Result<(), ReceiptError> {
+        if order != (self.order, self.order_digest) {
+            return Err(ReceiptError::Other("order"));
+        }
+        if step != (self.step, self.step_digest) {
+            return Err(ReceiptError::Other("step"));
+        }
+        if node != self.node {
+            return Err(ReceiptError::Other("node"));
+        }
+        Ok(())
+    }
 }
 
 impl ReceivedReceipt {
@@ -251,7 +277,7 @@ impl ReceivedReceipt {
         if headers.kind() != Some(Kind::Receipt) || headers.weight() > HEADER_BYTES_MAX {
             return Err(malformed("its headers are not those of a receipt"));
         }
-        let length = headers.get(message::OUTER).and_then(|text| text.parse::<usize>().ok());
+        let length = headers.get(message::OUTER).and_then(message::decimal);
         let length = length.filter(|length| *length <= OUTER_BYTES_MAX);
         let (signed, sealed) = length
             .and_then(|length| body.split_at_checked(length))
@@ -267,7 +293,7 @@ impl ReceivedReceipt {
             None => return Err(malformed("something stands behind its outer part")),
         };
         Ok(Self {
-            outer: json::parse_as(signed, JSON_DEPTH_MAX).map_err(malformed)?,
+            outer: strict::parse(signed).map_err(malformed)?,
             signed: signed.to_vec(),
             signature: Signature::from_base64(signature).map_err(malformed)?,
             sealed,
@@ -286,15 +312,8 @@ impl ReceivedReceipt {
     /// # Errors
     /// Says what does not fit.
     pub fn verify(self, expected: &Expected<'_>) -> Result<Verified<Receipt>, ReceiptError> {
-        if self.outer.order_digest != expected.order_digest {
-            return Err(ReceiptError::Other("order"));
-        }
-        if self.outer.step_digest != expected.step_digest {
-            return Err(ReceiptError::Other("step"));
-        }
-        if self.outer.node != *expected.node {
-            return Err(ReceiptError::Other("node"));
-        }
+        let Outer { order, order_digest, step, step_digest, node, .. } = &self.outer;
+        expected.check((*order, *order_digest), (*step, *step_digest), node)?;
         if !self.outer.state.is_signed() {
             return Err(malformed("it carries a state that only a client can state"));
         }
@@ -317,7 +336,6 @@ impl Receipt {
         let Some(sealed) = &self.sealed else { return Ok(Inner::default()) };
         let bytes = seal::open(key, &seal_info(&self.outer), &[], sealed)
             .map_err(|error| ReceiptError::Open(error.to_string()))?;
-        json::parse_as(&bytes, JSON_DEPTH_MAX)
-            .map_err(|error| ReceiptError::Open(error.to_string()))
+        strict::parse(&bytes).map_err(|error| ReceiptError::Open(error.to_string()))
     }
 }

@@ -2,10 +2,8 @@
 //!
 //! The body of a registration travels only when the hub lacks it; a heartbeat carries its digest.
 
-use marcato_core::limits::protocol::{
-    HEADER_BYTES_MAX, JSON_DEPTH_MAX, OUTER_BYTES_MAX, REGISTRATION_BYTES_MAX,
-};
-use marcato_core::{AgentName, Facts, Identity, Timestamp, json};
+use marcato_core::limits::protocol::{HEADER_BYTES_MAX, OUTER_BYTES_MAX, REGISTRATION_BYTES_MAX};
+use marcato_core::{AgentName, Facts, Identity, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -15,6 +13,7 @@ use crate::digest::Digest;
 use crate::keys::NodeSignKey;
 use crate::message::{self, Headers, Kind, Message};
 use crate::sshsig::{Namespace, PublicKey, Signature};
+use crate::strict;
 use crate::version::Spoken;
 
 /// An agent that a node has.
@@ -128,7 +127,14 @@ fn signed(
     Message { subject, reply: None, headers, body: bytes }
 }
 
-fn signature_of(message: &Message, longest: usize) -> Result<Signature, RegistrationError> {
+fn signature_of(
+    message: &Message,
+    kind: Kind,
+    longest: usize,
+) -> Result<Signature, RegistrationError> {
+    if message.headers.kind() != Some(kind) {
+        return Err(malformed(format_args!("its headers are not those of a {kind}")));
+    }
     if message.body.len() > longest || message.headers.weight() > HEADER_BYTES_MAX {
         return Err(malformed("it is too long"));
     }
@@ -165,9 +171,8 @@ impl Registration {
         message: &Message,
         authority: &PublicKey,
     ) -> Result<Verified<Registered>, RegistrationError> {
-        let signature = signature_of(message, REGISTRATION_BYTES_MAX)?;
-        let registration: Self =
-            json::parse_as(&message.body, JSON_DEPTH_MAX).map_err(malformed)?;
+        let signature = signature_of(message, Kind::Registration, REGISTRATION_BYTES_MAX)?;
+        let registration: Self = strict::parse(&message.body).map_err(malformed)?;
         check_name(&registration.node, message)?;
         let certificate = SignedText::parse(&registration.certificate)?.verify(authority)?;
         check_name(&certificate.identity, message)?;
@@ -192,8 +197,8 @@ impl Heartbeat {
     /// # Errors
     /// Where it is no heartbeat.
     pub fn parse(message: &Message) -> Result<ReceivedHeartbeat, RegistrationError> {
-        let signature = signature_of(message, OUTER_BYTES_MAX)?;
-        let heartbeat: Self = json::parse_as(&message.body, JSON_DEPTH_MAX).map_err(malformed)?;
+        let signature = signature_of(message, Kind::Heartbeat, OUTER_BYTES_MAX)?;
+        let heartbeat: Self = strict::parse(&message.body).map_err(malformed)?;
         check_name(&heartbeat.node, message)?;
         Ok(ReceivedHeartbeat { heartbeat, signature, bytes: message.body.clone() })
     }

@@ -3,14 +3,20 @@
 //! An order that was merely parsed cannot be executed, because execution asks for a
 //! `Verified<Received>`, and there is no way to make one from outside:
 //!
-//! ```compile_fail
+//! ```compile_fail,E0423
 //! use marcato_protocol::order::Received;
 //! use marcato_protocol::Verified;
 //! fn execute(_: Verified<Received>) {}
 //! fn smuggle(parsed: Received) { execute(Verified(parsed)) }
 //! ```
 //!
-//! ```compile_fail
+//! ```compile_fail,E0624
+//! use marcato_protocol::order::Received;
+//! use marcato_protocol::Verified;
+//! fn smuggle(parsed: Received) -> Verified<Received> { Verified::assertion(parsed) }
+//! ```
+//!
+//! ```compile_fail,E0308
 //! use marcato_protocol::order::Received;
 //! use marcato_protocol::Verified;
 //! fn execute(_: Verified<Received>) {}
