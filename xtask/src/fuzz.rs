@@ -66,7 +66,9 @@ fn targets(root: &Path) -> Result<Vec<String>, String> {
 
 fn cargo_fuzz(root: &Path, verb: &str, rest: &[&str]) -> Command {
     let mut command = Command::new(Tool::FUZZ.program());
-    command.args([verb, "--sanitizer", "none", "--debug-assertions"]).args(rest);
+    // With one unit of code for each crate the build would take twice as long.
+    let flags = ["--sanitizer", "none", "--debug-assertions", "--codegen-units", "16"];
+    command.arg(verb).args(flags).args(rest);
     command.current_dir(root).stdin(Stdio::null());
     command
 }

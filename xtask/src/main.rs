@@ -7,6 +7,7 @@ mod demo;
 mod fuzz;
 mod generate;
 mod hosts;
+mod nats_servers;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -41,7 +42,8 @@ enum Tool {
     Generate,
     /// Real Debian hosts on this machine.
     Hosts(hosts::Arguments),
-    /// Install what the tests need: Debian packages (as root), cargo-deny, cargo-fuzz, Python's.
+    /// Install what the tests need: Debian packages (as root), cargo-deny, cargo-fuzz, Python's
+    /// packages, nats-servers.
     Tools,
     /// Build and run every fuzz target.
     Fuzz {

@@ -17,6 +17,9 @@ const RELEASES: [Release; 2] = [
     Release { suite: "trixie", version: "2.10." },
 ];
 
+/// The program, in the unpacked package.
+const PROGRAM: &str = "usr/sbin/nats-server";
+
 /// Signs both releases' archives.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
@@ -29,10 +32,17 @@ pub fn ensure(root: &Path) -> Result<Vec<PathBuf>, String> {
     RELEASES.iter().map(|release| release.ensure(&root.join("target/nats-servers"))).collect()
 }
 
+/// Where the nats-servers stand once [`ensure`] has fetched them, the older first.
+#[must_use]
+pub fn programs(root: &Path) -> Vec<PathBuf> {
+    let folder = root.join("target/nats-servers");
+    RELEASES.iter().map(|release| folder.join(release.suite).join(PROGRAM)).collect()
+}
+
 impl Release {
     fn ensure(&self, folder: &Path) -> Result<PathBuf, String> {
         let folder = folder.join(self.suite);
-        let program = folder.join("usr/sbin/nats-server");
+        let program = folder.join(PROGRAM);
         if self.is_it(&program) {
             return Ok(program);
         }

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use crate::nats_servers;
+
 pub use tools::Tool;
 
 use process::{End, Interrupt, Step};
@@ -41,7 +43,11 @@ pub fn install_tools(root: &Path) -> Result<(), String> {
     let machine = Machine::this(root);
     packages::install(machine.is_root)?;
     tools::ensure(root)?;
-    tools::ensure_python(root, machine.is_root)
+    tools::ensure_python(root, machine.is_root)?;
+    for program in nats_servers::ensure(root)? {
+        println!("{} is here", program.display());
+    }
+    Ok(())
 }
 
 /// How a stage ended.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::tools::{Tool, python};
 use super::{Machine, Step};
+use crate::nats_servers;
 
 /// How long it may take to clear away what a failed stage left behind.
 pub const CLEANUP_TIME: Duration = Duration::from_secs(60);
@@ -51,6 +52,14 @@ pub const STAGES: &[Stage] = &[
         cleanup: nothing,
     },
     Stage {
+        name: "brokers",
+        about: "what the broker must do, also on the nats-servers of two Debian releases",
+        minutes: 4,
+        needs_root: None,
+        steps: brokers,
+        cleanup: nothing,
+    },
+    Stage {
         name: "fuzzing",
         about: "every fuzz target for some seconds",
         minutes: 2,
@@ -68,7 +77,7 @@ fn tools(_: &Machine) -> Vec<Step> {
     vec![Step::xtask(["tools"]), Step::xtask(["fuzz", "--build"])]
 }
 
-fn build(machine: &Machine) -> Vec<Step> {
+fn build(_: &Machine) -> Vec<Step> {
     let locked = ["--workspace", "--locked"];
     vec![
         Step::cargo(["fmt", "--all", "--check"]),
@@ -86,16 +95,22 @@ fn build(machine: &Machine) -> Vec<Step> {
         Step::cargo(["doc", "--no-deps"].iter().chain(&locked)).with("RUSTDOCFLAGS", "-D warnings"),
         Step::cargo(["test", "--no-run"].iter().chain(&locked)),
     ]
-    .into_iter()
-    .map(|step| step.with("MARCATO_PYTHON", python(&machine.root)))
-    .collect()
 }
 
 fn tests(machine: &Machine) -> Vec<Step> {
-    vec![
-        Step::cargo(["test", "--workspace", "--locked"])
-            .with("MARCATO_PYTHON", python(&machine.root)),
-    ]
+    vec![with_python(Step::cargo(["test", "--workspace", "--locked"]), machine)]
+}
+
+fn brokers(machine: &Machine) -> Vec<Step> {
+    let servers = std::env::join_paths(nats_servers::programs(&machine.root)).unwrap_or_default();
+    let step = Step::cargo(["test", "--package", "marcato-broker", "--test", "suite", "--locked"]);
+    vec![with_python(step, machine).with("MARCATO_NATS_SERVER", servers)]
+}
+
+/// With the name of the Python that has the tests' packages, where there is one.
+fn with_python(step: Step, machine: &Machine) -> Step {
+    let python = python(&machine.root);
+    if python.exists() { step.with("MARCATO_PYTHON", python) } else { step }
 }
 
 fn fuzzing(_: &Machine) -> Vec<Step> {
