@@ -43,6 +43,9 @@ pub enum SignerError {
         /// What is wrong with it.
         error: KeyFileError,
     },
+    /// A key that is opened when it is first needed could not be opened; why, in words.
+    #[error("{0}")]
+    Unopened(String),
     /// The key in the file did not sign.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -97,9 +100,6 @@ pub type Signing<'a> = Pin<Box<dyn Future<Output = Result<Signature, SignerError
 
 /// Somebody's key, wherever it is.
 pub trait Signer: Send + Sync {
-    /// The public half.
-    fn public(&self) -> &PublicKey;
-
     /// Signs the bytes of an order. A person may have to touch a key first.
     fn sign<'a>(&'a self, order: &'a [u8]) -> Signing<'a>;
 }
@@ -134,10 +134,6 @@ impl KeySigner {
 }
 
 impl Signer for KeySigner {
-    fn public(&self) -> &PublicKey {
-        self.0.public()
-    }
-
     fn sign<'a>(&'a self, order: &'a [u8]) -> Signing<'a> {
         Box::pin(async move { Ok(self.0.sign(Namespace::Order, order)?) })
     }
@@ -193,10 +189,6 @@ impl AgentSigner {
 }
 
 impl Signer for AgentSigner {
-    fn public(&self) -> &PublicKey {
-        &self.key
-    }
-
     fn sign<'a>(&'a self, order: &'a [u8]) -> Signing<'a> {
         Box::pin(async move {
             let data = to_be_signed(Namespace::Order, order);
