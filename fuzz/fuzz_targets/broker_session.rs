@@ -33,7 +33,10 @@ struct World {
 impl Effects for World {
     fn say(&mut self, bytes: &[u8]) {
         assert!(bytes.is_empty() || bytes.ends_with(b"\r\n"));
-        assert_eq!(bytes.iter().filter(|byte| **byte == b'\n').count(), usize::from(!bytes.is_empty()));
+        assert_eq!(
+            bytes.iter().filter(|byte| **byte == b'\n').count(),
+            usize::from(!bytes.is_empty())
+        );
     }
 
     fn subscribe(&mut self, sid: &str, pattern: &str, queue: Option<&str>) -> Result<(), Refusal> {
@@ -89,9 +92,9 @@ fuzz_target!(|input: &[u8]| {
     for piece in input.split(|byte| *byte == 0) {
         let Some((client, bytes)) = piece.split_first() else { continue };
         world.client = ClientId::from(client % 3);
-        let session = sessions.entry(world.client).or_insert_with(|| {
-            Session::new(limits, Arc::new(Anyone), String::new(), PEER, now)
-        });
+        let session = sessions
+            .entry(world.client)
+            .or_insert_with(|| Session::new(limits, Arc::new(Anyone), String::new(), PEER, now));
         let step = session.step(bytes, now, &mut world);
         assert!(session.kept() <= 128 + PAYLOAD_MAX + 16);
         if step.is_err() {
