@@ -1,8 +1,8 @@
 //! Runs a program in a process group of its own, with a time limit and bounded output.
 //!
 //! Whatever way a run ends (by itself, at its limit, or because nobody waits for it any more), no
-//! process of its group is left. Processes that made groups of their own are the business of
-//! [`tree`](crate::tree), which a runner can use because all its descendants are its own.
+//! process of its group is left. Processes that made groups of their own are the business of a
+//! [`runner`](crate::runner), which can end them because all its descendants are its own.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};

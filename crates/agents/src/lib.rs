@@ -11,7 +11,7 @@ pub mod rpcutil;
 pub mod service;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use marcato_agent::{Agent, Catalog};
 use marcato_core::AgentName;
@@ -50,21 +50,35 @@ pub fn catalog(platform: &Platform, about: About) -> Result<Catalog, DdlError> {
             add(Some(Arc::new(service::Service::new(lab)?)));
         }
     }
+    introduce(&mut catalog, about)?;
+    Ok(catalog)
+}
+
+/// Adds rpcutil, which names all agents of the catalog; once more after others were added, so that
+/// it names them too.
+///
+/// # Errors
+/// As [`catalog()`].
+pub fn introduce(catalog: &mut Catalog, about: About) -> Result<(), DdlError> {
     let names: Vec<AgentName> = catalog.names().cloned().collect();
     catalog.insert(Arc::new(rpcutil::Rpcutil::new(about, names)?));
-    Ok(catalog)
+    Ok(())
 }
 
 /// The declarations of all agents that ship with the program, whether they work here or not: a
 /// client needs them for every node of its fleet.
 ///
 /// # Errors
-/// As [`catalog`].
+/// As [`catalog()`].
 pub fn ddls() -> Result<Vec<Arc<Ddl>>, DdlError> {
-    [rpcutil::DDL, package::DDL, service::DDL]
-        .into_iter()
-        .map(|bytes| Ddl::parse(bytes).map(Arc::new))
-        .collect()
+    [&rpcutil::PARSED, &package::PARSED, &service::PARSED].into_iter().map(shared).collect()
+}
+
+/// A declaration, parsed once: a lab has thousands of nodes in one process.
+type Parsed = LazyLock<Result<Arc<Ddl>, DdlError>>;
+
+fn shared(parsed: &Parsed) -> Result<Arc<Ddl>, DdlError> {
+    Result::clone(parsed)
 }
 
 /// The JSON object of a value that is one.

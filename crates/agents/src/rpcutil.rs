@@ -8,8 +8,12 @@ use marcato_core::ddl::{Ddl, DdlError};
 use marcato_core::{AgentName, Facts, Reason};
 use serde_json::{Value, json};
 
+use crate::Parsed;
+
 /// Its declaration.
 pub const DDL: &[u8] = include_bytes!("../ddl/rpcutil.json");
+
+pub(crate) static PARSED: Parsed = Parsed::new(|| Ddl::parse(DDL).map(Arc::new));
 
 /// What a node tells about itself beside its facts.
 #[derive(Debug, Clone, Default)]
@@ -33,19 +37,11 @@ impl Rpcutil {
     /// # Errors
     /// Its declaration is wrong, which its tests rule out.
     pub fn new(about: About, mut agents: Vec<AgentName>) -> Result<Self, DdlError> {
-        let ddl = Arc::new(Ddl::parse(DDL)?);
+        let ddl = crate::shared(&PARSED)?;
         agents.push(ddl.metadata.name.clone());
         agents.sort();
+        agents.dedup();
         Ok(Self { ddl, about, agents })
-    }
-
-    /// The same with agents that were added later, such as external ones.
-    #[must_use]
-    pub fn beside<'a>(&self, agents: impl Iterator<Item = &'a AgentName>) -> Self {
-        let mut all: Vec<AgentName> = agents.cloned().chain(self.agents.iter().cloned()).collect();
-        all.sort();
-        all.dedup();
-        Self { ddl: self.ddl.clone(), about: self.about.clone(), agents: all }
     }
 
     fn answer(&self, call: &Call) -> Outcome {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use marcato_agent::{ActionResult, BoxFuture, Call, Catalog, Outcome};
 use marcato_agents::lab::{Host, Lab, LabPackage, LabService};
 use marcato_agents::service::{Job, Service, Services, Unit};
-use marcato_agents::{About, Platform, catalog, ddls};
+use marcato_agents::{About, Platform, catalog, ddls, introduce};
 use marcato_core::{Changed, Facts, OrderId, Reason, Span, Timestamp};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -99,6 +99,20 @@ async fn an_inventory_tells_what_is_there() {
     assert_eq!(data["facts"]["role"], "web");
     assert_eq!((&data["main_collective"], &data["collectives"]), (&json!("lab"), &json!(["lab"])));
     assert_eq!(data["data_plugins"], json!([]));
+}
+
+#[tokio::test]
+async fn an_inventory_names_what_was_added_later() {
+    let names = async |catalog: &Catalog| {
+        catalog.call(&call("rpcutil", "inventory", json!({}))).await.data["agents"].clone()
+    };
+    let mut catalog = Catalog::new();
+    introduce(&mut catalog, About::default()).unwrap();
+    assert_eq!(names(&catalog).await, json!(["rpcutil"]));
+    let script = Script { looks: Vec::new().into(), job: Ok(Job::Done) };
+    catalog.insert(Arc::new(Service::new(Arc::new(script)).unwrap()));
+    introduce(&mut catalog, About::default()).unwrap();
+    assert_eq!(names(&catalog).await, json!(["rpcutil", "service"]));
 }
 
 #[tokio::test]

@@ -9,10 +9,14 @@ use marcato_core::ddl::{Ddl, DdlError};
 use marcato_core::{Changed, Reason};
 use serde_json::json;
 
+use crate::Parsed;
+
 pub use dpkg::{Dpkg, Index};
 
 /// Its declaration.
 pub const DDL: &[u8] = include_bytes!("../../ddl/package.json");
+
+pub(crate) static PARSED: Parsed = Parsed::new(|| Ddl::parse(DDL).map(Arc::new));
 
 /// The seam between the agent and a package manager.
 pub trait Packages: Send + Sync {
@@ -101,7 +105,7 @@ impl Package {
     /// # Errors
     /// Its declaration is wrong, which its tests rule out.
     pub fn new(packages: Arc<dyn Packages>) -> Result<Self, DdlError> {
-        Ok(Self { ddl: Arc::new(Ddl::parse(DDL)?), packages })
+        Ok(Self { ddl: crate::shared(&PARSED)?, packages })
     }
 
     fn status(&self, name: &str) -> Outcome {

@@ -12,10 +12,14 @@ use marcato_core::{Changed, Reason};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use crate::Parsed;
+
 pub use systemd::Systemd;
 
 /// Its declaration.
 pub const DDL: &[u8] = include_bytes!("../../ddl/service.json");
+
+pub(crate) static PARSED: Parsed = Parsed::new(|| Ddl::parse(DDL).map(Arc::new));
 
 /// The kinds of units; a name without one means a service.
 const KINDS: [&str; 11] = [
@@ -117,7 +121,7 @@ impl Service {
     /// # Errors
     /// Its declaration is wrong, which its tests rule out.
     pub fn new(services: Arc<dyn Services>) -> Result<Self, DdlError> {
-        Ok(Self { ddl: Arc::new(Ddl::parse(DDL)?), services })
+        Ok(Self { ddl: crate::shared(&PARSED)?, services })
     }
 
     async fn answer(&self, call: &Call) -> Outcome {
