@@ -1,9 +1,12 @@
 //! What may be run: made here alone, from a verified order that the policy allows.
 //!
-//! ```compile_fail
+//! ```compile_fail,E0451
 //! use marcato_agent::Call;
+//! use marcato_core::ddl::Effect;
 //! use marcato_node::core::{Approved, RunKey};
-//! fn smuggle(key: RunKey, call: Call) -> Approved { Approved { key, call, effect: todo!() } }
+//! fn smuggle(key: RunKey, call: Call, effect: Effect) -> Approved {
+//!     Approved { key, call, effect }
+//! }
 //! ```
 
 use std::sync::Arc;

@@ -136,3 +136,14 @@ pub fn retain(records: Vec<JournalRecord>, now: Timestamp) -> Vec<JournalRecord>
     };
     records.into_iter().filter(needed).collect()
 }
+
+impl JournalRecord {
+    /// What the record is about, if it is about an order.
+    #[must_use]
+    pub const fn about(&self) -> Option<&About> {
+        match self {
+            Self::Accepted { about, .. } | Self::Ended { about, .. } => Some(about),
+            Self::Damaged { .. } => None,
+        }
+    }
+}

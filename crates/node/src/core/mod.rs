@@ -20,6 +20,8 @@ mod runs;
 mod seen;
 mod setup;
 mod superseded;
+#[cfg(test)]
+mod tests;
 
 use marcato_core::limits::node::TEXT_BYTES_MAX;
 
@@ -27,7 +29,7 @@ pub use approved::Approved;
 pub use effect::{Effect, Entry, Level, What};
 pub use event::Event;
 pub use journal::{About, JournalKey, JournalRecord, KeptMessage, retain};
-pub use node::Node;
+pub use node::{Held, Node};
 pub use run::{RunKey, RunKeyError};
 pub use setup::{Recovered, Rules, Setup};
 

@@ -64,6 +64,21 @@ pub struct Node {
     effects: Vec<Effect>,
 }
 
+/// How much a node holds at a moment; each count has its limit in `marcato_core::limits::node`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Orders that it remembers, of all callers.
+    pub orders: usize,
+    /// Refusals of orders that did not verify.
+    pub refusals: usize,
+    /// Orders that were accepted and have not ended.
+    pub jobs: usize,
+    /// Items of which it knows the last change.
+    pub items: usize,
+    /// Receipts that wait for a connection.
+    pub unsent: usize,
+}
+
 impl Node {
     /// A node as it starts: what the journal holds is taken up where the last daemon left it.
     #[must_use]
@@ -123,6 +138,18 @@ impl Node {
         self.settle(now)
     }
 
+    /// How much the node holds now.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        Held {
+            orders: self.seen.len(),
+            refusals: self.refusals.len(),
+            jobs: self.runs.len(),
+            items: self.last_changes.len(),
+            unsent: self.unsent.len(),
+        }
+    }
+
     fn on_connected(&mut self, now: Timestamp) {
         self.connected = true;
         self.appear(now);
@@ -176,6 +203,7 @@ impl Node {
     fn settle(&mut self, now: Timestamp) -> Vec<Effect> {
         if self.stopping.is_some_and(|latest| latest <= now || !self.runs.has_reads()) {
             self.effect(Effect::Stop);
+            return std::mem::take(&mut self.effects);
         }
         let presence = self.connected.then(|| self.presence.wake_at());
         let wishes = [presence, self.runs.wake_at(), self.refusals.tell_at(), self.stopping];

@@ -85,7 +85,7 @@ impl Refusals {
         Some(std::mem::take(&mut self.uncounted))
     }
 
-    #[cfg(test)]
+    /// How many refusals are kept.
     pub(super) fn len(&self) -> usize {
         self.kept.len()
     }

@@ -168,7 +168,7 @@ impl Runs {
         Some(job)
     }
 
-    #[cfg(test)]
+    /// How many jobs there are.
     pub(super) fn len(&self) -> usize {
         self.jobs.len() + self.reads_waiting.len()
     }

@@ -156,7 +156,6 @@ impl Seen {
     }
 
     /// How many orders are known.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.orders.len()
     }

@@ -37,7 +37,7 @@ impl LastChanges {
         }
     }
 
-    #[cfg(test)]
+    /// How many items are known.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

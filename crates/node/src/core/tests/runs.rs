@@ -1,0 +1,256 @@
+//! What runs when: the journal first, one change of an agent at a time, nothing after its time.
+
+use marcato_agent::{ActionResult, Outcome};
+use marcato_core::Changed;
+use marcato_core::limits::node::{
+    CHANGES_WAITING_MAX, LAST_CHANGES_MAX, READS_RUNNING_MAX, READS_WAITING_MAX,
+};
+
+use super::*;
+
+const RESTART: &str = "service restart service=nginx";
+const STATUS: &str = "service status service=nginx";
+
+#[test]
+fn a_change_is_written_down_before_it_starts_and_before_its_receipt_goes_out() {
+    let mut bench = Bench::new();
+    bench.writes = false;
+    let draft = bench.draft(RESTART);
+    let got = bench.send(&draft);
+    assert_eq!(got.order, ["write"]);
+    assert!(bench.send(&draft).is_silent(), "a copy is not told what is not written down yet");
+    let started = bench.step(Event::Written(got.unwritten[0]));
+    assert_eq!(started.order, ["run", "progress"]);
+    assert_eq!(started.progress, [Phase::Accepted]);
+    let call = started.runs[0].call();
+    assert_eq!((call.caller.as_str(), call.inputs["service"].as_str()), ("ops", Some("nginx")));
+    assert_eq!((call.limit, call.issued), (seconds(10), draft.order.issued));
+    assert!(started.runs[0].changes());
+    let ended = bench.ended(started.run());
+    assert_eq!(ended.order, ["write"]);
+    assert!(bench.send(&draft).is_silent());
+    let sent = bench.step(Event::Written(ended.unwritten[0]));
+    assert_eq!((sent.order.as_slice(), sent.end()), (&["receipt"][..], (EndState::Ok, None)));
+    assert_eq!(sent.receipts[0].0.started, Some(bench.now));
+}
+
+#[test]
+fn a_read_is_not_written_down_and_says_nothing_before_its_time() {
+    let mut bench = Bench::new();
+    let got = bench.ask(STATUS);
+    assert_eq!(got.order, ["run"]);
+    assert!(!got.runs[0].changes());
+    let quiet = bench.pass(Span::from_ms(1400));
+    assert!(quiet.progress.is_empty());
+    let said = bench.pass(Span::from_ms(4200));
+    assert_eq!(said.progress, [Phase::Accepted, Phase::Running, Phase::Running]);
+    assert_eq!(bench.ended(got.run()).end(), (EndState::Ok, None));
+    assert!(bench.pass(seconds(10)).progress.is_empty());
+}
+
+#[test]
+fn outcomes_become_end_states() {
+    let check = |outcome: Outcome, state: EndState, reason: Option<Reason>| {
+        let mut bench = Bench::new();
+        let (changed, message) = (outcome.changed, outcome.message.clone());
+        let key = bench.ask(RESTART).run();
+        let got = bench.step(Event::Ended(key, outcome));
+        assert_eq!(got.end(), (state, reason));
+        assert_eq!((got.receipts[0].0.changed, got.text()), (changed, message.as_str()));
+    };
+    let mut failed = Outcome::failed(Reason::Action, Changed::Unknown, "no");
+    check(Outcome::ok(Map::new()), EndState::Ok, None);
+    let absent = Outcome::ok(Map::new()).because(Reason::Absent);
+    check(absent, EndState::Ok, Some(Reason::Absent));
+    check(failed.clone(), EndState::Failed, Some(Reason::Action));
+    failed.reason = None;
+    check(failed.clone(), EndState::Failed, Some(Reason::Action));
+    failed.result = ActionResult::TimedOut;
+    check(failed, EndState::TimedOut, Some(Reason::RunLimit));
+    let mut bench = Bench::new();
+    let key = bench.ask(RESTART).run();
+    let got = bench.step(Event::Gone(key));
+    assert_eq!(got.end(), (EndState::Interrupted, Some(Reason::RunnerGone)));
+    assert_eq!(got.receipts[0].0.changed, Changed::Unknown);
+}
+
+#[test]
+fn a_read_over_its_limit_is_answered_and_its_late_end_is_not() {
+    let mut bench = Bench::new();
+    let draft = bench.draft(STATUS);
+    let key = bench.send(&draft).run();
+    assert!(bench.pass(seconds(10)).receipts.is_empty());
+    let late = bench.pass(seconds(1));
+    assert_eq!(late.end(), (EndState::TimedOut, Some(Reason::RunLimit)));
+    assert_eq!(bench.send(&draft).answers(), late.answers());
+    assert!(bench.ended(key).is_silent());
+    assert_eq!(bench.send(&draft).answers(), late.answers());
+    assert_eq!(bench.node.runs.len(), 0);
+}
+
+#[test]
+fn changes_of_one_agent_run_one_after_the_other() {
+    let mut bench = Bench::new();
+    let first = bench.ask("service restart service=a").run();
+    let second = bench.ask("service restart service=b");
+    assert_eq!((second.runs.len(), &second.progress[..]), (0, &[Phase::Accepted][..]));
+    assert!(bench.ask(STATUS).runs.len() == 1, "reads do not wait for changes");
+    let ended = bench.ended(first);
+    assert_eq!(ended.runs.len(), 1);
+    assert_eq!(ended.end(), (EndState::Ok, None));
+    let second = ended.run();
+    assert_ne!(first, second);
+    assert_eq!(bench.ended(second).end(), (EndState::Ok, None));
+}
+
+#[test]
+fn what_waits_too_long_for_its_turn_never_starts() {
+    let mut bench = Bench::new();
+    let first = bench.ask("service restart service=a").run();
+    let draft = bench.draft("service restart service=b");
+    assert!(bench.send(&draft).runs.is_empty());
+    let got = bench.pass(seconds(45));
+    assert_eq!(got.end(), (EndState::Rejected, Some(Reason::Expired)));
+    assert!(got.text().contains("waited for its turn"));
+    assert_eq!(got.receipts[0].0.changed, Changed::False);
+    let ended = bench.ended(first);
+    assert!(ended.runs.is_empty());
+    assert_eq!(bench.send(&draft).answers(), got.answers());
+    assert!(!bench.disk.iter().any(|record| matches!(record,
+        JournalRecord::Ended { began: true, about, .. } if about.key.order == draft.order.id)));
+}
+
+#[test]
+fn queues_have_bounds() {
+    let mut bench = Bench::new();
+    for _ in 0..=CHANGES_WAITING_MAX {
+        assert!(bench.ask(RESTART).receipts.is_empty());
+    }
+    assert_eq!(bench.ask(RESTART).end(), (EndState::Rejected, Some(Reason::Full)));
+    let mut bench = Bench::new();
+    let mut runs = Vec::new();
+    for _ in 0..READS_RUNNING_MAX + READS_WAITING_MAX {
+        runs.extend(bench.ask("rpcutil ping").runs);
+    }
+    assert_eq!(runs.len(), READS_RUNNING_MAX);
+    assert_eq!(bench.ask("rpcutil ping").end(), (EndState::Rejected, Some(Reason::Full)));
+    assert_eq!(bench.ended(runs[0].key()).runs.len(), 1);
+    assert!(bench.ask("rpcutil ping").receipts.is_empty());
+}
+
+#[test]
+fn an_older_change_of_the_same_item_is_superseded() {
+    let check = |older: &str, age: u64, newer: &str, superseded: bool| {
+        let mut bench = Bench::new();
+        let mut old = bench.draft(older);
+        old.order.start_by = old.order.issued + seconds(3600);
+        bench.now = bench.now + seconds(age);
+        let new = bench.draft(newer);
+        let key = bench.send(&new).run();
+        let _ = bench.ended(key);
+        let got = bench.send(&old);
+        if !superseded {
+            assert_eq!(got.runs.len(), 1, "{older} after {newer}");
+            return;
+        }
+        assert_eq!(got.end(), (EndState::Rejected, Some(Reason::Superseded)));
+        assert!(got.text().contains(&new.order.id.to_string()), "{}", got.text());
+        // Nor does a restart forget it.
+        bench.disk.retain(|record| record.about().is_none_or(|about| about.key == key));
+        let _ = bench.restart(Vec::new());
+        let _ = bench.step(Event::Connected);
+        assert_eq!(bench.send(&old).end(), (EndState::Rejected, Some(Reason::Superseded)));
+    };
+    check(RESTART, 31, RESTART, true);
+    check(RESTART, 30, RESTART, false);
+    check("service restart service=mysql", 31, RESTART, false);
+}
+
+#[test]
+fn the_last_changes_have_a_bound() {
+    let mut bench = Bench::new();
+    let key = bench.ask(RESTART).run();
+    let about = bench.node.seen.get(key).unwrap().about.clone();
+    let mut last = superseded::LastChanges::default();
+    let numbered = |number: u64, issued: Timestamp| About {
+        item: Some(number.to_string()),
+        issued,
+        ..about.clone()
+    };
+    for number in 0..LAST_CHANGES_MAX as u64 + 10 {
+        last.began(&numbered(number, about.issued + seconds(number)));
+    }
+    assert_eq!(last.len(), LAST_CHANGES_MAX);
+    // The oldest are forgotten.
+    let older = |number| {
+        let about = numbered(number, START);
+        About { key: RunKey { order: OrderId::from_bytes([0xff; 16]), step: 0 }, ..about }
+    };
+    assert!(last.supersedes(&older(9)).is_none());
+    assert!(last.supersedes(&older(10)).is_some());
+}
+
+#[test]
+fn one_that_is_superseded_while_it_waits_does_not_start() {
+    let mut bench = Bench::new();
+    let mut old = bench.draft("service restart service=a");
+    old.order.start_by = old.order.issued + seconds(600);
+    bench.now = bench.now + seconds(40);
+    let first = bench.ask("service restart service=b").run();
+    let newer = bench.draft("service restart service=a");
+    assert!(bench.send(&newer).runs.is_empty());
+    assert!(bench.send(&old).receipts.is_empty(), "nothing newer has begun yet");
+    let second = bench.ended(first).run();
+    assert_eq!(second.order, newer.order.id);
+    let got = bench.ended(second);
+    assert!(got.runs.is_empty());
+    let ends: Vec<_> = got.receipts.iter().map(|(outer, _)| (outer.order, outer.reason)).collect();
+    assert_eq!(ends, [(newer.order.id, None), (old.order.id, Some(Reason::Superseded))]);
+}
+
+#[test]
+fn a_journal_that_takes_no_records_lets_nothing_start() {
+    let mut bench = Bench::new();
+    bench.writes = false;
+    let draft = bench.draft(RESTART);
+    let got = bench.send(&draft);
+    let refused = bench.step(Event::NotWritten(got.unwritten[0], "no space left".into()));
+    assert!(refused.runs.is_empty());
+    assert!(refused.sent.iter().any(|m| m.headers.kind() == Some(Kind::Heartbeat)), "its health");
+    // That it was refused is written too, if that can be.
+    let got = bench.step(Event::NotWritten(refused.unwritten[0], "no space left".into()));
+    assert_eq!(got.end(), (EndState::Rejected, Some(Reason::Journal)));
+    assert!(got.text().contains("no space left"));
+    assert_eq!(bench.send(&draft).sent, got.sent);
+    // The end of what ran is said even then.
+    bench.writes = true;
+    let key = bench.ask(RESTART).run();
+    bench.writes = false;
+    let ended = bench.ended(key);
+    let got = bench.step(Event::NotWritten(ended.unwritten[0], "no space left".into()));
+    assert_eq!(got.receipts.len(), 1);
+    assert_eq!(got.receipts[0].0.state, EndState::Ok);
+}
+
+#[test]
+fn what_ends_without_a_connection_is_said_when_it_stands_again() {
+    let mut bench = Bench::new();
+    let key = bench.ask(RESTART).run();
+    let _ = bench.step(Event::Disconnected);
+    assert!(bench.pass(seconds(20)).is_silent());
+    assert!(bench.ended(key).is_silent());
+    let again = bench.step(Event::Connected);
+    assert_eq!(again.end(), (EndState::Ok, None));
+    assert_eq!(again.order, ["heartbeat", "receipt"]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_silences_nothing() {
+    let mut bench = Bench::new();
+    let key = bench.ask(RESTART).run();
+    bench.now = bench.now - seconds(20);
+    let got = bench.pass(seconds(16));
+    assert!(!got.progress.is_empty());
+    assert!(got.sent.iter().any(|message| message.headers.kind() == Some(Kind::Heartbeat)));
+    assert_eq!(bench.ended(key).end(), (EndState::Ok, None));
+}
