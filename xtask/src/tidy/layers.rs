@@ -34,7 +34,7 @@ const SIDEWAYS: &[(&str, &str, &str)] = &[(
 const DOORS: &[(&str, &[&str], &str)] = &[
     ("async-nats", &["marcato-link"], "only link opens a connection to the fleet"),
     ("zbus", &["marcato-agent", "marcato-agents"], "only agents speak to the service manager"),
-    ("clap", &["marcato", "xtask"], "only the programs read their arguments"),
+    ("clap", &["marcato", "marcato-sim", "xtask"], "only the programs read their arguments"),
     ("tracing-subscriber", &["marcato"], "only the programs say where a log goes"),
     (
         "tokio",

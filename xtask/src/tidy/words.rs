@@ -19,7 +19,7 @@ const BANNED: &[(&str, &str, &str)] = &[
         "say the reason itself",
     ),
     (
-        r#"(^|[\s"'`(=:])/(work|farm|home/[a-z]+|tmp/(brief|spec))(/|\b)"#,
+        r#"(^|[\s"'`(=:])/(work|farm|tmp/(brief|spec))(/|\b)"#,
         "a path of one machine",
         "name the path from the root of the repository, or a path that every host has",
     ),
@@ -83,7 +83,7 @@ mod tests {
             ("the session of a client", 0),
             ("two issues", 0),
             ("path = \"/work/main\"", 1),
-            ("/home/alice/.ssh", 1),
+            ("/home/alice/.ssh", 0),
             ("$HOME/.ssh, hostN/work/", 0),
             ("one\ntwo\nTODO", 1),
         ];
