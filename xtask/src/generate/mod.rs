@@ -4,6 +4,9 @@ mod limits;
 mod outcomes;
 
 use std::path::Path;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use crate::tidy::Finding;
 use crate::tidy::source::{Source, read_all};
@@ -64,14 +67,25 @@ pub fn write(root: &Path) -> Result<Vec<String>, String> {
     Ok(changed)
 }
 
-/// Text for a cell of a table: no bar ends it early, no line break.
+/// A link of rustdoc, `[text](item)` or `[text]`; it leads nowhere outside of rustdoc.
+static LINK: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\[([^\[\]]+)\](\([^()]*\))?").ok());
+
+/// A doc comment as a cell of a table: no bar ends it early, no line break, no link.
 fn cell(text: &str) -> String {
+    let text = LINK.as_ref().map_or_else(|| text.into(), |link| link.replace_all(text, "$1"));
     text.replace('|', "\\|").replace('\n', " ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_stays_one() {
+        assert_eq!(cell("a | b\nc"), "a \\| b c");
+        assert_eq!(cell("within [`A`](super::A), as [b]"), "within `A`, as b");
+    }
 
     #[test]
     fn a_page_that_differs_is_stale() {

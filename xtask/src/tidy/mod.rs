@@ -6,6 +6,8 @@
 mod attributes;
 mod header;
 mod layers;
+mod links;
+mod orphans;
 mod places;
 mod size;
 pub mod source;
@@ -65,6 +67,8 @@ const CHECKS: &[Check] = &[
     places::check,
     attributes::check,
     words::check,
+    links::check,
+    orphans::check,
     spec::check,
     generate::check,
 ];
