@@ -1,0 +1,123 @@
+//! The exit code of every kind of report: each row of the table that scripts rely on.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod kit;
+
+use kit::{caller, collective, name};
+use marcato_client::core::{NodeReport, Report};
+use marcato_core::{Changed, EndState, Exit, Reason};
+use serde_json::Map;
+
+fn node(at: usize, state: EndState, reason: Option<Reason>) -> NodeReport {
+    NodeReport {
+        node: name(&format!("web{at}")),
+        state,
+        reason,
+        changed: Changed::False,
+        signed: state.is_signed(),
+        data: Map::new(),
+        message: String::new(),
+        truncated: false,
+        received: None,
+        started: None,
+        finished: None,
+        answered: None,
+        down_since: None,
+        may_start_until: None,
+        clock: None,
+    }
+}
+
+fn report(ends: &[(EndState, Option<Reason>)]) -> Report {
+    let nodes = ends.iter().enumerate().map(|(at, (state, reason))| node(at, *state, *reason));
+    Report {
+        collective: collective(),
+        caller: caller(),
+        agent: "service".parse().unwrap(),
+        action: "status".parse().unwrap(),
+        orders: vec![],
+        issued: kit::START,
+        ended: Some(kit::START),
+        expected: Some(ends.len()),
+        nodes: nodes.collect(),
+        unexpected: vec![],
+        not_capable: vec![],
+        read_only: vec![],
+        gone: vec![],
+        vanished: vec![],
+        refused: vec![],
+        interrupted: false,
+        not_signed: None,
+    }
+}
+
+fn check(ends: &[(EndState, Option<Reason>)], want: Exit) {
+    assert_eq!(report(ends).exit(), want, "{ends:?}");
+}
+
+#[test]
+fn every_row() {
+    use EndState::*;
+    let ok = (Ok, None);
+    let absent = (Ok, Some(Reason::Absent));
+    let no_value = (Ok, Some(Reason::NoValue));
+    check(&[ok, ok], Exit::Ok);
+    check(&[ok, (Ok, Some(Reason::Unchanged))], Exit::Ok);
+    check(&[ok, absent], Exit::Ok);
+    check(&[ok, no_value], Exit::Ok);
+    check(&[], Exit::Nothing);
+    check(&[absent, absent], Exit::Nothing);
+    check(&[no_value, no_value], Exit::Nothing);
+    let bad = [Failed, Denied, Rejected, Interrupted, TimedOut, Cancelled];
+    let silent = [NoResponse, Lost, Down, Skipped];
+    for state in bad {
+        check(&[(state, Some(Reason::Action))], Exit::Failed);
+        check(&[ok, (state, Some(Reason::Action))], Exit::Failed);
+        for other in silent {
+            // Before 3 and 4.
+            check(&[(other, Some(Reason::Silent)), (state, Some(Reason::Action))], Exit::Failed);
+        }
+    }
+    for state in silent {
+        check(&[(state, Some(Reason::Silent))], Exit::NoAnswer);
+        check(&[ok, (state, Some(Reason::Silent))], Exit::Silent);
+        // Not absent on every node, as far as is known.
+        check(&[absent, (state, Some(Reason::Silent))], Exit::Silent);
+    }
+    check(&[(TimedOut, Some(Reason::StillRunning))], Exit::Failed);
+    for state in EndState::ALL {
+        assert!(state == Ok || bad.contains(&state) || silent.contains(&state), "{state}");
+    }
+}
+
+#[test]
+fn what_comes_before_the_nodes() {
+    let ok = (EndState::Ok, None);
+    let failed = (EndState::Failed, Some(Reason::Action));
+    let interrupted = |ends: &[_]| Report { interrupted: true, ..report(ends) };
+    assert_eq!(interrupted(&[ok]).exit(), Exit::Interrupted);
+    assert_eq!(interrupted(&[failed]).exit(), Exit::Interrupted);
+    let unsigned = Report { not_signed: Some("declined".into()), ..report(&[ok]) };
+    assert_eq!(unsigned.exit(), Exit::NoPermission);
+    let unexpected = |end: (EndState, Option<Reason>), ends: &[_]| Report {
+        unexpected: vec![node(9, end.0, end.1)],
+        ..report(ends)
+    };
+    assert_eq!(unexpected(failed, &[ok]).exit(), Exit::Failed);
+    assert_eq!(unexpected(ok, &[ok]).exit(), Exit::Ok);
+    let silent = (EndState::NoResponse, Some(Reason::Silent));
+    assert_eq!(unexpected(ok, &[silent]).exit(), Exit::Silent);
+    // Nobody was expected, and somebody answered all the same.
+    assert_eq!(unexpected(ok, &[]).exit(), Exit::Ok);
+    let unknown = |ends: &[_]| Report { expected: None, ..report(ends) };
+    assert_eq!(unknown(&[]).exit(), Exit::NoAnswer);
+    assert_eq!(unknown(&[ok]).exit(), Exit::Ok);
+}
+
+#[test]
+fn a_report_can_be_kept() {
+    let whole = report(&[(EndState::Ok, Some(Reason::Unchanged)), (EndState::NoResponse, None)]);
+    let text = serde_json::to_string(&whole).unwrap();
+    assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), whole);
+    assert!(text.contains("\"no_response\""));
+}
