@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::servers::{self, Server};
 use marcato_broker::gate::AcceptRate;
-use marcato_broker::{BindError, Broker, Config};
+use marcato_broker::{BindError, Broker, Config, InsecurePlaintext};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const CONNECT: &str = "CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n";
@@ -112,6 +112,17 @@ fn the_end_is_announced_and_clean() {
 }
 
 #[tokio::test]
+async fn a_broker_without_clients_ends_at_once() {
+    let broker = Broker::bind(servers::config("default")).unwrap();
+    let address = broker.local_addr();
+    let run = tokio::spawn(broker.run(std::future::ready(())));
+    tokio::time::timeout(PATIENCE, run).await.unwrap().unwrap();
+    assert!(TcpStream::connect(address).is_err());
+    let again = Config::new(address);
+    assert!(Broker::bind(again).is_ok(), "the port is free again");
+}
+
+#[tokio::test]
 async fn plaintext_stays_on_loopback() {
     let check = |listen: &str, allowed: &str| {
         let mut config = Config::new(listen.parse().unwrap());
@@ -132,6 +143,6 @@ async fn plaintext_stays_on_loopback() {
     let words = check("10.0.0.2:4222", "").err().unwrap().to_string();
     assert!(words.contains("\n    ssh -N -L 4222:127.0.0.1:4222 10.0.0.2\n"), "{words}");
     assert!(words.contains("insecure_plaintext_on = \"10.0.0.2\""), "{words}");
-    let wrong = "yes".parse::<marcato_broker::InsecurePlaintext>().unwrap_err().to_string();
+    let wrong = "yes".parse::<InsecurePlaintext>().unwrap_err().to_string();
     assert!(wrong.contains("\"any address\""), "{wrong}");
 }
