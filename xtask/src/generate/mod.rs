@@ -67,13 +67,13 @@ pub fn write(root: &Path) -> Result<Vec<String>, String> {
     Ok(changed)
 }
 
-/// A link of rustdoc, `[text](item)` or `[text]`; it leads nowhere outside of rustdoc.
+/// A link of rustdoc, `[text](item)` or [`item`]; it leads nowhere outside of rustdoc.
 static LINK: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\[([^\[\]]+)\](\([^()]*\))?").ok());
+    LazyLock::new(|| Regex::new(r"\[([^\[\]]+)\]\([^()]*\)|\[(`[^`]+`)\]").ok());
 
 /// A doc comment as a cell of a table: no bar ends it early, no line break, no link.
 fn cell(text: &str) -> String {
-    let text = LINK.as_ref().map_or_else(|| text.into(), |link| link.replace_all(text, "$1"));
+    let text = LINK.as_ref().map_or_else(|| text.into(), |link| link.replace_all(text, "$1$2"));
     text.replace('|', "\\|").replace('\n', " ")
 }
 
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_cell_stays_one() {
         assert_eq!(cell("a | b\nc"), "a \\| b c");
-        assert_eq!(cell("within [`A`](super::A), as [b]"), "within `A`, as b");
+        assert_eq!(cell("[`A`](super::A), [`B`], `[a-z]+`"), "`A`, `B`, `[a-z]+`");
     }
 
     #[test]
