@@ -1,0 +1,96 @@
+//! `mco lab env` and `mco lab status`.
+
+use std::io::Write as _;
+
+use marcato_client::shell::signer::{KeySigner, read_key_file};
+use marcato_client::shell::{ClientSetup, Fleet, FleetError};
+use marcato_core::{Exit, Identity, Terms, Timestamp};
+use marcato_protocol::keys::KeyFile;
+use marcato_protocol::version::Spoken;
+
+use super::layout::{CALLER, COLLECTIVE, Layout};
+use crate::words::Failure;
+
+/// Runs `mco lab env`.
+pub(super) fn env(lab: &Layout) -> Result<Exit, Failure> {
+    let running = lab.running()?.filter(super::layout::Running::is_up);
+    let address = running.and_then(|running| running.address).ok_or_else(|| lab.not_up())?;
+    print(&format!(
+        "export MARCATO_CONFIG={}\nexport MARCATO_BROKER='nats://{address}'\n",
+        quoted(&lab.client_toml().display().to_string())
+    ))
+}
+
+/// A text as a POSIX shell reads it back.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Runs `mco lab status`.
+pub(super) fn status(lab: &Layout) -> Result<Exit, Failure> {
+    let running = lab.running()?.filter(|running| !running.processes.is_empty());
+    let running = running.ok_or_else(|| lab.not_up())?;
+    let mut text = format!("lab in {}\n", lab.dir.display());
+    for process in &running.processes {
+        let state = if process.lives() { "runs" } else { "has ended" };
+        let log = lab.log(&format!("{}.log", process.what));
+        text += &format!("{:12} {state}, pid {}, log {}\n", process.what, process.pid, log.display());
+    }
+    if !running.is_up() {
+        print(&text)?;
+        return Err(lab.failure(&"some of its processes have ended")
+            .hint(format_args!("mco lab down --dir {0} && mco lab up --dir {0}", lab.dir.display())));
+    }
+    if let Some(address) = running.address {
+        text += &format!("{:12} nats://{address}\n", "broker");
+    }
+    let nodes = registered(lab)?;
+    let down: Vec<&(Identity, Option<Timestamp>)> =
+        nodes.iter().filter(|(_, down)| down.is_some()).collect();
+    text += &format!("{:12} {} registered, {} down\n", "nodes", nodes.len(), down.len());
+    for (node, _) in &nodes {
+        text += &format!("  {node}\n");
+    }
+    for (node, since) in down {
+        text += &format!("  {node} is down since {}\n", since.unwrap_or_default());
+    }
+    print(&text)
+}
+
+/// The nodes that the lab's registry knows.
+pub(super) fn registered(lab: &Layout) -> Result<Vec<(Identity, Option<Timestamp>)>, Failure> {
+    let running = lab.running()?.unwrap_or_default();
+    let address = running.address.ok_or_else(|| lab.not_up())?;
+    let key = |name: &str| match read_key_file(&lab.path(name)) {
+        Ok(KeyFile::Plain(key)) => Ok(key),
+        Ok(KeyFile::Encrypted(_)) => Err(lab.failure(&format_args!("{name} has a passphrase now"))),
+        Err(error) => Err(lab.failure(&error)),
+    };
+    let authority = key("authority")?;
+    let operator = KeySigner::new(key("operator")?);
+    let name = |text: &str| lab.failure(&format_args!("{text} is no name"));
+    let setup = ClientSetup {
+        collective: COLLECTIVE.parse().map_err(|_| name(COLLECTIVE))?,
+        authority: authority.public().clone(),
+        caller: CALLER.parse().map_err(|_| name(CALLER))?,
+        servers: vec![format!("nats://{address}").parse().map_err(|_| name("broker"))?],
+        known_nodes: lab.path("state").join("known_nodes"),
+        spoken: Spoken::RELEASE,
+    };
+    let found = async {
+        let mut fleet = Fleet::connect(setup).await?;
+        let found = fleet.find(Terms::default(), &operator).await?;
+        fleet.close().await?;
+        Ok::<_, FleetError>(found.nodes)
+    };
+    crate::mco::block_on(async { found.await.map_err(|error| lab.failure(&error)) })
+}
+
+fn print(text: &str) -> Result<Exit, Failure> {
+    match anstream::stdout().write_all(text.as_bytes()) {
+        Ok(()) => Ok(Exit::Ok),
+        // Whoever read it has enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Ok),
+        Err(error) => Err(Failure::new(Exit::Unavailable, error)),
+    }
+}

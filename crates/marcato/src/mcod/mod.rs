@@ -1,0 +1,43 @@
+//! `mcod`: the daemons. `mcod node` runs on each managed host, `mcod hub` on one host of the fleet.
+//!
+//! They print nothing but what they are asked for; everything else is a log line on standard error,
+//! which journald takes.
+
+mod cli;
+mod hub;
+mod logging;
+mod node;
+
+use clap::Parser as _;
+use marcato_core::Exit;
+
+use crate::words::{self, Failure};
+
+pub(crate) use logging::init as start_logging;
+pub(crate) use node::about;
+
+/// Runs `mcod`, and says how it ended.
+#[must_use]
+pub fn main() -> Exit {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return words::usage(&error),
+    };
+    logging::init();
+    let result = match cli.command {
+        cli::Command::Node(args) => node::main(args),
+        cli::Command::Hub(args) => hub::main(args),
+        cli::Command::Run(args) => node::run(&args),
+    };
+    match result {
+        Ok(exit) => exit,
+        Err(failure) => words::tell(&failure),
+    }
+}
+
+/// The runtime of a daemon: one thread, because a node does little and a host has better uses for
+/// the others.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new(Exit::Unavailable, error))
+}
