@@ -131,6 +131,12 @@ impl KeySigner {
     pub const fn new(key: OperatorKey) -> Self {
         Self(key)
     }
+
+    /// The public half.
+    #[must_use]
+    pub const fn public(&self) -> &PublicKey {
+        self.0.public()
+    }
 }
 
 impl Signer for KeySigner {
@@ -185,6 +191,12 @@ impl AgentSigner {
             }
         };
         Ok(Self { socket: socket.to_owned(), key })
+    }
+
+    /// The public half.
+    #[must_use]
+    pub const fn public(&self) -> &PublicKey {
+        &self.key
     }
 }
 
