@@ -102,13 +102,16 @@ impl Link {
             Patience::Forever => Self::attempt(config, &sender, true).await?,
             Patience::For(patience) => {
                 let end = Instant::now() + patience.as_duration();
+                // What a whole attempt met says more than that the last one was cut short.
+                let mut met = config.unreachable("no answer");
                 loop {
                     let left = end.saturating_duration_since(Instant::now());
                     let attempt = Self::attempt(config, &sender, false);
                     let result = tokio::time::timeout(left, attempt).await;
-                    match result.unwrap_or_else(|_| Err(config.unreachable("no answer"))) {
+                    match result.unwrap_or_else(|_| Err(met.clone())) {
                         Ok(client) => break client,
-                        Err(LinkError::Unreachable { .. }) if Instant::now() < end => {
+                        Err(error @ LinkError::Unreachable { .. }) if Instant::now() < end => {
+                            met = error;
                             tokio::time::sleep(config::RETRY_PAUSE.min(left)).await;
                         }
                         Err(error) => return Err(error),
