@@ -12,8 +12,12 @@ use marcato_protocol::receipt::SignedReceipt;
 
 use super::bucket::Bucket;
 
-/// The bytes of an order and of its step.
-type Bytes = (Digest, Digest);
+/// The bytes of an order and of its step, and the step's place: two steps may have the same bytes.
+type Bytes = (Digest, Digest, u64);
+
+const fn bytes(order: &Received) -> Bytes {
+    (order.order_digest, order.step_digest, order.step_index)
+}
 
 /// What was refused, and how often.
 #[derive(Debug)]
@@ -50,7 +54,7 @@ impl Refusals {
 
     /// The refusal of these very bytes.
     pub(super) fn get(&self, order: &Received) -> Option<&SignedReceipt> {
-        self.kept.get(&(order.order_digest, order.step_digest))
+        self.kept.get(&bytes(order))
     }
 
     /// Keeps a refusal for as long as the order might otherwise start.
@@ -59,7 +63,7 @@ impl Refusals {
         if until < now {
             return;
         }
-        let bytes = (order.order_digest, order.step_digest);
+        let bytes = bytes(order);
         if self.kept.insert(bytes, receipt).is_none() {
             self.by_end.insert((until, bytes));
         }

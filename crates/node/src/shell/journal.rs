@@ -219,7 +219,7 @@ mod tests {
         check(|bytes| bytes[length + 30] ^= 1, (&[1, 3], 0, &[2]));
         check(|bytes| bytes[5] = b'\n', (&[2, 3], 0, &[1, 2]));
         check(|bytes| bytes[2 * length + 30] = 0xff, (&[1, 2], 0, &[3]));
-        check(|bytes| bytes.clear(), (&[], 0, &[]));
+        check(Vec::clear, (&[], 0, &[]));
     }
 
     #[test]

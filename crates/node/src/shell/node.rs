@@ -14,7 +14,7 @@ use marcato_protocol::subject::Subjects;
 use marcato_protocol::version::Spoken;
 use rand_core::Rng as _;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::config::{NodeConfig, Places};
 use super::disk::{Disk, Writer};
@@ -177,6 +177,11 @@ impl NodeShell {
             ended = self.perform(effects, &link).await;
         }
         link.close(CLOSE_LIMIT.as_duration()).await;
+        // What was given to the disk before is done then.
+        let last = self.writer.run(|| Ok(()));
+        if !matches!(timeout(CLOSE_LIMIT.as_duration(), last).await, Ok(Ok(()))) {
+            tracing::warn!(node = %self.identity, "the disk is slow: something may not be written");
+        }
         tracing::info!(node = %self.identity, "ended");
         Ok(())
     }

@@ -1,0 +1,355 @@
+//! Nodes at work: a real broker, real files, real processes for changes.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod fleet;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use marcato_agent::external::Host;
+use marcato_agent::runner::{self, Launch};
+use marcato_core::{EndState, Reason};
+use marcato_node::shell::{
+    NodeShell, StateError, check, install_certificate, now, request_certificate,
+};
+use marcato_protocol::message::Kind;
+use marcato_protocol::registration::{Heartbeat, Registration};
+
+use fleet::{Client, Demo, Fleet, demo_agents};
+
+/// The process of a change is this very program with this test and a folder: it does the change.
+/// Run as a test, without a folder, it shows that nothing is done then.
+#[test]
+fn change_process() {
+    let dir = PathBuf::from(std::env::args().next_back().unwrap());
+    let is_run = dir.join("call.json").exists();
+    if is_run {
+        let nowhere = PathBuf::from("/nonexistent");
+        let host = Host {
+            agents: nowhere.clone(),
+            settings: nowhere.clone(),
+            scratch: nowhere,
+            path: "/usr/bin:/bin".into(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(runner::run(&dir, &demo_agents(), &host)).unwrap();
+    }
+    assert_eq!(dir.join("outcome.json").exists(), is_run);
+}
+
+pub(crate) fn launch() -> Arc<Launch> {
+    let arguments = ["change_process", "--exact"].map(Into::into).to_vec();
+    Arc::new(Launch { program: std::env::current_exe().unwrap(), arguments })
+}
+
+/// Nothing here takes so long.
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), what).await.expect("it hangs")
+}
+
+#[tokio::test]
+async fn many_nodes_share_a_process_and_answer() {
+    let fleet = Fleet::start().await;
+    let names = ["web1.example.com", "web2.example.com", "db1.example.com"];
+    let mut client = Client::connect(&fleet).await;
+    let nodes = names.map(|name| fleet.joined(name).run());
+    client.until_heartbeats(&names, false).await;
+    let order = client.order("demo", "look", &[]);
+    client.send_matching(&order).await;
+    let mut answered = Vec::new();
+    while answered.len() < names.len() {
+        let answer = client.receipt(&fleet).await;
+        assert_eq!((answer.state, answer.reason), (EndState::Ok, None));
+        assert_eq!(answer.inner.data["node_facts"], "3");
+        answered.push(answer.node);
+    }
+    answered.sort();
+    assert_eq!(answered, ["db1.example.com", "web1.example.com", "web2.example.com"]);
+    for (handle, _) in &nodes {
+        handle.stop();
+    }
+    client.until_heartbeats(&names, true).await;
+    for (_, work) in nodes {
+        soon(work).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_change_outlives_its_daemon_and_runs_once() {
+    let fleet = Fleet::start().await;
+    let name = "web1.example.com";
+    let mut client = Client::connect(&fleet).await;
+    let (handle, work) = fleet.joined(name).run();
+    client.until_heartbeat(name, false).await;
+
+    let gate = fleet.fifo("gate");
+    let done = fleet.dir().join("done");
+    let inputs = [("gate", gate.to_str().unwrap()), ("done", done.to_str().unwrap())];
+    let order = client.order("demo", "change", &inputs);
+    client.send_set(&order, &fleet, name).await;
+    client.progress().await;
+    let runs = fleet.places(name).state.join("runs");
+    assert_eq!(std::fs::read_dir(&runs).unwrap().count(), 1);
+
+    // The daemon ends in the middle of it; the next one takes it up.
+    handle.stop();
+    soon(work).await.unwrap().unwrap();
+    client.until_heartbeat(name, true).await;
+    let (handle, work) = fleet.start_node(name, demo_agents()).unwrap().run();
+    client.until_heartbeat(name, false).await;
+    client.send_set(&order, &fleet, name).await;
+    client.progress().await;
+    std::fs::write(&gate, "go").unwrap();
+    let first = client.receipt(&fleet).await;
+    assert_eq!((first.state, first.inner.message.as_str()), (EndState::Ok, "changed"));
+
+    // The same bytes again: the same answer, and nothing else.
+    client.send_set(&order, &fleet, name).await;
+    assert_eq!(client.receipt(&fleet).await.bytes(), first.bytes());
+    handle.stop();
+    soon(work).await.unwrap().unwrap();
+    let (handle, work) = fleet.start_node(name, demo_agents()).unwrap().run();
+    client.until_heartbeat(name, false).await;
+    // Sent again unasked by the new daemon; and by the copy.
+    assert_eq!(client.receipt(&fleet).await.message.body, first.message.body);
+    client.send_set(&order, &fleet, name).await;
+    assert_eq!(client.receipt(&fleet).await.message.body, first.message.body);
+    assert_eq!(std::fs::read_to_string(&done).unwrap(), "changed\n");
+    assert_eq!(std::fs::read_dir(&runs).unwrap().count(), 0);
+    handle.stop();
+    soon(work).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_process_that_cannot_be_started_is_a_failure_that_changed_nothing() {
+    let fleet = Fleet::start().await;
+    let name = "web1.example.com";
+    let mut start = fleet.joined(name);
+    start.launch = Arc::new(Launch { program: "/nonexistent".into(), arguments: Vec::new() });
+    let mut client = Client::connect(&fleet).await;
+    let (handle, work) = start.run();
+    client.until_heartbeat(name, false).await;
+    let order = client.order("demo", "change", &[("gate", "/x"), ("done", "/x")]);
+    client.send_set(&order, &fleet, name).await;
+    let answer = client.receipt(&fleet).await;
+    assert_eq!((answer.state, answer.reason), (EndState::Failed, Some(Reason::Agent)));
+    assert_eq!(answer.changed, marcato_core::Changed::False);
+    assert!(answer.inner.message.contains("could not be started"), "{}", answer.inner.message);
+    handle.stop();
+    soon(work).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_agent_that_panics_fails_alone() {
+    let fleet = Fleet::start().await;
+    let name = "web1.example.com";
+    let mut client = Client::connect(&fleet).await;
+    let (handle, work) = fleet.joined(name).run();
+    client.until_heartbeat(name, false).await;
+    for (action, state) in [("panic", EndState::Failed), ("look", EndState::Ok)] {
+        let order = client.order("demo", action, &[]);
+        client.send_set(&order, &fleet, name).await;
+        assert_eq!(client.receipt(&fleet).await.state, state);
+    }
+    handle.stop();
+    soon(work).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_broken_file_leaves_the_old_one_and_is_told() {
+    let fleet = Fleet::start().await;
+    let name = "web1.example.com";
+    let mut client = Client::connect(&fleet).await;
+    let (handle, work) = fleet.joined(name).run();
+    let before = client.until_heartbeat(name, false).await;
+    let places = fleet.places(name);
+    let policy = places.policy.join("a.policy");
+    std::fs::write(&policy, "alow callers=*\nallow\n").unwrap();
+    handle.reload(None);
+    let after = client.until_heartbeat(name, false).await;
+    assert_ne!(before.registration, after.registration);
+    let told = client.registration(name).await;
+    let want = format!(
+        "{}:1: a rule begins with allow or deny, not with \"alow\" (and 1 more); the old one holds",
+        policy.display()
+    );
+    assert_eq!(told.health, [want]);
+    let order = client.order("demo", "look", &[]);
+    client.send_set(&order, &fleet, name).await;
+    assert_eq!(client.receipt(&fleet).await.state, EndState::Ok);
+
+    std::fs::write(&policy, "deny callers=* agents=* actions=*\n").unwrap();
+    let text = std::fs::read_to_string(places.config.as_ref().unwrap()).unwrap();
+    std::fs::write(places.config.as_ref().unwrap(), text + "read_only = true\n").unwrap();
+    handle.reload(Some(Demo::agents()));
+    client.until_heartbeat(name, false).await;
+    let told = client.registration(name).await;
+    assert_eq!((told.health.len(), told.read_only), (0, true));
+    let order = client.order("demo", "look", &[]);
+    client.send_set(&order, &fleet, name).await;
+    let answer = client.receipt(&fleet).await;
+    assert_eq!((answer.state, answer.reason), (EndState::Denied, Some(Reason::Policy)));
+    let place = format!("{}:1; ", policy.display());
+    assert!(answer.inner.message.starts_with(&place), "{}", answer.inner.message);
+    handle.stop();
+    soon(work).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_first_start_makes_keys_and_asks_for_a_certificate() {
+    let fleet = Fleet::start().await;
+    let name = "web1.example.com";
+    let (config, places) = (fleet.config(name), fleet.places(name));
+    let error = fleet.start_node(name, demo_agents()).err().unwrap();
+    assert!(matches!(error, StateError::NoCertificate { .. }), "{error}");
+    for secret in ["sign.key", "open.key", "identity"] {
+        let mode = mode(&places.state.join(secret));
+        assert_eq!(mode & 0o777, 0o600, "{secret}");
+    }
+    assert_eq!(mode(&places.state) & 0o777, 0o700);
+
+    let request = request_certificate(&config, &places).unwrap();
+    let again = request_certificate(&config, &places).unwrap();
+    assert_eq!(fleet.claimed(&request).sign, fleet.claimed(&again).sign, "keys are made once");
+    let refused = |text: &str, want: &str| {
+        let error = install_certificate(&config, &places, text).unwrap_err().to_string();
+        assert!(error.contains(want), "{error}");
+        assert!(!places.state.join("certificate").exists());
+    };
+    refused("nonsense", "a body and a signature in base64");
+    refused(&request, "not signed by the expected key");
+    let other = fleet.places("web2.example.com");
+    let request_of_other = request_certificate(&fleet.config("web2.example.com"), &other).unwrap();
+    refused(&fleet.sign(&request_of_other), "another node: web2.example.com, not web1.example.com");
+    install_certificate(&config, &places, &fleet.sign(&request)).unwrap();
+    fleet.start_node(name, demo_agents()).unwrap();
+}
+
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata().unwrap().permissions().mode()
+}
+
+#[tokio::test]
+async fn what_keeps_a_node_from_starting() {
+    let fleet = Fleet::start().await;
+    let name = "web1.example.com";
+    drop(fleet.joined(name));
+    let places = fleet.places(name);
+    let refused = |want: &str| {
+        let error = fleet.start_node(name, demo_agents()).err().unwrap().to_string();
+        assert!(error.contains(want), "{error}");
+    };
+    let running = fleet.start_node(name, demo_agents()).unwrap();
+    refused("another mcod uses this folder");
+    drop(running);
+
+    std::fs::write(&places.machine_id, "ffffffffffffffffffffffffffffffff\n").unwrap();
+    refused("this machine is a clone of web1.example.com");
+    std::fs::remove_file(&places.machine_id).unwrap();
+    refused("there is no machine-id");
+    fleet.write_machine_id(name);
+
+    let node_toml = places.config.clone().unwrap();
+    let text = std::fs::read_to_string(&node_toml).unwrap();
+    std::fs::write(&node_toml, text.replace(name, "web9.example.com")).unwrap();
+    refused("this node is web1.example.com since its first start");
+    std::fs::write(&node_toml, &text).unwrap();
+
+    let key = places.state.join("sign.key");
+    let secret = std::fs::read_to_string(&key).unwrap();
+    let shown = places.state.join("shown");
+    std::fs::write(&shown, &secret).unwrap();
+    std::fs::rename(&shown, &key).unwrap();
+    refused("sign.key: others may read it (mode 644): chmod 600");
+    std::fs::remove_file(&key).unwrap();
+    refused("another sign key");
+}
+
+#[tokio::test]
+async fn check_names_everything_that_is_wrong() {
+    let fleet = Fleet::start().await;
+    let name = "web1.example.com";
+    let places = fleet.places(name);
+    assert_eq!(check(&places), Vec::<String>::new());
+    let node_toml = places.config.clone().unwrap();
+    let text = std::fs::read_to_string(&node_toml).unwrap();
+    std::fs::write(&node_toml, text.replace("collective", "colective")).unwrap();
+    std::fs::write(&places.signers, "# nobody\nops ssh-foo AAAA\n").unwrap();
+    std::fs::write(places.policy.join("a.policy"), "allow callers=*\n").unwrap();
+    std::fs::write(places.policy.join("ignored.txt"), "nonsense").unwrap();
+    let found = check(&places);
+    let etc = format!("{}/", node_toml.parent().unwrap().display());
+    let found: Vec<String> = found.iter().map(|line| line.replace(&etc, "")).collect();
+    assert_eq!(found[0], "node.toml:1: unknown key \"colective\"; did you mean \"collective\"?");
+    assert!(found[1].starts_with("allowed_signers:2: "), "{found:?}");
+    assert!(found[2].starts_with("policy.d/a.policy:1: a rule needs callers="), "{found:?}");
+    assert_eq!(found.len(), 3, "{found:?}");
+    std::fs::remove_file(places.policy.join("a.policy")).unwrap();
+    std::fs::write(&node_toml, &text).unwrap();
+    std::fs::write(&places.facts, "a: b\n- c\n").unwrap();
+    let found = check(&places);
+    assert!(found.iter().any(|line| line.ends_with("no rule: everything is denied")), "{found:?}");
+    assert!(found.iter().any(|line| line.contains("facts.yaml:")), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_damaged_journal_is_told_and_distrusted() {
+    let fleet = Fleet::start().await;
+    let name = "web1.example.com";
+    drop(fleet.joined(name));
+    let places = fleet.places(name);
+    let mut client = Client::connect(&fleet).await;
+    let old = client.order("demo", "change", &[("gate", "/x"), ("done", "/x")]);
+    std::fs::write(places.state.join("journal"), "0123456789abcdef {}\nhalf a rec").unwrap();
+    let (handle, work) = fleet.start_node(name, demo_agents()).unwrap().run();
+    client.until_heartbeat(name, false).await;
+    assert!(places.state.join("journal.damaged").exists());
+    client.send_set(&old, &fleet, name).await;
+    let answer = client.receipt(&fleet).await;
+    assert_eq!((answer.state, answer.reason), (EndState::Rejected, Some(Reason::Journal)));
+    handle.stop();
+    soon(work).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_verified_time_is_kept() {
+    let fleet = Fleet::start().await;
+    let name = "web1.example.com";
+    let mut client = Client::connect(&fleet).await;
+    let (handle, work) = fleet.joined(name).run();
+    client.until_heartbeat(name, false).await;
+    let order = client.order("demo", "look", &[]);
+    client.send_set(&order, &fleet, name).await;
+    client.receipt(&fleet).await;
+    handle.stop();
+    soon(work).await.unwrap().unwrap();
+    let clock = fleet.places(name).state.join("clock");
+    let kept: marcato_core::Timestamp =
+        std::fs::read_to_string(clock).unwrap().trim().parse().unwrap();
+    assert!(kept <= now() && now().since(kept).as_ms() < 60_000);
+}
+
+/// Kinds that these tests look for.
+pub(crate) fn heartbeat_of(message: &marcato_protocol::message::Message) -> Option<Heartbeat> {
+    let is_one = message.headers.kind() == Some(Kind::Heartbeat);
+    is_one.then(|| serde_json::from_slice(&message.body).unwrap())
+}
+
+/// A registration, if it is one.
+pub(crate) fn registration_of(
+    message: &marcato_protocol::message::Message,
+) -> Option<Registration> {
+    let is_one = message.headers.kind() == Some(Kind::Registration);
+    is_one.then(|| serde_json::from_slice(&message.body).unwrap())
+}
+
+/// Two types that are made and moved between threads.
+#[test]
+fn nodes_can_be_given_to_other_threads() {
+    const fn is_send<T: Send>() -> bool {
+        true
+    }
+    const { assert!(is_send::<NodeShell>()) };
+}
