@@ -38,8 +38,10 @@ impl Tool {
         command.args(["install", "--locked", "--profile", "dev", "--root"]).arg(self.home());
         command.arg(format!("{}@{}", self.name, self.version));
         command.env("CARGO_PROFILE_DEV_DEBUG", "0");
-        command.env("CARGO_TARGET_DIR", root.join("target/tools"));
-        succeed(command)
+        let scratch = root.join("target/tools");
+        command.env("CARGO_TARGET_DIR", &scratch);
+        succeed(command)?;
+        std::fs::remove_dir_all(&scratch).map_err(|e| format!("{}: {e}", scratch.display()))
     }
 }
 
