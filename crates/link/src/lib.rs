@@ -8,6 +8,8 @@
 mod config;
 mod convert;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::connection::State;
@@ -128,6 +130,14 @@ impl Link {
         keep_trying: bool,
     ) -> Result<Client, LinkError> {
         let sender = sender.clone();
+        // The client asks for a delay before its very first attempt too, where nobody comes back in
+        // a herd and somebody waits.
+        let stood = Arc::new(AtomicBool::new(false));
+        let first = Arc::clone(&stood);
+        let delay = move |attempts| {
+            let at_once = attempts <= 1 && !first.load(Ordering::Relaxed);
+            if at_once { Duration::ZERO } else { config::reconnect_delay(attempts) }
+        };
         let mut options = ConnectOptions::new()
             .name(&config.name)
             .ignore_discovered_servers()
@@ -135,9 +145,12 @@ impl Link {
             .ping_interval(config::PING_EVERY)
             .subscription_capacity(config.pending_messages_max)
             .read_buffer_capacity(config.read_buffer_bytes)
-            .reconnect_delay_callback(config::reconnect_delay)
+            .reconnect_delay_callback(delay)
             .event_callback(move |event| {
                 let sender = sender.clone();
+                if event == async_nats::Event::Connected {
+                    stood.store(true, Ordering::Relaxed);
+                }
                 async move {
                     if let Some(event) = convert::event(&event) {
                         // A program that reads no events any more needs none.
