@@ -75,6 +75,33 @@ fn a_change_that_nobody_answers_may_have_run() {
     assert_eq!(bench.report().exit(), Exit::Silent);
 }
 
+/// While others still answer, those that are silent may only be busy.
+#[test]
+fn a_second_copy_waits_for_a_pause() {
+    let names: Vec<String> = (0..100).map(|i| format!("node{i:02}")).collect();
+    let fleet: Vec<Node> = names.iter().map(|name| Node::new(name)).collect();
+    let mut bench = Bench::change(&fleet);
+    let copies = |bench: &Bench| bench.copies(&fleet[99]).len();
+    bench.after(4950);
+    for node in &fleet[..20] {
+        bench.message(node.ok(&bench.order(node)));
+        bench.after(50);
+    }
+    assert_eq!(copies(&bench), 1, "replies still come in");
+    bench.after(100);
+    assert_eq!(copies(&bench), 2);
+
+    let mut bench = Bench::change(&fleet);
+    for node in &fleet[..75] {
+        bench.message(node.ok(&bench.order(node)));
+        bench.after(99);
+    }
+    assert_eq!(copies(&bench), 1);
+    bench.message(fleet[75].ok(&bench.order(&fleet[75])));
+    bench.after(75);
+    assert_eq!(copies(&bench), 2, "a quarter of the wait is left");
+}
+
 #[test]
 fn a_read_ends_at_its_wait() {
     let fleet = nodes(&["web1", "web2"]);

@@ -48,9 +48,8 @@ impl Job {
             let probes: Vec<_> = silent.map(|(node, _)| Out::Probe(index, node.clone())).collect();
             self.outbox.extend(probes);
         }
-        let round = &mut self.rounds[index];
-        if !round.resent && now >= resend_at(sent, wait) {
-            round.resent = true;
+        if self.resend_at(index).is_some_and(|at| now >= at) {
+            self.rounds[index].resent = true;
             self.send_again(index, true);
         }
     }
@@ -60,6 +59,16 @@ impl Job {
         let round = self.rounds.get(index)?;
         let sent = round.sent.filter(|_| round.is_matching() && !round.probed)?;
         Some(sent.max(self.last_reply) + PROBE_AFTER)
+    }
+
+    /// When silent nodes are sent the same bytes once more: at half of the wait. While others still
+    /// answer the rest may only be busy, and more to do would not help them; a quarter of the wait
+    /// is left in any case.
+    fn resend_at(&self, index: usize) -> Option<Timestamp> {
+        let round = self.rounds.get(index)?;
+        let sent = round.sent.filter(|_| !round.closed && !round.resent)?;
+        let part = |quarters| sent + Span::from_ms(self.task.wait.as_ms() * quarters / 4);
+        Some((self.last_reply + PROBE_AFTER).clamp(part(2), part(3)))
     }
 
     /// The wait is over: reads end, and changes that have not begun.
@@ -146,8 +155,8 @@ impl Job {
         let wait = self.task.wait;
         let rounds = self.rounds.iter().enumerate().flat_map(|(index, round)| {
             let open = round.sent.filter(|_| !round.closed);
-            let resend = open.filter(|_| !round.resent).map(|sent| resend_at(sent, wait));
-            [self.probe_at(index).filter(|_| open.is_some()), resend, open.map(|sent| sent + wait)]
+            let probe = self.probe_at(index).filter(|_| open.is_some());
+            [probe, self.resend_at(index), open.map(|sent| sent + wait)]
         });
         let quiet = self.is_adaptive() && self.answered && self.open == 0;
         let others = [
@@ -157,9 +166,4 @@ impl Job {
         ];
         rounds.chain(others).flatten().min()
     }
-}
-
-/// When silent nodes are sent the same bytes once more: half of the wait is left for the answer.
-fn resend_at(sent: Timestamp, wait: Span) -> Timestamp {
-    sent + Span::from_ms(wait.as_ms() / 2)
 }
