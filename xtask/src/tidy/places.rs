@@ -72,10 +72,10 @@ const BANS: &[Ban] = &[
     },
     Ban {
         words: &[
-            &["fs", "::"],
-            &["env", "::"],
-            &["thread", "::"],
-            &["process", "::"],
+            &["std", "::", "fs"],
+            &["std", "::", "env"],
+            &["std", "::", "thread"],
+            &["std", "::", "process"],
             &["tokio", "::"],
         ],
         scope: Scope::Inside(PURE),
@@ -172,12 +172,20 @@ fn check_ban(source: &Source, ban: &Ban) -> Vec<Finding> {
 }
 
 fn stands_at(tokens: &[Token], at: usize, words: &[&str]) -> bool {
-    let tail = tokens.get(at..at + words.len());
-    tail.is_some_and(|tail| {
-        tail.iter().zip(words).all(|(token, word)| token.text == *word)
-            // A field or a method of that name is another thing.
-            && (tail[0].kind != Kind::Word || at == 0 || tokens[at - 1].text != ".")
-    })
+    // A field or a method of that name is another thing.
+    if tokens[at].kind == Kind::Word && at > 0 && tokens[at - 1].text == "." {
+        return false;
+    }
+    let same = |offset: usize, word: &str| {
+        let Some(token) = tokens.get(at + offset) else { return false };
+        // `use std::{fs, io}` names `std::fs` too.
+        let listed = offset > 0
+            && token.text == "{"
+            && tokens[at + offset - 1].text == "::"
+            && tokens[at + offset..token.partner].iter().any(|inner| inner.text == word);
+        token.text == word || listed
+    };
+    words.iter().enumerate().all(|(offset, word)| same(offset, word))
 }
 
 fn is_known(source: &Source, word: &str) -> bool {
@@ -209,6 +217,8 @@ mod tests {
             ("crates/broker/src/router.rs", "use std::collections::HashMap;", ""),
             ("crates/broker/src/router.rs", "tokio::spawn(x)", "does I/O"),
             ("crates/core/src/a.rs", "std::fs::read(p)", "does I/O"),
+            ("crates/core/src/a.rs", "use std::{fmt, fs};", "does I/O"),
+            ("crates/core/src/a.rs", "use std::{fmt, io::Read}; use super::process::step;", ""),
             ("crates/core/src/a.rs", "#[cfg(test)] mod t { fn a() { std::fs::read(p) } }", ""),
             ("crates/core/src/tests.rs", "std::fs::read(p)", ""),
             ("crates/node/src/a.rs", "TcpStream::connect(a)", "a socket outside"),
