@@ -63,6 +63,14 @@ pub struct NodeReport {
     pub clock: Option<Skew>,
 }
 
+impl NodeReport {
+    /// Whether the node itself answered, and took the order as one that is for it.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.signed && self.state != EndState::Rejected
+    }
+}
+
 /// Why a message that claims to answer does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use marcato_core::limits::timing::GONE_AFTER;
-use marcato_core::{EndState, Identity, Reason, Timestamp};
+use marcato_core::{Identity, Reason, Timestamp};
 use marcato_protocol::question::Listed;
 use marcato_protocol::sshsig::PublicKey;
 use marcato_protocol::version::Spoken;
@@ -185,8 +185,7 @@ impl Selection {
     pub fn of_answered(report: &Report, directory: &Directory, own: Spoken) -> Self {
         let version = own.newest;
         let spoken = Spoken { oldest: version, newest: version };
-        let answered = report.nodes.iter().filter(|node| node.signed && node.state == EndState::Ok);
-        let chosen = answered.filter_map(|node| {
+        let chosen = report.nodes.iter().filter(|node| node.is_there()).filter_map(|node| {
             let known = directory.get(&node.node)?;
             let (identity, key) = (node.node.clone(), known.sign().clone());
             Some(Chosen { identity, key, spoken, down: None })

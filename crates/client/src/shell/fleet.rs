@@ -21,8 +21,8 @@ use super::known_nodes::{self, KnownNodesError};
 use super::pool::Pool;
 use super::signer::{Signer, SignerError};
 use crate::core::{
-    Aim, Directory, Effect, Event, Inquiry, InquirySetup, Job, JobSetup, KnownNode, Outcome,
-    Purpose, Report, Selection, Task, TaskError,
+    Aim, Directory, Effect, Event, Inquiry, InquirySetup, Job, JobSetup, KnownNode, NodeReport,
+    Outcome, Purpose, Report, Selection, Task, TaskError,
 };
 
 /// What a connection to a fleet needs.
@@ -247,7 +247,7 @@ impl Fleet {
             return Ok(Found { nodes: nodes.collect(), complete: true });
         }
         let report = self.sweep(terms, signer).await?;
-        let answered = report.nodes.into_iter().filter(|node| node.signed);
+        let answered = report.nodes.into_iter().filter(NodeReport::is_there);
         let nodes = answered.map(|node| (node.node, None)).collect();
         Ok(Found { nodes, complete: false })
     }
