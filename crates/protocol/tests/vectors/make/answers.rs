@@ -18,6 +18,9 @@ use super::world::{
     reader, replace, set, shown, stranger, time, twice, without,
 };
 
+/// A case's name, why it is refused, and the message.
+type Case = (&'static str, &'static str, Message);
+
 fn order() -> Received {
     Received::parse(&good(1)).unwrap()
 }
@@ -152,6 +155,16 @@ fn refused(ours: &Received) -> Vec<Value> {
         ),
         ("a length behind the end", "malformed", edit(|headers, _| set(headers, OUTER, "8000"))),
         ("too long a length", "malformed", edit(|headers, _| set(headers, OUTER, "8193"))),
+    ];
+    let cases = cases.into_iter().chain(refused_seals(&good, &bare));
+    let shown = |(name, why, message): Case| json!({ "name": name, "why": why, "message": shown(&message), "expected": expected(ours) });
+    cases.map(shown).collect()
+}
+
+/// Receipts with something wrong about what is sealed, and outer parts that are none.
+fn refused_seals(good: &Message, bare: &Message) -> Vec<Case> {
+    let edit = |change: fn(&mut Vec<(String, String)>, &mut Vec<u8>)| changed(good, change);
+    vec![
         ("no stanzas", "malformed", edit(|headers, _| without(headers, SEAL))),
         (
             "no stanzas and no sealed bytes",
@@ -174,17 +187,15 @@ fn refused(ours: &Received) -> Vec<Value> {
         ("damaged stanzas", "malformed", edit(|headers, _| set(headers, SEAL, "AAAA"))),
         ("a sealed byte changed", "sealed", edit(|_, body| *body.last_mut().unwrap() ^= 1)),
         ("bytes behind the sealed ones", "sealed", edit(|_, body| body.push(0))),
-        ("bytes behind it without stanzas", "malformed", changed(&bare, |_, body| body.push(b' '))),
-        ("an unknown field", "malformed", with_text(&bare, "{\"v\":1,", "{\"w\":1,\"v\":1,")),
+        ("bytes behind it without stanzas", "malformed", changed(bare, |_, body| body.push(b' '))),
+        ("an unknown field", "malformed", with_text(bare, "{\"v\":1,", "{\"w\":1,\"v\":1,")),
         (
             "an unknown reason",
             "malformed",
-            with_text(&bare, "\"changed\":", "\"reason\":\"mood\",\"changed\":"),
+            with_text(bare, "\"changed\":", "\"reason\":\"mood\",\"changed\":"),
         ),
-        ("a truth value for the word", "malformed", with_text(&bare, "\"true\"", "true")),
-    ];
-    let shown = |(name, why, message): (&str, &str, Message)| json!({ "name": name, "why": why, "message": shown(&message), "expected": expected(ours) });
-    cases.into_iter().map(shown).collect()
+        ("a truth value for the word", "malformed", with_text(bare, "\"true\"", "true")),
+    ]
 }
 
 fn decode(text: &str) -> Vec<u8> {

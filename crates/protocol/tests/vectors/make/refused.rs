@@ -21,6 +21,7 @@ pub fn orders() -> Vec<Value> {
     let mut all = attacks();
     all.extend(places());
     all.extend(forms());
+    all.extend(texts());
     all.extend(steps());
     all.extend(headers());
     let mut cases: Vec<_> =
@@ -154,6 +155,13 @@ fn forms() -> Vec<Case> {
         ("a reason too long", "too-large", signed(&reason)),
         ("five readers", "malformed", signed(&many)),
         ("no reader", "malformed", signed(&none)),
+    ]
+}
+
+/// Orders whose text is not what it should be, signed as it is.
+fn texts() -> Vec<Case> {
+    let written = |from: &str, to: &str| written(1, restart(1), from, to);
+    vec![
         ("a set of nobody", "malformed", written("\"count\":3", "\"count\":0")),
         ("a set of more than may be", "malformed", written("\"count\":3", "\"count\":1000001")),
         ("a count with a fraction", "malformed", written("\"count\":3", "\"count\":3.0")),
