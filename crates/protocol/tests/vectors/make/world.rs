@@ -62,10 +62,10 @@ pub fn reader(seed: u8) -> (OpenKey, [u8; 32]) {
 /// A key of another kind than Ed25519.
 pub fn other_kind(name: &str) -> OperatorKey {
     let pem = match name {
-        "ecdsa256" => include_str!("../keys/ecdsa256"),
-        "ecdsa384" => include_str!("../keys/ecdsa384"),
-        "ecdsa521" => include_str!("../keys/ecdsa521"),
-        _ => include_str!("../keys/rsa3072"),
+        "ecdsa256" => include_str!("../../vectors/keys/ecdsa256"),
+        "ecdsa384" => include_str!("../../vectors/keys/ecdsa384"),
+        "ecdsa521" => include_str!("../../vectors/keys/ecdsa521"),
+        _ => include_str!("../../vectors/keys/rsa3072"),
     };
     match OperatorKey::parse(pem).unwrap() {
         KeyFile::Plain(key) => key,
