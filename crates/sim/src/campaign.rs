@@ -1,0 +1,115 @@
+//! Many runs on several threads: seeds in their order, or the crashes of the small run.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use crate::coverage::Coverage;
+use crate::plan::CrashOf;
+use crate::run::{self, Verdict};
+
+/// How many verdicts wait for whoever counts them.
+const VERDICTS_MAX: usize = 16;
+
+/// How many failed runs are remembered; more help nobody.
+const FAILED_MAX: usize = 20;
+
+/// A run that can be repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Case {
+    /// A seed.
+    Seed(u64),
+    /// The small run, crashed after an effect.
+    Crash(u64, CrashOf),
+}
+
+/// What many runs showed.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// How many there were.
+    pub runs: u64,
+    /// How many effects all programs did.
+    pub effects: u64,
+    /// What occurred.
+    pub coverage: Coverage,
+    /// The first runs with violations, and the first violation of each.
+    pub failed: Vec<(Case, String)>,
+    /// How many runs had violations.
+    pub failures: u64,
+}
+
+impl Case {
+    /// Runs it.
+    #[must_use]
+    pub fn run(self, keep_trace: bool) -> Verdict {
+        match self {
+            Self::Seed(seed) => run::seed(seed, keep_trace),
+            Self::Crash(effect, of) => run::crashed(0, Some((effect, of)), keep_trace),
+        }
+    }
+
+    /// The arguments that repeat it.
+    #[must_use]
+    pub fn arguments(self) -> String {
+        match self {
+            Self::Seed(seed) => format!("--seed {seed}"),
+            Self::Crash(effect, CrashOf::Daemon) => format!("--crash {effect}"),
+            Self::Crash(effect, CrashOf::Host) => format!("--crash {effect} --power"),
+        }
+    }
+}
+
+/// Every crash of the small run: after each effect, of the program alone and of its host.
+#[must_use]
+pub fn all_crashes() -> Vec<Case> {
+    let effects = run::crashed(0, None, false).effects;
+    let both = |effect| [CrashOf::Daemon, CrashOf::Host].map(|of| Case::Crash(effect, of));
+    (1..=effects).flat_map(both).collect()
+}
+
+/// Runs cases on so many threads until there are no more, or `go_on` says that it is enough. It is
+/// asked after each run.
+pub fn run_all(
+    cases: impl Fn(u64) -> Option<Case> + Sync,
+    threads: usize,
+    mut go_on: impl FnMut(&Tally) -> bool,
+) -> Tally {
+    let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    let mut tally = Tally::default();
+    thread::scope(|scope| {
+        let (sender, verdicts) = sync_channel(VERDICTS_MAX);
+        for _ in 0..threads {
+            let (sender, next, stop, cases) = (sender.clone(), &next, &stop, &cases);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed)
+                    && let Some(case) = cases(next.fetch_add(1, Ordering::Relaxed))
+                    && sender.send((case, case.run(false))).is_ok()
+                {}
+            });
+        }
+        drop(sender);
+        for (case, verdict) in verdicts {
+            tally.take(case, &verdict);
+            if !go_on(&tally) {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+    });
+    tally.failed.sort_by_key(|(case, _)| case.arguments());
+    tally
+}
+
+impl Tally {
+    fn take(&mut self, case: Case, verdict: &Verdict) {
+        self.runs += 1;
+        self.effects += verdict.effects;
+        self.coverage.add(&verdict.coverage);
+        if let Some(first) = verdict.violations.first() {
+            self.failures += 1;
+            if self.failed.len() < FAILED_MAX {
+                let more = verdict.violations.len() - 1;
+                self.failed.push((case, format!("{first} (and {more} more)")));
+            }
+        }
+    }
+}

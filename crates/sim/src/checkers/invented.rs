@@ -1,0 +1,129 @@
+//! Nothing is reported that did not happen: each line is either what its node truly signed, or a
+//! word of the client's own that the wire bears out.
+
+use marcato_client::core::NodeReport;
+use marcato_core::{Changed, EndState, Reason};
+
+use crate::truth::{JobTruth, Truth};
+
+pub(super) fn check(truth: &Truth) -> Vec<String> {
+    let jobs = truth.jobs.iter().enumerate();
+    jobs.flat_map(|(index, job)| {
+        // What came late is the last word; before it only that may have been said.
+        let reports = job.report.iter().chain(&job.late);
+        let lines = reports.flat_map(|report| report.nodes.iter().chain(&report.unexpected));
+        lines.filter_map(move |line| {
+            let why =
+                if line.signed { signed(truth, job, line) } else { unsigned(truth, job, line) };
+            let reason = line.reason.map_or("", Reason::code);
+            Some(format!(
+                "command {index} shows {} {} {reason}, but {}",
+                line.node, line.state, why?
+            ))
+        })
+    })
+    .collect()
+}
+
+fn signed(truth: &Truth, job: &JobTruth, line: &NodeReport) -> Option<&'static str> {
+    let Some(host) = truth.host(&line.node) else { return Some("there is no such host") };
+    let mut said = truth.receipts.iter().filter(|said| {
+        said.host == host
+            && job.orders.contains(&said.outer.order)
+            && truth.signed(said.outer.order_digest).is_some()
+            && (said.outer.state, said.outer.reason, said.outer.changed)
+                == (line.state, line.reason, line.changed)
+    });
+    let Some(said) = said.next() else { return Some("it never said so") };
+    let mut runs = truth.runs_of(said);
+    let told = line.state == EndState::Ok;
+    let same = |data| data == &line.data;
+    let is_true = runs.any(|run| run.outcome.as_ref().is_some_and(|(_, end)| same(&end.data)));
+    (told && !is_true).then_some("its answer was another")
+}
+
+fn unsigned(truth: &Truth, job: &JobTruth, line: &NodeReport) -> Option<&'static str> {
+    let sent: u64 =
+        job.orders.iter().filter_map(|id| job.sent.get(&(*id, line.node.clone()))).sum();
+    let sent = sent > 0 || job.orders.iter().any(|id| job.broadcast.contains(id));
+    let Some(host) = truth.host(&line.node) else {
+        // A hub's answer can be altered on its way; such a name is never sent anything.
+        return sent.then_some("there is no such host");
+    };
+    let changed = truth.runs.iter().any(|run| {
+        let own = run.host == host && job.orders.contains(&run.key.0);
+        let doubtful = truth.doubtful.contains(&(run.key.0, host));
+        own && !doubtful && run.deed.as_ref().is_some_and(|(_, deed)| deed.changed)
+    });
+    if line.changed == Changed::False && changed {
+        return Some("the order changed the host");
+    }
+    let nobody = job.nobody_at_all || job.nobody.contains(&line.node);
+    match line.state {
+        EndState::Down if !nobody => Some("nobody said that it is not connected"),
+        EndState::NoResponse if !sent => Some("it was never sent"),
+        EndState::NoResponse if job.changes != line.may_start_until.is_some() => {
+            Some("it does not say rightly until when it may start")
+        }
+        EndState::Lost | EndState::TimedOut if !sent => Some("it was never sent"),
+        EndState::Lost | EndState::TimedOut if job.changes && line.changed != Changed::Unknown => {
+            Some("nobody knows whether the host was changed")
+        }
+        EndState::Skipped if sent && line.reason == Some(Reason::NotSent) => Some("it was sent"),
+        EndState::Ok
+        | EndState::Failed
+        | EndState::Denied
+        | EndState::Rejected
+        | EndState::Interrupted
+        | EndState::Cancelled => Some("only a node can say that"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkers::bench::{Bench, ORDER, truth};
+
+    fn wrong(
+        bend: impl Fn(&mut Bench),
+        state: EndState,
+        reason: Reason,
+        changed: Changed,
+    ) -> usize {
+        let mut truth = truth();
+        bend(&mut truth);
+        let reason = Some(reason).filter(|_| state != EndState::Ok);
+        let line = truth.line(state, reason, changed);
+        let job = &truth.jobs[0];
+        [signed, unsigned][usize::from(!line.signed)](&truth, job, &line).into_iter().count()
+    }
+
+    #[test]
+    fn what_did_not_happen_is_found() {
+        let ran = |truth: &mut Bench| {
+            truth.begin(ORDER);
+            let node = truth.hosts[0].identity.clone();
+            truth.jobs[0].sent.insert((ORDER, node), 1);
+        };
+        let said = |truth: &mut Bench| {
+            ran(truth);
+            truth.say(EndState::Ok, None, Changed::True);
+        };
+        let absent = |truth: &mut Bench| {
+            let node = truth.hosts[0].identity.clone();
+            truth.jobs[0].nobody.insert(node);
+        };
+        let (any, no, yes) = (Reason::Silent, Changed::False, Changed::True);
+        assert_eq!(wrong(said, EndState::Ok, any, yes), 0);
+        assert_eq!(wrong(ran, EndState::Ok, any, yes), 1, "it never said so");
+        assert_eq!(wrong(said, EndState::Ok, any, no), 1, "it said something else");
+        assert_eq!(wrong(absent, EndState::Down, Reason::NotConnected, no), 0);
+        assert_eq!(wrong(|_| {}, EndState::Down, Reason::NotConnected, no), 1);
+        assert_eq!(wrong(ran, EndState::Skipped, Reason::NotSent, no), 1);
+        assert_eq!(wrong(|_| {}, EndState::Skipped, Reason::NotSent, no), 0);
+        assert_eq!(wrong(|_| {}, EndState::NoResponse, any, Changed::Unknown), 1);
+        assert_eq!(wrong(ran, EndState::Lost, Reason::WentSilent, Changed::Unknown), 0);
+        assert_eq!(wrong(ran, EndState::Lost, Reason::WentSilent, no), 1);
+    }
+}

@@ -1,0 +1,57 @@
+//! What must hold in every run, whatever happened in it. Each checker is a function of the truth
+//! alone, and each has a test that shows that it can fail.
+
+mod accounts;
+mod at_most_once;
+mod bounds;
+mod invented;
+mod permitted;
+mod signed_end;
+mod true_receipts;
+mod within_time;
+
+#[cfg(test)]
+mod bench;
+
+use std::fmt;
+
+use crate::truth::Truth;
+
+/// Something that must not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which checker found it.
+    pub checker: &'static str,
+    /// What it is.
+    pub text: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.checker, self.text)
+    }
+}
+
+/// A checker: says what is wrong.
+type Checker = fn(&Truth) -> Vec<String>;
+
+/// All checkers.
+const ALL: &[(&str, Checker)] = &[
+    ("at most once", at_most_once::check),
+    ("true receipts", true_receipts::check),
+    ("accounts", accounts::check),
+    ("nothing invented", invented::check),
+    ("a signed end stays", signed_end::check),
+    ("only what is permitted", permitted::check),
+    ("within its time", within_time::check),
+    ("bounds", bounds::check),
+];
+
+/// Asks every checker.
+#[must_use]
+pub fn check(truth: &Truth) -> Vec<Violation> {
+    let found = ALL.iter().flat_map(|(checker, check)| {
+        check(truth).into_iter().map(|text| Violation { checker, text })
+    });
+    found.collect()
+}

@@ -1,0 +1,75 @@
+//! No node runs what it was not meant for, or what its owner does not allow.
+
+use marcato_protocol::order::Audience;
+
+use crate::host::Files;
+use crate::truth::{Run, Signed, Truth};
+
+pub(super) fn check(truth: &Truth) -> Vec<String> {
+    let wrong = truth
+        .runs
+        .iter()
+        .filter(|run| !truth.of_id(run.key.0).any(|signed| is_permitted(truth, run, signed)));
+    wrong.map(|run| format!("{} began {}", truth.hosts[run.host].identity, run.key.0)).collect()
+}
+
+fn is_permitted(truth: &Truth, run: &Run, signed: &Signed) -> bool {
+    let Some(operator) = signed.operator.filter(|_| signed.proper) else { return false };
+    let Some(step) = &signed.order.step else { return false };
+    // Files change while an order is on its way: some that held until it began must allow it.
+    let held = truth.hosts[run.host].files.iter().filter(|(from, _)| *from <= run.at);
+    held.map(|(_, files)| files).any(|files| {
+        let meant = match step.audience {
+            Audience::Set(_) => signed.addressed.contains(&run.host),
+            Audience::Matching => !run.change,
+        };
+        let (agent, action) = (step.agent.as_str(), step.action.as_str());
+        meant
+            && matches(&step.filter.facts, files)
+            && agent == run.agent.as_str()
+            && files.permit(operator, agent, action, run.change)
+    })
+}
+
+/// Whether the only kind of filter that runs have matches a host.
+fn matches(facts: &[String], files: &Files) -> bool {
+    facts.iter().all(|term| *term == format!("hagroup={}", files.group))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkers::bench::{Bench, ORDER, truth};
+    use crate::host::Allowed;
+
+    #[test]
+    fn what_nobody_ordered_or_allowed_is_found() {
+        let check_after = |bend: fn(&mut Bench), want: usize| {
+            let mut truth = truth();
+            truth.begin(ORDER);
+            bend(&mut truth);
+            assert_eq!(check(&truth).len(), want);
+        };
+        check_after(|_| {}, 0);
+        check_after(|truth| truth.orders[0].operator = None, 1);
+        check_after(|truth| truth.orders[0].proper = false, 1);
+        check_after(|truth| truth.orders[0].addressed.clear(), 1);
+        check_after(|truth| truth.hosts[0].files[0].1.allowed = Allowed::NoRestarts, 1);
+        check_after(|truth| truth.hosts[0].files[0].1.read_only = true, 1);
+        check_after(|truth| truth.orders.clear(), 1);
+        check_after(
+            |truth| {
+                let step = truth.orders[0].order.step.as_mut().unwrap();
+                step.filter.facts.push("hagroup=b".to_owned());
+            },
+            1,
+        );
+        check_after(
+            |truth| {
+                let step = truth.orders[0].order.step.as_mut().unwrap();
+                step.audience = Audience::Matching;
+            },
+            1,
+        );
+    }
+}

@@ -1,0 +1,103 @@
+//! Every receipt is true: what it says of the host is what the host did.
+
+use marcato_agent::ActionResult;
+use marcato_core::{Changed, EndState, Reason};
+
+use crate::truth::{Run, Said, Signed, Truth};
+
+pub(super) fn check(truth: &Truth) -> Vec<String> {
+    let wrong = truth.receipts.iter().filter_map(|said| {
+        // A receipt for bytes that nobody signed binds nobody.
+        let signed = truth.signed(said.outer.order_digest)?;
+        let runs: Vec<&Run> = truth.runs_of(said).collect();
+        let why = judge(said, signed, &runs)?;
+        let reason = said.outer.reason.map_or("", Reason::code);
+        let (host, state) = (&truth.hosts[said.host].identity, said.outer.state);
+        Some(format!(
+            "{host} says {state} {reason} of {} at {} ms, but {why}",
+            said.outer.order, said.at
+        ))
+    });
+    wrong.collect()
+}
+
+fn judge(said: &Said, signed: &Signed, runs: &[&Run]) -> Option<&'static str> {
+    let before = |run: &&&Run| run.outcome.as_ref().is_some_and(|(at, _)| *at <= said.at);
+    let ended: Vec<&&Run> = runs.iter().filter(before).collect();
+    let did = runs.iter().filter_map(|run| run.deed.as_ref());
+    let changed = did.filter(|(at, _)| *at <= said.at).any(|(_, deed)| deed.changed);
+    let outer = &said.outer;
+    if outer.changed == Changed::False && changed && runs.iter().any(|run| run.change) {
+        return Some("the order changed the host");
+    }
+    if outer.changed == Changed::True && !changed {
+        return Some("the order did not change the host");
+    }
+    let as_said = |run: &&&&Run, result: ActionResult| {
+        run.outcome.as_ref().is_some_and(|(_, outcome)| {
+            let same = outcome.result == result && outcome.changed == outer.changed;
+            same && (outcome.reason == outer.reason || result == ActionResult::TimedOut)
+        })
+    };
+    let one = |result| ended.iter().filter(|run| as_said(run, result)).count();
+    match outer.state {
+        EndState::Ok if one(ActionResult::Ok) == 0 => Some("nothing was done and went well"),
+        EndState::Ok if signed.changes && runs.len() != 1 => Some("it was not done exactly once"),
+        EndState::Failed if one(ActionResult::Failed) == 0 => Some("nothing failed"),
+        EndState::TimedOut => {
+            let late =
+                runs.iter().any(|run| run.outcome.as_ref().is_none_or(|(at, _)| *at > said.at));
+            let none = one(ActionResult::TimedOut) == 0 && !late;
+            none.then_some("nothing took too long")
+        }
+        EndState::Interrupted if outer.changed != Changed::Unknown => {
+            Some("nobody knows whether it changed the host")
+        }
+        EndState::Interrupted if runs.iter().any(|run| run.at > said.at) => {
+            Some("it began after that")
+        }
+        EndState::Rejected | EndState::Denied => {
+            // After a restart a read is refused that may have been done before; a damaged journal
+            // says that it does not know.
+            let unsure = outer.changed == Changed::Unknown;
+            let ran = runs.iter().any(|run| (signed.changes && !unsure) || run.life == said.life);
+            ran.then_some("it ran")
+        }
+        EndState::Cancelled
+        | EndState::NoResponse
+        | EndState::Lost
+        | EndState::Down
+        | EndState::Skipped => Some("no node can say that"),
+        EndState::Ok | EndState::Failed | EndState::Interrupted => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkers::bench::{ORDER, truth};
+
+    /// How many receipts are wrong that say this after `runs` starts.
+    fn wrong(runs: usize, state: EndState, reason: Option<Reason>, changed: Changed) -> usize {
+        let mut truth = truth();
+        (0..runs).for_each(|_| truth.begin(ORDER));
+        truth.say(state, reason, changed);
+        check(&truth).len()
+    }
+
+    #[test]
+    fn a_receipt_that_does_not_fit_is_found() {
+        assert_eq!(wrong(1, EndState::Ok, None, Changed::True), 0);
+        assert_eq!(wrong(0, EndState::Rejected, Some(Reason::Expired), Changed::False), 0);
+        assert_eq!(wrong(1, EndState::Interrupted, Some(Reason::RunnerGone), Changed::Unknown), 0);
+        assert_eq!(wrong(0, EndState::Ok, None, Changed::False), 1);
+        assert_eq!(wrong(1, EndState::Ok, None, Changed::False), 1);
+        assert_eq!(wrong(1, EndState::Ok, Some(Reason::Absent), Changed::True), 1);
+        assert_eq!(wrong(2, EndState::Ok, None, Changed::True), 1);
+        assert_eq!(wrong(1, EndState::Failed, Some(Reason::Action), Changed::True), 1);
+        assert_eq!(wrong(1, EndState::TimedOut, Some(Reason::RunLimit), Changed::Unknown), 1);
+        assert_eq!(wrong(1, EndState::Rejected, Some(Reason::Expired), Changed::Unknown), 1);
+        assert_eq!(wrong(1, EndState::Denied, Some(Reason::Policy), Changed::False), 1);
+        assert_eq!(wrong(1, EndState::Lost, Some(Reason::WentSilent), Changed::Unknown), 1);
+    }
+}

@@ -1,0 +1,120 @@
+//! How often everything that can occur did, over all runs; and what cannot occur here, and why.
+
+use std::collections::BTreeMap;
+
+use marcato_core::{EndState, Reason};
+
+use crate::fault::Kind;
+
+/// Counts by group and name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coverage(BTreeMap<(Group, &'static str), u64>);
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// A fault that really hit something.
+    Fault,
+    /// How a node ended in a report.
+    State,
+    /// A reason code in a report, a receipt or a node's log.
+    Reason,
+    /// Why a client refused what claimed to be an answer.
+    Refusal,
+    /// What the program under test did of itself.
+    Event,
+}
+
+/// End states that cannot occur here, each with its reason. It is checked that they do not.
+pub const STATES_ABSENT: &[(EndState, &str)] =
+    &[(EndState::Cancelled, "there is no command yet that cancels an order")];
+
+/// Reason codes that cannot occur here, each with its reason. It is checked that they do not.
+pub const REASONS_ABSENT: &[(Reason, &str)] =
+    &[(Reason::Operator, "there is no command yet that cancels an order")];
+
+/// What else must occur: the names under [`Group::Event`].
+pub const EVENTS: &[&str] = &[
+    "a second copy was answered",
+    "a read was signed anew",
+    "a late receipt replaced the client's word",
+    "a change outlived its daemon",
+    "an end was found by the next daemon",
+    "an unstarted change was started by the next daemon",
+    "no hub was there",
+    "a node was called down by the hub",
+];
+
+impl Coverage {
+    /// Counts one.
+    pub fn count(&mut self, group: Group, name: &'static str) {
+        *self.0.entry((group, name)).or_default() += 1;
+    }
+
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Self) {
+        for (key, count) in &other.0 {
+            *self.0.entry(*key).or_default() += count;
+        }
+    }
+
+    fn get(&self, group: Group, name: &str) -> u64 {
+        let found = self.0.iter().find(|((of, known), _)| *of == group && *known == name);
+        found.map_or(0, |(_, count)| *count)
+    }
+
+    /// All that there is to count, with its count.
+    #[must_use]
+    pub fn table(&self) -> Vec<(Group, &'static str, u64)> {
+        let faults = Kind::ALL.iter().map(|kind| (Group::Fault, kind.name()));
+        let states = EndState::ALL.iter().map(|state| (Group::State, state.words()));
+        let reasons = Reason::ALL.iter().map(|reason| (Group::Reason, reason.code()));
+        let events = EVENTS.iter().map(|event| (Group::Event, *event));
+        let mut all: Vec<_> = faults.chain(states).chain(reasons).chain(events).collect();
+        let more = self.0.keys().filter(|key| !all.contains(key)).copied();
+        all.extend(more.collect::<Vec<_>>());
+        all.into_iter().map(|(group, name)| (group, name, self.get(group, name))).collect()
+    }
+
+    /// What should have occurred and did not, and what occurred though it cannot.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let absent = |group: Group, name: &str| {
+            let states = STATES_ABSENT.iter().map(|(state, why)| (state.words(), *why));
+            let reasons = REASONS_ABSENT.iter().map(|(reason, why)| (reason.code(), *why));
+            let mut list: Vec<(&str, &str)> = match group {
+                Group::State => states.collect(),
+                Group::Reason => reasons.collect(),
+                Group::Fault | Group::Refusal | Group::Event => Vec::new(),
+            };
+            list.retain(|(known, _)| *known == name);
+            list.pop().map(|(_, why)| why)
+        };
+        let faults = self.table().into_iter().filter_map(|(group, name, count)| {
+            match (absent(group, name), count) {
+                (None, 0) => Some(format!("{group:?} {name:?} never occurred")),
+                (Some(why), 1..) => {
+                    Some(format!("{group:?} {name:?} occurred {count} times, though {why}"))
+                }
+                _ => None,
+            }
+        });
+        faults.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_and_what_should_be_is_told() {
+        let mut coverage = Coverage::default();
+        for (group, name, _) in coverage.table() {
+            coverage.count(group, name);
+        }
+        let faults = coverage.faults();
+        assert_eq!(faults.len(), STATES_ABSENT.len() + REASONS_ABSENT.len(), "{faults:?}");
+        assert!(Coverage::default().faults().iter().any(|fault| fault.contains("lost")));
+    }
+}

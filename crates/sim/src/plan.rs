@@ -1,0 +1,264 @@
+//! What a run will be: fleet, orders and faults, all drawn from its seed before it begins.
+
+use std::collections::BTreeMap;
+
+use marcato_client::core::{Aim, Task};
+use marcato_core::limits::timing::{CHANGE_WAIT, READ_WAIT};
+use marcato_core::{Reason, Terms};
+use serde_json::{Map, Value, json};
+
+use crate::fault::{Fault, Kind};
+use crate::host::{Allowed, Files, ServiceAgent, declaration};
+use crate::keys::{HOSTS_MAX, name};
+use crate::random::Random;
+
+/// The fewest nodes of a run.
+pub const NODES_MIN: usize = 20;
+
+/// The fewest orders of a run.
+pub const ORDERS_MIN: usize = 10;
+
+/// When the last fault ends, in milliseconds of the run.
+pub const FAULTS_UNTIL: u64 = 60_000;
+
+/// When a run ends: long after the last order could still do anything.
+pub const RUN_UNTIL: u64 = 150_000;
+
+/// What an operator wants done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Ask the nodes whether they are there.
+    Ping,
+    /// Ask for a fact that some nodes lack.
+    Fact,
+    /// Look at a service.
+    Status(&'static str),
+    /// Restart a service.
+    Restart(&'static str),
+    /// Look at a package.
+    Version(&'static str),
+    /// Bring a package to a version.
+    Install(&'static str, u64),
+    /// The same with a version that is no number.
+    InstallNonsense,
+}
+
+/// A command that an operator types.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// When, in milliseconds of the run.
+    pub at: u64,
+    /// Who.
+    pub operator: usize,
+    /// What.
+    pub work: Work,
+    /// In which fault group alone.
+    pub group: Option<char>,
+    /// A read for chosen nodes rather than for whoever matches.
+    pub chosen: bool,
+    /// How long it stays to take what comes late, in milliseconds.
+    pub lingers: u64,
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The seed of everything that is drawn while it runs.
+    pub seed: u64,
+    /// The hosts' files at its beginning.
+    pub hosts: Vec<Files>,
+    /// The operators' commands.
+    pub commands: Vec<Command>,
+    /// The faults.
+    pub faults: Vec<Fault>,
+    /// The one effect, counted over all programs, after which whoever did it crashes.
+    pub crash_after: Option<(u64, CrashOf)>,
+    /// When it ends.
+    pub until: u64,
+}
+
+/// What dies in a planned crash of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CrashOf {
+    /// The daemon alone.
+    Daemon,
+    /// The whole host, with what was not synced.
+    Host,
+}
+
+impl Command {
+    /// The task that the client's core gets.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        let (agent, action, inputs): (&str, &str, Value) = match self.work {
+            Work::Ping => ("rpcutil", "ping", json!({})),
+            Work::Fact => ("rpcutil", "get_fact", json!({"fact": "rack"})),
+            Work::Status(service) => ("service", "status", json!({"service": service})),
+            Work::Restart(service) => ("service", "restart", json!({"service": service})),
+            Work::Version(package) => ("package", "status", json!({"package": package})),
+            Work::Install(package, version) => {
+                ("package", "install", json!({"package": package, "version": version}))
+            }
+            Work::InstallNonsense => {
+                ("package", "install", json!({"package": "openssl", "version": "newest"}))
+            }
+        };
+        let ddl = declaration(agent);
+        let changes = ddl.actions[&name(action)].changes();
+        let facts = self.group.map(|group| format!("hagroup={group}"));
+        let Value::Object(inputs) = inputs else { panic!("inputs are an object") };
+        let inputs: Map<String, Value> = inputs;
+        Task {
+            agent: name(agent),
+            action: name(action),
+            inputs,
+            changes,
+            filter: Terms { facts: facts.into_iter().collect(), ..Terms::default() },
+            aim: if self.chosen || changes { Aim::Set } else { Aim::Matching },
+            reason: None,
+            wait: if changes { CHANGE_WAIT } else { READ_WAIT },
+            run_limit: ddl.metadata.timeout,
+        }
+    }
+}
+
+impl Plan {
+    /// Draws a run from its seed.
+    #[must_use]
+    pub fn draw(seed: u64) -> Self {
+        let mut random = Random::new(seed, 0);
+        let nodes = NODES_MIN + random.index(HOSTS_MAX - NODES_MIN - 1);
+        let hosts = (0..nodes).map(|index| files(&mut random, index)).collect();
+        let faults = faults(&mut random, nodes);
+        let mut commands = commands(&mut random);
+        if let Some(hold) = faults.iter().find(|fault| fault.kind == Kind::Hold) {
+            // The second is issued more than the skew after the first, which is still on its way.
+            let at = hold.from + 500;
+            let restart = |at| Command {
+                at,
+                operator: 0,
+                work: Work::Restart("ssh"),
+                group: None,
+                chosen: true,
+                lingers: 0,
+            };
+            commands.extend([restart(at), restart(at + 32_000)]);
+        }
+        Self { seed, hosts, commands, faults, crash_after: None, until: RUN_UNTIL }
+    }
+
+    /// A small run without faults, of which every effect can be crashed.
+    #[must_use]
+    pub fn small(seed: u64) -> Self {
+        let hosts = (0..4).map(Files::new).collect();
+        let command = |at, work, chosen| Command {
+            at,
+            operator: 0,
+            work,
+            group: None,
+            chosen,
+            lingers: 20_000,
+        };
+        let commands = vec![
+            command(2_000, Work::Restart("ssh"), true),
+            command(2_400, Work::Ping, false),
+            command(2_600, Work::Install("openssl", 2), true),
+            command(4_000, Work::Status("ssh"), true),
+        ];
+        let until = 60_000;
+        Self { seed, hosts, commands, faults: Vec::new(), crash_after: None, until }
+    }
+
+    /// The kinds of fault, each once.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<Kind> {
+        let mut kinds: Vec<Kind> = self.faults.iter().map(|fault| fault.kind).collect();
+        kinds.sort();
+        kinds.dedup();
+        kinds
+    }
+}
+
+fn files(random: &mut Random, index: usize) -> Files {
+    let mut files = Files::new(index);
+    match random.below(12) {
+        0 => files.service = ServiceAgent::Old,
+        1 => files.service = ServiceAgent::Missing,
+        2 => files.allowed = Allowed::FirstChanges,
+        3 => files.allowed = Allowed::NoRestarts,
+        4 => files.read_only = true,
+        5 => files.second = false,
+        _ if random.chance(30) => files.allowed = Allowed::Nothing,
+        _ => {}
+    }
+    files
+}
+
+fn commands(random: &mut Random) -> Vec<Command> {
+    let count = ORDERS_MIN + random.index(3);
+    let draw = |_| {
+        let work = match random.below(11) {
+            0 => Work::Ping,
+            1 => Work::Fact,
+            2 => Work::Status("nginx"),
+            3..=4 => Work::Restart("nginx"),
+            5 => Work::Restart("ssh"),
+            6 => Work::Version("curl"),
+            7..=8 => Work::Install("openssl", random.between(1, 3)),
+            9 => Work::Install("curl", random.between(6, 9)),
+            _ => Work::InstallNonsense,
+        };
+        let operator = match random.below(20) {
+            0 => 2,
+            1..=7 => 1,
+            _ => 0,
+        };
+        let group = random.chance(500).then(|| random.pick(&['a', 'b', 'c']));
+        let lingers = if random.chance(500) { random.between(5_000, 40_000) } else { 0 };
+        let (at, chosen) = (random.between(2_500, 45_000), random.chance(400));
+        Command { at, operator, work, group, chosen, lingers }
+    };
+    let mut commands: Vec<Command> = (0..count).map(draw).collect();
+    commands.sort_by_key(|command| command.at);
+    commands
+}
+
+/// At least three kinds, of which at least three are at work at the same time.
+fn faults(random: &mut Random, nodes: usize) -> Vec<Fault> {
+    let count = 3 + random.index(4);
+    let mut drawn = BTreeMap::new();
+    while drawn.len() < count {
+        let kind = random.pick(Kind::ALL);
+        let from = random.between(500, 9_000);
+        let until = random.between(25_000, FAULTS_UNTIL);
+        let most = if random.chance(300) { nodes } else { 1 + random.index(nodes / 2) };
+        let mut hit: Vec<usize> = (0..most).map(|_| random.index(nodes)).collect();
+        hit.sort_unstable();
+        hit.dedup();
+        let per_mille = random.pick(&[30, 100, 300]);
+        drawn.insert(kind, Fault { kind, from, until, nodes: hit, per_mille });
+    }
+    drawn.into_values().collect()
+}
+
+/// The reason codes that an agent may give by itself.
+#[must_use]
+pub const fn is_of_agents(reason: Reason) -> bool {
+    matches!(reason, Reason::Absent | Reason::Unchanged | Reason::NoValue)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_run_is_as_large_as_promised() {
+        for seed in 0..200 {
+            let plan = Plan::draw(seed);
+            assert!(plan.hosts.len() >= NODES_MIN && plan.commands.len() >= ORDERS_MIN);
+            let at_once = |now| plan.faults.iter().filter(|fault| fault.is_active(now)).count();
+            assert!(plan.kinds().len() >= 3 && at_once(10_000) >= 3, "seed {seed}");
+            assert_eq!(Plan::draw(seed), plan);
+        }
+    }
+}

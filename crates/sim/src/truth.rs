@@ -1,0 +1,174 @@
+//! What truly happened in a run, written down where it happens: by the simulated hosts, the wire and
+//! the operators' screens. The checkers read this and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use marcato_agent::Outcome;
+use marcato_client::core::{NodeReport, Report};
+use marcato_core::{AgentName, Identity, OrderId, Timestamp};
+use marcato_node::core::Held;
+use marcato_protocol::digest::Digest;
+use marcato_protocol::order::Order;
+use marcato_protocol::question::Answer;
+use marcato_protocol::receipt::Outer;
+use serde_json::{Map, Value};
+
+use crate::host::{Deed, Files};
+
+/// Everything that happened. Times are milliseconds of the run unless they are [`Timestamp`]s,
+/// which are by the clock of whoever wrote them.
+#[derive(Debug, Default)]
+pub struct Truth {
+    /// The hosts.
+    pub hosts: Vec<HostTruth>,
+    /// Every order that somebody signed.
+    pub orders: Vec<Signed>,
+    /// Every time that an agent's action was begun.
+    pub runs: Vec<Run>,
+    /// Every receipt that a node sent.
+    pub receipts: Vec<Said>,
+    /// Every command of an operator.
+    pub jobs: Vec<JobTruth>,
+    /// Messages that somebody hostile, or a broker that delivers twice, made arrive: the orders
+    /// and nodes that they are about.
+    pub doubtful: BTreeSet<(OrderId, usize)>,
+    /// The most that any node held at once.
+    pub held: Held,
+    /// Until when the run went.
+    pub until: u64,
+}
+
+/// A host over the run.
+#[derive(Debug)]
+pub struct HostTruth {
+    /// Its name.
+    pub identity: Identity,
+    /// Its files, each with the moment from which they held.
+    pub files: Vec<(u64, Files)>,
+    /// When its journal was found damaged: what it knew of earlier orders may be lost.
+    pub damaged: Vec<u64>,
+}
+
+/// An order that somebody signed.
+#[derive(Debug)]
+pub struct Signed {
+    /// The order.
+    pub order: Order,
+    /// SHA-256 of its bytes.
+    pub digest: Digest,
+    /// Whose key signed it; nobody's that a host knows, or the caller's.
+    pub operator: Option<usize>,
+    /// Whether it is of this fleet and as a client would sign it.
+    pub proper: bool,
+    /// Whether its action may change a host.
+    pub changes: bool,
+    /// The nodes that its signer addressed one by one.
+    pub addressed: BTreeSet<usize>,
+}
+
+/// An action that was begun.
+#[derive(Debug)]
+pub struct Run {
+    /// On which host.
+    pub host: usize,
+    /// How often that host had been rebuilt.
+    pub birth: usize,
+    /// Under which life of the daemon.
+    pub life: u64,
+    /// For which order and step.
+    pub key: (OrderId, u64),
+    /// Which agent.
+    pub agent: AgentName,
+    /// With what.
+    pub inputs: Map<String, Value>,
+    /// Whether it may change the host.
+    pub change: bool,
+    /// When.
+    pub at: u64,
+    /// What the host's clock read then.
+    pub clock: Timestamp,
+    /// When it did what it does, and what that was.
+    pub deed: Option<(u64, Deed)>,
+    /// When it ended, and how.
+    pub outcome: Option<(u64, Outcome)>,
+    /// When it was killed, or died with its daemon or host.
+    pub killed: Option<u64>,
+}
+
+/// A receipt that a node sent.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// Which host.
+    pub host: usize,
+    /// How often it had been rebuilt.
+    pub birth: usize,
+    /// Under which life of the daemon.
+    pub life: u64,
+    /// When.
+    pub at: u64,
+    /// What it says to everybody.
+    pub outer: Outer,
+    /// Stands for the whole message's body.
+    pub digest: Digest,
+}
+
+/// A command of an operator.
+#[derive(Debug, Default)]
+pub struct JobTruth {
+    /// Whether it may change hosts.
+    pub changes: bool,
+    /// The orders that it signed.
+    pub orders: Vec<OrderId>,
+    /// Which answers of the hub came to it.
+    pub answers: Vec<Answer>,
+    /// How often it sent an order to a node.
+    pub sent: BTreeMap<(OrderId, Identity), u64>,
+    /// Whether it sent an order to whoever matches.
+    pub broadcast: BTreeSet<OrderId>,
+    /// The nodes of which a broker told it that nobody is there, by their last token.
+    pub nobody: BTreeSet<Identity>,
+    /// Whether a broker told it that nobody at all listens to orders.
+    pub nobody_at_all: bool,
+    /// Each change of a node's line, as it came.
+    pub lines: Vec<NodeReport>,
+    /// What it told its operator when it was done.
+    pub report: Option<Report>,
+    /// The same after everything that came late.
+    pub late: Option<Report>,
+    /// Whether the command was killed.
+    pub died: bool,
+    /// Whether it ended before there was an order.
+    pub gave_up: bool,
+    /// The name of the hub that it asked has been tampered with.
+    pub started: u64,
+}
+
+impl Truth {
+    /// The host of this name.
+    #[must_use]
+    pub fn host(&self, identity: &Identity) -> Option<usize> {
+        self.hosts.iter().position(|host| host.identity == *identity)
+    }
+
+    /// The signed order that these bytes are.
+    #[must_use]
+    pub fn signed(&self, digest: Digest) -> Option<&Signed> {
+        self.orders.iter().find(|signed| signed.digest == digest)
+    }
+
+    /// All signed orders of this id.
+    pub fn of_id(&self, id: OrderId) -> impl Iterator<Item = &Signed> {
+        self.orders.iter().filter(move |signed| signed.order.id == id)
+    }
+
+    /// Every time that a host began the order which a receipt of it is about.
+    pub fn runs_of(&self, said: &Said) -> impl Iterator<Item = &Run> {
+        let (host, birth, key) = (said.host, said.birth, (said.outer.order, said.outer.step));
+        // Two orders may have one id; in their inputs they differ.
+        let step = self.signed(said.outer.order_digest).and_then(|s| s.order.step.as_ref());
+        let inputs = step.map(|step| &step.inputs);
+        self.runs.iter().filter(move |run| {
+            run.host == host && run.birth == birth && run.key == key && inputs == Some(&run.inputs)
+        })
+    }
+}

@@ -1,0 +1,399 @@
+//! Operators and their commands: inquiry, selection, job, report, as `mco` does it.
+
+use std::sync::Arc;
+
+use marcato_client::core::{
+    Directory, Effect, Event as ClientEvent, Inquiry, InquirySetup, Job, JobSetup, Outcome,
+    Purpose, Report, Selection,
+};
+use marcato_core::{EndState, OrderId};
+use marcato_protocol::digest::Digest;
+use marcato_protocol::keys::NodeSignKey;
+use marcato_protocol::message::{Kind as MessageKind, Message};
+use marcato_protocol::order::{Audience, Order};
+use marcato_protocol::question::Answer;
+use marcato_protocol::sshsig::Namespace;
+use marcato_protocol::subject::Subjects;
+use marcato_protocol::version::Spoken;
+
+use super::network::Item;
+use super::{Actor, Event, World};
+use crate::coverage::Group;
+use crate::fault::Kind;
+use crate::plan::Command as CommandPlan;
+use crate::truth::Signed;
+
+/// An operator: what his commands share.
+#[derive(Debug, Default)]
+pub(super) struct Operator {
+    directory: Directory,
+}
+
+/// A command.
+#[derive(Debug)]
+pub(super) struct Command {
+    plan: CommandPlan,
+    stage: Stage,
+    id: Option<OrderId>,
+    wake: u64,
+    /// Whether a read goes before it because no hub says who is there.
+    scouting: bool,
+}
+
+/// How far a command is.
+#[derive(Debug)]
+enum Stage {
+    Planned,
+    /// Connecting.
+    Started,
+    Asking(Box<Inquiry>),
+    Working(Box<Job>),
+    Over,
+}
+
+impl Command {
+    pub(super) const fn new(plan: CommandPlan) -> Self {
+        Self { plan, stage: Stage::Planned, id: None, wake: 0, scouting: false }
+    }
+
+    pub(super) const fn is_alive(&self) -> bool {
+        !matches!(self.stage, Stage::Planned | Stage::Over)
+    }
+}
+
+impl World {
+    pub(super) fn start_command(&mut self, command: usize) {
+        let plan = self.commands[command].plan.clone();
+        self.note(format_args!("operator {} types {:?}", plan.operator, plan.work));
+        let truth = &mut self.truth.jobs[command];
+        truth.changes = plan.task().changes;
+        truth.started = self.now;
+        self.commands[command].stage = Stage::Started;
+        self.connect_in(self.command_end(command), 1);
+    }
+
+    pub(super) fn command_connected(&mut self, command: usize, again: bool) {
+        if again {
+            return self.step_command(command, ClientEvent::Connected);
+        }
+        let id = OrderId::from_bytes(self.random.bytes());
+        let seed = self.random.bytes();
+        let running = &mut self.commands[command];
+        running.id = Some(id);
+        let task = running.plan.task();
+        let setup = InquirySetup {
+            id,
+            seed,
+            collective: self.keys.collective.clone(),
+            authority: self.keys.authority.public().clone(),
+            caller: self.keys.operators[running.plan.operator].0.clone(),
+            spoken: Spoken::RELEASE,
+            directory: Arc::new(self.operators[running.plan.operator].directory.clone()),
+            purpose: Purpose::Order { terms: task.terms(), changes: task.changes },
+        };
+        let (inquiry, effects) = Inquiry::new(setup, self.clock(0));
+        self.commands[command].stage = Stage::Asking(Box::new(inquiry));
+        self.command_effects(command, effects);
+    }
+
+    pub(super) fn command_hears(&mut self, command: usize, item: Item) {
+        let truth = &mut self.truth.jobs[command];
+        let event = match item {
+            Item::Message(message) => {
+                if message.headers.kind() == Some(MessageKind::Answer) {
+                    truth.answers.extend(Answer::parse(&message));
+                }
+                ClientEvent::Message(Message::clone(&message))
+            }
+            Item::Nobody(subject) => {
+                match Subjects::last_identity(&subject) {
+                    Some(node) => {
+                        truth.nobody.insert(node);
+                    }
+                    None => truth.nobody_at_all = true,
+                }
+                ClientEvent::NoResponders(subject)
+            }
+        };
+        self.step_command(command, event);
+    }
+
+    pub(super) fn command_wakes(&mut self, command: usize, number: u64) {
+        if self.commands[command].wake == number {
+            self.step_command(command, ClientEvent::Tick);
+        }
+    }
+
+    pub(super) fn interrupt(&mut self, command: usize) {
+        if self.commands[command].is_alive() {
+            self.hit(Kind::Interrupt);
+            self.step_command(command, ClientEvent::Interrupted);
+        }
+    }
+
+    fn step_command(&mut self, command: usize, event: ClientEvent) {
+        let now = self.clock(0);
+        let effects = match &mut self.commands[command].stage {
+            Stage::Asking(inquiry) => inquiry.step(event, now),
+            Stage::Working(job) => job.step(event, now),
+            Stage::Planned | Stage::Started | Stage::Over => return,
+        };
+        self.command_effects(command, effects);
+    }
+
+    fn command_effects(&mut self, command: usize, effects: Vec<Effect>) {
+        let now = self.clock(0);
+        let end = self.command_end(command);
+        for effect in effects {
+            match effect {
+                Effect::Subscribe(subject) => self.subscribe(end, subject),
+                Effect::Publish(message) => self.command_sends(command, message),
+                Effect::Probe(message) => {
+                    self.publish(end, message);
+                }
+                Effect::Sign(bytes) => self.sign(command, bytes),
+                Effect::WakeAt(at) => {
+                    self.commands[command].wake += 1;
+                    let (actor, number) = (Actor::Command(command), self.commands[command].wake);
+                    let wait = self.until(at, now);
+                    self.queue.push(self.now + wait, Event::Wake { actor, number });
+                }
+                Effect::Learned(node) => {
+                    let operator = self.commands[command].plan.operator;
+                    // A name that another command has learned with another key meanwhile stays.
+                    let _ = self.operators[operator].directory.keep(node);
+                }
+                Effect::Moved(node) => {
+                    if let Stage::Working(job) = &self.commands[command].stage
+                        && !self.commands[command].scouting
+                    {
+                        let line = job.node(&node).cloned();
+                        self.truth.jobs[command].lines.extend(line);
+                    }
+                }
+                Effect::Done => self.command_done(command),
+            }
+            if self.effect_done(Actor::Command(command)).is_some() {
+                self.hit(Kind::ClientCrash);
+                return self.kill_command(command);
+            }
+        }
+    }
+
+    fn kill_command(&mut self, command: usize) {
+        self.note(format_args!("command {command} dies"));
+        self.commands[command].stage = Stage::Over;
+        self.truth.jobs[command].died = true;
+        self.hang_up(self.command_end(command), true);
+    }
+
+    fn command_sends(&mut self, command: usize, message: Message) {
+        let end = self.command_end(command);
+        let subject = message.subject.clone();
+        let is_order = message.headers.kind() == Some(MessageKind::Order);
+        let digest = Digest::of(&message.body);
+        if !self.publish(end, message) {
+            return self.step_command(command, ClientEvent::NotPublished(subject));
+        }
+        if !is_order {
+            return;
+        }
+        let Some(signed) = self.truth.orders.iter_mut().find(|signed| signed.digest == digest)
+        else {
+            return;
+        };
+        let id = signed.order.id;
+        let truth = &mut self.truth.jobs[command];
+        match Subjects::last_identity(&subject) {
+            Some(node) if subject.contains(".node.") => {
+                let host = self.truth.hosts.iter().position(|host| host.identity == node);
+                signed.addressed.extend(host);
+                *truth.sent.entry((id, node)).or_default() += 1;
+            }
+            _ => {
+                truth.broadcast.insert(id);
+            }
+        }
+    }
+
+    fn sign(&mut self, command: usize, bytes: Vec<u8>) {
+        let wait = if self.hits(Kind::SlowSigning, None) {
+            self.random.between(1_000, 14_000)
+        } else {
+            self.random.between(1, 5)
+        };
+        self.queue.push(self.now + wait, Event::Signs { command, bytes });
+    }
+
+    pub(super) fn signs(&mut self, command: usize, bytes: &[u8]) {
+        if !self.commands[command].is_alive() {
+            return;
+        }
+        if self.hits(Kind::NoSigning, None) {
+            let why = "the agent refused".to_owned();
+            return self.step_command(command, ClientEvent::NotSigned(why));
+        }
+        let operator = self.commands[command].plan.operator;
+        let keys = self.keys;
+        let signature = keys.operators[operator].1.sign(Namespace::Order, bytes);
+        let id = self.know_order(bytes, Some(operator), true);
+        if !self.commands[command].scouting {
+            let orders = &mut self.truth.jobs[command].orders;
+            if !orders.contains(&id) {
+                orders.push(id);
+            }
+        }
+        self.step_command(command, ClientEvent::Signed(signature));
+    }
+
+    /// Writes down that somebody signed these bytes.
+    pub(super) fn know_order(
+        &mut self,
+        bytes: &[u8],
+        operator: Option<usize>,
+        proper: bool,
+    ) -> OrderId {
+        let Ok(order) = Order::parse(bytes) else { panic!("a client signs what is no order") };
+        let id = order.id;
+        let changes = order.step.as_ref().is_some_and(|step| {
+            !matches!(step.audience, Audience::Matching)
+                && matches!(step.action.as_str(), "restart" | "install")
+        });
+        let (digest, addressed) = (Digest::of(bytes), Default::default());
+        self.truth.orders.push(Signed { order, digest, operator, proper, changes, addressed });
+        id
+    }
+
+    /// The machine at work has its result.
+    fn command_done(&mut self, command: usize) {
+        match std::mem::replace(&mut self.commands[command].stage, Stage::Started) {
+            Stage::Asking(inquiry) => self.inquiry_done(command, &inquiry),
+            Stage::Working(job) if self.commands[command].scouting => {
+                let operator = self.commands[command].plan.operator;
+                let directory = &self.operators[operator].directory;
+                let found = Selection::of_answered(&job.report(), directory, Spoken::RELEASE);
+                self.commands[command].scouting = false;
+                let id = OrderId::from_bytes(self.random.bytes());
+                self.work(command, id, found, false);
+            }
+            Stage::Working(job) => {
+                let report = job.report();
+                self.commands[command].stage = Stage::Working(job);
+                self.job_done(command, report);
+            }
+            other => self.commands[command].stage = other,
+        }
+    }
+
+    fn inquiry_done(&mut self, command: usize, inquiry: &Inquiry) {
+        let Some(id) = self.commands[command].id else { return };
+        let changes = self.commands[command].plan.task().changes;
+        match inquiry.outcome() {
+            Some(Outcome::Found) => {
+                let selection = inquiry.selection(self.clock(0));
+                self.work(command, id, selection, false);
+            }
+            Some(Outcome::NoHub) => {
+                self.occurs("no hub was there");
+                self.work(command, id, Selection::unknown(Spoken::RELEASE), changes);
+            }
+            _ => {
+                self.truth.jobs[command].gave_up = true;
+                self.retire(command);
+            }
+        }
+    }
+
+    /// Begins the order itself, or the read before a change of which nobody knows for whom it is.
+    fn work(&mut self, command: usize, id: OrderId, selection: Selection, scouting: bool) {
+        let seed = self.random.bytes();
+        let running = &mut self.commands[command];
+        running.scouting = scouting;
+        let mut task = running.plan.task();
+        if scouting {
+            let ping = CommandPlan { work: crate::plan::Work::Ping, ..running.plan.clone() };
+            task = ping.task();
+        }
+        let operator = running.plan.operator;
+        let setup = JobSetup {
+            id,
+            seed,
+            collective: self.keys.collective.clone(),
+            authority: self.keys.authority.public().clone(),
+            caller: self.keys.operators[operator].0.clone(),
+            spoken: Spoken::RELEASE,
+            directory: Arc::new(self.operators[operator].directory.clone()),
+            task,
+            selection,
+        };
+        match Job::new(setup, self.clock(0)) {
+            Ok((job, effects)) => {
+                self.commands[command].stage = Stage::Working(Box::new(job));
+                self.command_effects(command, effects);
+            }
+            Err(error) => panic!("the simulated task is none: {error}"),
+        }
+    }
+
+    fn job_done(&mut self, command: usize, report: Report) {
+        for line in &report.nodes {
+            self.coverage.count(Group::State, line.state.words());
+            if let Some(reason) = line.reason {
+                self.coverage.count(Group::Reason, reason.code());
+            }
+        }
+        for refusal in &report.refused {
+            let name: &'static str = refusal_name(refusal.why);
+            self.coverage.count(Group::Refusal, name);
+        }
+        if report.orders.len() > 1 {
+            self.occurs("a read was signed anew");
+        }
+        let ok = report.nodes.iter().filter(|line| line.state == EndState::Ok).count();
+        self.note(format_args!(
+            "command {command} reports {ok} ok of {}, exit {:?}",
+            report.nodes.len(),
+            report.exit()
+        ));
+        self.truth.jobs[command].report = Some(report);
+        let wait = self.commands[command].plan.lingers + 1;
+        self.queue.push(self.now + wait, Event::Retires(command));
+    }
+
+    /// The command ends; what came late was taken.
+    pub(super) fn retire(&mut self, command: usize) {
+        let stage = std::mem::replace(&mut self.commands[command].stage, Stage::Over);
+        if let Stage::Working(job) = stage {
+            let truth = &mut self.truth.jobs[command];
+            let late = job.report();
+            if truth.report.as_ref().is_some_and(|first| first.nodes != late.nodes) {
+                self.coverage.count(Group::Event, "a late receipt replaced the client's word");
+            }
+            let truth = &mut self.truth.jobs[command];
+            truth.late = truth.report.is_some().then_some(late);
+        } else if matches!(stage, Stage::Planned | Stage::Over) {
+            return;
+        }
+        self.hang_up(self.command_end(command), true);
+    }
+
+    /// The key of an operator.
+    pub(super) fn operator_key(&self, operator: usize) -> &'static NodeSignKey {
+        &self.keys.operators[operator].1
+    }
+}
+
+const fn refusal_name(why: marcato_client::core::RefusedWhy) -> &'static str {
+    use marcato_client::core::RefusedWhy as Why;
+    match why {
+        Why::Malformed => "malformed",
+        Why::Unsigned => "unsigned",
+        Why::Signature => "signature",
+        Why::OtherOrder => "other order",
+        Why::OtherStep => "other step",
+        Why::OtherNode => "other node",
+        Why::Sealed => "sealed",
+        Why::NoCertificate => "no certificate",
+        Why::KeyChanged => "key changed",
+    }
+}
