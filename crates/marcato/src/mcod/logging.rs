@@ -24,7 +24,7 @@ impl FormatTime for Utc {
 /// Starts logging. `MARCATO_LOG` sets what is logged, such as `debug` or `marcato_node=debug`.
 pub fn init() {
     let filter = std::env::var("MARCATO_LOG").ok().and_then(|text| EnvFilter::try_new(text).ok());
-    let filter = filter.unwrap_or_else(|| EnvFilter::new("info"));
+    let filter = filter.unwrap_or_else(|| EnvFilter::new("info,async_nats=warn"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

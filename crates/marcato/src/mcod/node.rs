@@ -1,6 +1,8 @@
 //! `mcod node` and `mcod run`: a managed host's daemon, and the processes that its changes run in.
 
+use std::fs::DirBuilder;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +11,7 @@ use marcato_agent::runner::{self, Launch};
 use marcato_agents::{About, Platform};
 use marcato_core::limits::protocol::CERTIFICATE_BYTES_MAX;
 use marcato_core::{Exit, config};
+use marcato_node::shell::facts::read_classes;
 use marcato_node::shell::{self, Agents, DaemonError, NodeConfig, Places, Start, StateError};
 use marcato_protocol::version::Spoken;
 
@@ -64,9 +67,14 @@ fn serve(config: NodeConfig, places: Places) -> Result<Exit, Failure> {
         arguments: vec!["run".into(), "--agents".into(), config.agents_dir.clone().into()],
     };
     let host = host(config.agents_dir.clone());
+    if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(&host.scratch) {
+        tracing::warn!(dir = %host.scratch.display(), %error, "external agents cannot be called");
+    }
+    let classes = config.classes.as_deref().map(read_classes).and_then(Result::ok).flatten();
+    let about = about(classes.unwrap_or_default());
     let runtime = super::runtime()?;
     let served = runtime.block_on(async {
-        let found = || async { find_agents(&host, &launch).await };
+        let found = || async { find_agents(&host, &launch, &about).await };
         let agents = found().await;
         let launch = Arc::new(launch.clone());
         let start = Start { config, places, agents, launch, spoken: Spoken::RELEASE };
@@ -81,9 +89,9 @@ fn serve(config: NodeConfig, places: Places) -> Result<Exit, Failure> {
 }
 
 /// The agents that work on this host, external ones included.
-async fn find_agents(host: &Host, launch: &Launch) -> Agents {
+async fn find_agents(host: &Host, launch: &Launch, about: &About) -> Agents {
     let mut left_out = Vec::new();
-    let mut catalog = match marcato_agents::catalog(&Platform::Native, about(Vec::new())) {
+    let mut catalog = match marcato_agents::catalog(&Platform::Native, about.clone()) {
         Ok(catalog) => catalog,
         Err(error) => {
             left_out.push(error.to_string());
@@ -92,6 +100,9 @@ async fn find_agents(host: &Host, launch: &Launch) -> Agents {
     };
     let unfit = host.load(Some(launch), &mut catalog).await;
     left_out.extend(unfit.iter().map(ToString::to_string));
+    if let Err(error) = marcato_agents::introduce(&mut catalog, about.clone()) {
+        left_out.push(error.to_string());
+    }
     for why in &left_out {
         tracing::warn!("left out: {why}");
     }
