@@ -11,10 +11,8 @@ use marcato_agent::external::Host;
 use marcato_agent::runner::{self, Launch};
 use marcato_core::{EndState, Reason};
 use marcato_node::shell::{
-    NodeShell, StateError, check, install_certificate, now, request_certificate,
+    StateError, check, daemon, install_certificate, now, request_certificate,
 };
-use marcato_protocol::message::Kind;
-use marcato_protocol::registration::{Heartbeat, Registration};
 
 use fleet::{Client, Demo, Fleet, demo_agents};
 
@@ -90,7 +88,6 @@ async fn a_change_outlives_its_daemon_and_runs_once() {
     client.send_set(&order, &fleet, name).await;
     client.progress().await;
     let runs = fleet.places(name).state.join("runs");
-    assert_eq!(std::fs::read_dir(&runs).unwrap().count(), 1);
 
     // The daemon ends in the middle of it; the next one takes it up.
     handle.stop();
@@ -272,7 +269,14 @@ async fn check_names_everything_that_is_wrong() {
     let fleet = Fleet::start().await;
     let name = "web1.example.com";
     let places = fleet.places(name);
+    let state = format!("{}/", places.state.display());
+    let found: Vec<_> = check(&places).iter().map(|line| line.replace(&state, "")).collect();
+    assert_eq!(found, ["certificate: there is none; see mcod node --print-request"]);
+    drop(fleet.joined(name));
     assert_eq!(check(&places), Vec::<String>::new());
+    std::fs::write(places.state.join("certificate"), "x.y").unwrap();
+    assert!(check(&places)[0].contains("certificate: a certificate is one line"));
+    drop(fleet.joined(name));
     let node_toml = places.config.clone().unwrap();
     let text = std::fs::read_to_string(&node_toml).unwrap();
     std::fs::write(&node_toml, text.replace("collective", "colective")).unwrap();
@@ -331,25 +335,37 @@ async fn the_verified_time_is_kept() {
     assert!(kept <= now() && now().since(kept).as_ms() < 60_000);
 }
 
-/// Kinds that these tests look for.
-pub(crate) fn heartbeat_of(message: &marcato_protocol::message::Message) -> Option<Heartbeat> {
-    let is_one = message.headers.kind() == Some(Kind::Heartbeat);
-    is_one.then(|| serde_json::from_slice(&message.body).unwrap())
-}
-
-/// A registration, if it is one.
-pub(crate) fn registration_of(
-    message: &marcato_protocol::message::Message,
-) -> Option<Registration> {
-    let is_one = message.headers.kind() == Some(Kind::Registration);
-    is_one.then(|| serde_json::from_slice(&message.body).unwrap())
-}
-
-/// Two types that are made and moved between threads.
+/// The daemon is this very program with this test and a node's folder.
 #[test]
-fn nodes_can_be_given_to_other_threads() {
-    const fn is_send<T: Send>() -> bool {
-        true
-    }
-    const { assert!(is_send::<NodeShell>()) };
+fn daemon_process() {
+    let dir = PathBuf::from(std::env::args().next_back().unwrap());
+    let node_toml = dir.join("etc/node.toml");
+    let is_daemon = node_toml.exists();
+    let ended = is_daemon.then(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let start = fleet::start_at(&node_toml, &dir.join("state"));
+        runtime.block_on(daemon(start, async || Demo::agents()))
+    });
+    assert!(ended.is_none_or(|ended| ended.is_ok()));
+}
+
+#[tokio::test]
+async fn a_daemon_reloads_and_ends_by_signals() {
+    let fleet = Fleet::start().await;
+    let name = "web1.example.com";
+    drop(fleet.joined(name));
+    let mut client = Client::connect(&fleet).await;
+    let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["daemon_process", "--exact"]).arg(fleet.dir().join(name));
+    let mut child = command.kill_on_drop(true).spawn().unwrap();
+    let before = client.until_heartbeat(name, false).await;
+    let pid = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
+    std::fs::write(fleet.places(name).facts, "role: db\n").unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    let after = client.until_heartbeat(name, false).await;
+    assert_ne!(before.registration, after.registration);
+    assert_eq!(client.registration(name).await.facts["role"], "db");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    client.until_heartbeat(name, true).await;
+    assert!(soon(child.wait()).await.unwrap().success());
 }

@@ -87,3 +87,6 @@ pub const FACTS_READ_EVERY: Span = Span::from_secs(15 * 60);
 
 /// How long the connection may take to send what waits when the node ends.
 pub const CLOSE_LIMIT: Span = Span::from_secs(1);
+
+/// How long a node waits at its start for the folder that an earlier daemon is about to leave.
+pub const LOCK_PATIENCE: Span = Span::from_ms(500);

@@ -1,6 +1,11 @@
 //! Reads all files of a node without changing anything, and says what is wrong with them.
 
-use super::config::Places;
+use std::fmt::Display;
+use std::path::Path;
+
+use marcato_protocol::certificate::SignedText;
+
+use super::config::{NodeConfig, Places};
 use super::facts::FactSource;
 use super::files::{read, read_secret};
 use super::rules::{read_config, read_policy, read_signers, sources};
@@ -34,7 +39,22 @@ pub fn check(places: &Places) -> Vec<String> {
         Ok(config) => {
             let facts = FactSource::new(sources(&config, places));
             findings.extend(facts.errors().iter().map(ToString::to_string));
+            findings.extend(certificate(&places.state.join("certificate"), &config));
         }
     }
     findings
+}
+
+/// What is wrong with the node's certificate.
+fn certificate(path: &Path, config: &NodeConfig) -> Option<String> {
+    let wrong = |what: &dyn Display| Some(format!("{}: {what}", path.display()));
+    match read(path) {
+        Err(error) => Some(error.to_string()),
+        Ok(None) => wrong(&"there is none; see mcod node --print-request"),
+        Ok(Some(text)) => {
+            let signed = SignedText::parse(&text);
+            let checked = signed.and_then(|signed| signed.verify(&config.authority));
+            checked.err().and_then(|error| wrong(&error))
+        }
+    }
 }

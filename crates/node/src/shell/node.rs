@@ -68,8 +68,9 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Lets the node read its files again, with other agents if some are given. Nothing happens
-    /// when it has ended; when it has not come to do it for the last time yet, it does it once.
+    /// Lets the node read its files again, with other agents if some are given. Of `node.toml` it
+    /// takes `read_only`; the rest is for the next start. Nothing happens when it has ended; when
+    /// it has not come to do it for the last time yet, it does it once.
     pub fn reload(&self, agents: Option<Agents>) {
         // Full: it is about to read them. Closed: it has ended.
         let _ = self.reload.try_send(agents);

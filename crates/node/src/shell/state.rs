@@ -5,7 +5,10 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
+use marcato_core::limits::node::LOCK_PATIENCE;
 use marcato_core::{Identity, Timestamp};
 use marcato_protocol::certificate::{Certificate, CertificateError, SignedText, machine_digest};
 use marcato_protocol::digest::Digest;
@@ -15,6 +18,7 @@ use marcato_protocol::version::Spoken;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::config::{NodeConfig, Places};
 use super::facts::{Kernel, fqdn};
@@ -224,10 +228,15 @@ fn lock(dir: &Path) -> Result<File, StateError> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
     let file = options.open(&path).map_err(at(&path))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(StateError::InUse(dir.to_owned())),
-        Err(error) => Err(at(&path)(error.into()).into()),
+    let end = Instant::now() + LOCK_PATIENCE.as_duration();
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            // A process that an ended daemon was about to start may hold it for a moment.
+            Err(Errno::WOULDBLOCK) if Instant::now() < end => sleep(Duration::from_millis(10)),
+            Err(Errno::WOULDBLOCK) => return Err(StateError::InUse(dir.to_owned())),
+            Err(error) => return Err(at(&path)(error.into()).into()),
+        }
     }
 }
 

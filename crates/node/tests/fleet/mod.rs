@@ -32,7 +32,7 @@ use serde_json::Map;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use crate::{heartbeat_of, launch, registration_of, soon};
+use crate::{launch, soon};
 
 const DDL: &str = r#"{"metadata":{"name":"demo","description":"d","author":"a","license":"Apache-2.0",
     "version":"1.0.0","url":"https://example.com","timeout":20},"actions":[
@@ -209,9 +209,9 @@ impl Fleet {
     }
 
     fn open(&self, name: &str, catalog: Catalog, launch: Arc<Launch>) -> Result<Ready, StateError> {
-        let (config, places) = (self.config(name), self.places(name));
+        let places = self.places(name);
         let agents = Agents { catalog, left_out: Vec::new() };
-        let start = Start { config, places, agents, launch, spoken: Spoken::RELEASE };
+        let start = Start { agents, launch, ..start_with(places) };
         let (node, handle) = NodeShell::open(start, &self.disk)?;
         Ok(Ready { node, handle })
     }
@@ -221,6 +221,20 @@ impl Fleet {
         let text = std::fs::read_to_string(path).unwrap();
         NodeSignKey::from_openssh(&text).unwrap().public().clone()
     }
+}
+
+/// What a daemon of this configuration starts with.
+pub fn start_at(node_toml: &Path, state: &Path) -> Start {
+    let mut places = Places::beside(node_toml, state);
+    let etc = node_toml.parent().unwrap();
+    (places.machine_id, places.root) = (etc.join("machine-id"), etc.to_owned());
+    start_with(places)
+}
+
+fn start_with(places: Places) -> Start {
+    let text = std::fs::read_to_string(places.config.as_ref().unwrap()).unwrap();
+    let config = NodeConfig::parse("node.toml", &text).unwrap();
+    Start { config, places, agents: Demo::agents(), launch: launch(), spoken: Spoken::RELEASE }
 }
 
 /// What a node answered.
@@ -407,4 +421,14 @@ impl Client {
 
 fn message_names(message: &Message, signed: &SignedOrder) -> bool {
     String::from_utf8_lossy(&message.body).contains(&signed.digest().to_string())
+}
+
+fn heartbeat_of(message: &Message) -> Option<Heartbeat> {
+    let is_one = message.headers.kind() == Some(Kind::Heartbeat);
+    is_one.then(|| serde_json::from_slice(&message.body).unwrap())
+}
+
+fn registration_of(message: &Message) -> Option<Registration> {
+    let is_one = message.headers.kind() == Some(Kind::Registration);
+    is_one.then(|| serde_json::from_slice(&message.body).unwrap())
 }
