@@ -418,7 +418,10 @@ def main():
     pings.add_argument("--fleet", metavar="NAME", help="the fleet; else the first of the file")
     pings.add_argument("--key", metavar="FILE", help="the operator's key; else the file's")
     arguments = parser.parse_args()
-    sys.exit(vectors() if arguments.command == "vectors" else asyncio.run(ping(arguments)))
+    try:
+        sys.exit(vectors() if arguments.command == "vectors" else asyncio.run(ping(arguments)))
+    except (AssertionError, OSError, KeyError, nats.errors.Error, p.Refused) as error:
+        sys.exit(f"example.py: {error!r}")
 
 
 if __name__ == "__main__":

@@ -4,28 +4,70 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use marcato_core::OrderId;
+use marcato_protocol::allowed_signers::AllowedSigners;
 use marcato_protocol::certificate::SignedText;
+use marcato_protocol::digest::Digest;
 use marcato_protocol::message::{Headers, Message};
-use marcato_protocol::order::Received;
+use marcato_protocol::order::{Order, Received};
+use marcato_protocol::progress::Progress;
 use marcato_protocol::question::{Answer, Question};
-use marcato_protocol::receipt::ReceivedReceipt;
+use marcato_protocol::receipt::{Expected, ReceivedReceipt};
 use marcato_protocol::registration::{Heartbeat, Registration};
 use marcato_protocol::sshsig::PublicKey;
+use marcato_protocol::verify::{OrderRules, verify_order};
+use marcato_protocol::version::Spoken;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some(message) = message(bytes) else { return };
-    let _ = Received::parse(&message);
-    let _ = ReceivedReceipt::parse(&message);
-    let _ = Question::parse(&message);
-    let _ = Answer::parse(&message);
-    let _ = Heartbeat::parse(&message);
     // Nobody holds the other half of this key.
     let authority = PublicKey::from_ed25519(&[1; 32]);
+    order(&message, &authority);
+    answers(&message, &authority);
+    if let Ok(question) = Question::parse(&message) {
+        let again = question.message(String::new(), String::new());
+        assert_eq!(Question::parse(&again).ok(), Some(question));
+    }
+    if let Ok(answer) = Answer::parse(&message) {
+        assert_eq!(Answer::parse(&answer.message(String::new())).ok(), Some(answer));
+    }
+    if let Ok(heartbeat) = Heartbeat::parse(&message) {
+        assert!(heartbeat.verify(&authority).is_err());
+    }
     assert!(Registration::verify(&message, &authority).is_err());
     if let Ok(certificate) = SignedText::parse(&String::from_utf8_lossy(&message.body)) {
         assert!(certificate.verify(&authority).is_err());
+        let _ = certificate.verify_request();
     }
 });
+
+/// An order of nobody's: read, written again, and never taken.
+fn order(message: &Message, key: &PublicKey) {
+    let Ok(received) = Received::parse(message) else { return };
+    let again = Order::parse(&received.order.to_bytes());
+    assert_eq!(again.as_ref(), Ok(&received.order));
+    let (Ok(collective), Ok(identity)) = ("lab".parse(), "web1.example.com".parse()) else {
+        return;
+    };
+    let spoken = Spoken::RELEASE;
+    let signers = AllowedSigners::default();
+    let rules =
+        OrderRules { spoken, collective: &collective, identity: &identity, key, signers: &signers };
+    let now = received.order.issued;
+    assert!(verify_order(received, &rules, now).is_err());
+}
+
+/// Receipts and progress for an order that was never sent.
+fn answers(message: &Message, key: &PublicKey) {
+    let Ok(node) = "web1.example.com".parse() else { return };
+    let (order, digest) = (OrderId::from_bytes([1; 16]), Digest::of(b""));
+    let expected =
+        Expected { order, order_digest: digest, step: 0, step_digest: digest, node: &node, key };
+    assert!(Progress::verify(message, &expected).is_err());
+    if let Ok(receipt) = ReceivedReceipt::parse(message) {
+        assert!(receipt.verify(&expected).is_err());
+    }
+}
 
 fn message(bytes: &[u8]) -> Option<Message> {
     let split = bytes.windows(2).position(|two| two == b"\n\n")?;
