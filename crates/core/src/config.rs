@@ -70,9 +70,6 @@ mod tests {
         );
         check("broker = 1\n", "node.toml:1: invalid type: integer `1`, expected a string");
         check("", "node.toml:1: missing field `broker`");
-        check(
-            "broker = 'x'\nread_only = tru\n",
-            "node.toml:2: invalid boolean, expected `true`",
-        );
+        check("broker = 'x'\nread_only = tru\n", "node.toml:2: invalid boolean, expected `true`");
     }
 }

@@ -54,3 +54,15 @@ pub const CHECK_THREADS_FROM: usize = 24;
 
 /// How often whoever shows a running job is told that time passes.
 pub const SHOWN_EVERY: Span = Span::from_ms(250);
+
+/// Up to how many nodes a change is confirmed by a letter; beyond it the number is to be typed.
+pub const CONFIRMED_BY_LETTER_MAX: usize = 50;
+
+/// The longest passphrase that can be typed, in bytes.
+pub const PASSPHRASE_BYTES_MAX: usize = 1024;
+
+/// How many results of an operator's last commands are kept.
+pub const JOBS_KEPT_MAX: usize = 200;
+
+/// After what time a command shows on a terminal how far it is: a quick one does not flicker.
+pub const PROGRESS_AFTER: Span = Span::from_secs(2);

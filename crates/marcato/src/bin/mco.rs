@@ -1,3 +1,7 @@
-//! The binary `mco`.
+//! `mco`: what an operator types.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(marcato::mco::main().code())
+}

@@ -1,3 +1,7 @@
-//! The binary `mcod`.
+//! `mcod`: what runs on hosts: `mcod node` on each, `mcod hub` on one.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(marcato::mcod::main().code())
+}

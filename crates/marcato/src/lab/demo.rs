@@ -46,7 +46,9 @@ const SCENES: [(&str, &[&str]); 6] = [
 pub(super) fn main(dir: Option<PathBuf>) -> Result<Exit, Failure> {
     let own = dir.is_none();
     let lab = Layout::new(dir.unwrap_or_else(temporary))?;
-    say("# A fleet of 20 simulated hosts on this machine: real programs, real keys, real connections.")?;
+    say(
+        "# A fleet of 20 simulated hosts on this machine: real programs, real keys, real connections.",
+    )?;
     say(&format!("$ mco lab up --nodes {NODES} --dir {}", lab.dir.display()))?;
     up::with_one_apart(&lab, NODES, APART)?;
     let shown = scenes(&lab);

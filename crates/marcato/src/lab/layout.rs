@@ -55,8 +55,9 @@ pub(super) struct Running {
 impl Layout {
     /// The lab of that folder, which need not exist.
     pub(super) fn new(dir: PathBuf) -> Result<Self, Failure> {
-        let dir = std::path::absolute(&dir)
-            .map_err(|error| Failure::new(Exit::Usage, format_args!("{}: {error}", dir.display())))?;
+        let dir = std::path::absolute(&dir).map_err(|error| {
+            Failure::new(Exit::Usage, format_args!("{}: {error}", dir.display()))
+        })?;
         Ok(Self { dir })
     }
 

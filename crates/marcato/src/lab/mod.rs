@@ -47,7 +47,8 @@ fn default_dir() -> Result<PathBuf, Failure> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")));
     let state = state.ok_or_else(|| {
-        Failure::new(Exit::Config, "neither XDG_STATE_HOME nor HOME is set").hint("say where: --dir DIR")
+        Failure::new(Exit::Config, "neither XDG_STATE_HOME nor HOME is set")
+            .hint("say where: --dir DIR")
     })?;
     Ok(state.join("marcato/lab"))
 }

@@ -30,7 +30,11 @@ pub(super) struct Process {
 impl Process {
     /// Starts this program's own `lab ARGUMENTS` in a process group of its own, with standard error
     /// in a log file. It leaves the terminal by itself.
-    pub(super) fn start(what: &str, arguments: &[&std::ffi::OsStr], log: &Path) -> io::Result<Self> {
+    pub(super) fn start(
+        what: &str,
+        arguments: &[&std::ffi::OsStr],
+        log: &Path,
+    ) -> io::Result<Self> {
         let log = OpenOptions::new().append(true).create(true).mode(0o600).open(log)?;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("lab").args(arguments).current_dir("/").process_group(0);

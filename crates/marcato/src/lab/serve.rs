@@ -51,7 +51,8 @@ pub(super) fn nodes(lab: &Layout, first: usize, count: usize) -> Result<Exit, Fa
         let mut running = JoinSet::new();
         let mut handles: Vec<Handle> = Vec::with_capacity(count);
         for index in first..first + count {
-            let name = if index < all { LabHost::of(index).name() } else { THIS_MACHINE.to_owned() };
+            let name =
+                if index < all { LabHost::of(index).name() } else { THIS_MACHINE.to_owned() };
             let opened = NodeShell::open(start(lab, &name)?, &disk);
             let (node, handle) = opened.map_err(|error| lab.failure(&error))?;
             handles.push(handle);
@@ -100,7 +101,8 @@ fn mcod_program(lab: &Layout) -> Result<PathBuf, Failure> {
     if program.exists() {
         return Ok(program);
     }
-    Err(lab.failure(&format_args!("{} is missing", program.display()))
+    Err(lab
+        .failure(&format_args!("{} is missing", program.display()))
         .hint("install mcod beside mco, or build both: cargo build -p marcato --bins"))
 }
 

@@ -34,12 +34,15 @@ pub(super) fn status(lab: &Layout) -> Result<Exit, Failure> {
     for process in &running.processes {
         let state = if process.lives() { "runs" } else { "has ended" };
         let log = lab.log(&format!("{}.log", process.what));
-        text += &format!("{:12} {state}, pid {}, log {}\n", process.what, process.pid, log.display());
+        text +=
+            &format!("{:12} {state}, pid {}, log {}\n", process.what, process.pid, log.display());
     }
     if !running.is_up() {
         print(&text)?;
-        return Err(lab.failure(&"some of its processes have ended")
-            .hint(format_args!("mco lab down --dir {0} && mco lab up --dir {0}", lab.dir.display())));
+        return Err(lab.failure(&"some of its processes have ended").hint(format_args!(
+            "mco lab down --dir {0} && mco lab up --dir {0}",
+            lab.dir.display()
+        )));
     }
     if let Some(address) = running.address {
         text += &format!("{:12} nats://{address}\n", "broker");

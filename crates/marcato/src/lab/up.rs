@@ -53,7 +53,10 @@ fn up(lab: &Layout, nodes: u32, apart: Option<u32>) -> Result<Exit, Failure> {
     }
     match bring_up(lab, nodes, apart) {
         Ok(()) => {
-            tell(&format!("the lab is up: {nodes} nodes and this machine, in {}", lab.dir.display()));
+            tell(&format!(
+                "the lab is up: {nodes} nodes and this machine, in {}",
+                lab.dir.display()
+            ));
             tell(&format!("Next: eval \"$(mco lab env --dir {})\" && mco ping", lab.dir.display()));
             Ok(Exit::Ok)
         }
@@ -98,7 +101,9 @@ fn start_hub(lab: &Layout, running: &mut Running) -> Result<SocketAddr, Failure>
         }
         std::thread::sleep(LOOK_EVERY / 5);
     }
-    Err(lab.failure(&"the hub did not start").hint(format_args!("see {}", lab.log("hub.log").display())))
+    Err(lab
+        .failure(&"the hub did not start")
+        .hint(format_args!("see {}", lab.log("hub.log").display())))
 }
 
 fn start_nodes(lab: &Layout, running: &mut Running, apart: Option<u32>) -> Result<(), Failure> {

@@ -38,8 +38,10 @@ pub struct Places {
 
 /// `mcod node`
 #[derive(Debug, Args)]
-#[command(after_help = "Files: node.toml, allowed_signers, policy.d/*.policy and facts.yaml in the \
-    configuration's folder; SIGHUP reads them again.")]
+#[command(
+    after_help = "Files: node.toml, allowed_signers, policy.d/*.policy and facts.yaml in the \
+    configuration's folder; SIGHUP reads them again."
+)]
 pub struct NodeArgs {
     /// Where the files are.
     #[command(flatten)]

@@ -51,8 +51,7 @@ fn broker_config(config: &HubConfig) -> Result<Option<Config>, Failure> {
     let mut broker = Config::new(config.listen);
     if let Some(text) = &config.insecure_plaintext_on {
         let parsed = text.parse::<InsecurePlaintext>();
-        broker.insecure_plaintext_on =
-            parsed.map_err(|error| Failure::new(Exit::Config, error))?;
+        broker.insecure_plaintext_on = parsed.map_err(|error| Failure::new(Exit::Config, error))?;
     }
     Ok(Some(broker))
 }
@@ -90,7 +89,11 @@ async fn serve(
 fn own_broker(address: SocketAddr) -> Result<ServerUrl, Failure> {
     let mut reached = address;
     if address.ip().is_unspecified() {
-        let loopback = if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() };
+        let loopback = if address.is_ipv4() {
+            [127, 0, 0, 1].into()
+        } else {
+            std::net::Ipv6Addr::LOCALHOST.into()
+        };
         reached.set_ip(loopback);
     }
     format!("nats://{reached}").parse().map_err(|error| Failure::new(Exit::Config, error))
@@ -129,7 +132,11 @@ impl Signals {
 
     /// Waits for the end. SIGHUP reads the file again and says whether a start would take it: what
     /// it holds (the address, the fleet, its authority) is fixed while connections stand.
-    fn watch(mut self, file: std::path::PathBuf, ending: watch::Sender<bool>) -> impl Future<Output = ()> {
+    fn watch(
+        mut self,
+        file: std::path::PathBuf,
+        ending: watch::Sender<bool>,
+    ) -> impl Future<Output = ()> {
         async move {
             loop {
                 tokio::select! {

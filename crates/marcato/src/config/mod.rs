@@ -1,0 +1,225 @@
+//! The client's configuration: `~/.config/marcato/client.toml`.
+
+mod home;
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use marcato_core::config::{self, ConfigError};
+use marcato_core::{CallerId, Collective, nearest};
+use marcato_link::ServerUrl;
+use marcato_protocol::sshsig::PublicKey;
+use serde::{Deserialize, Deserializer};
+
+pub use home::Home;
+
+/// Where the declarations of external agents are, unless the configuration says otherwise: where a
+/// node has them too.
+const AGENTS: &str = "/usr/share/marcato/agents";
+
+/// The file as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientConfig {
+    /// Where known nodes and the results of jobs are kept.
+    #[serde(default)]
+    pub state: Option<PathBuf>,
+    /// Where the declarations (`NAME.json`) of agents are that do not ship with the program.
+    #[serde(default)]
+    pub agents: Option<PathBuf>,
+    /// The fleets, by name.
+    #[serde(default)]
+    pub fleets: BTreeMap<Collective, FleetConfig>,
+}
+
+/// One fleet; its name is the collective.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FleetConfig {
+    /// The broker: `nats://HOST:PORT`.
+    pub broker: ServerUrl,
+    /// The public key of the fleet's authority, as one line of OpenSSH's form.
+    #[serde(deserialize_with = "public_key")]
+    pub authority: PublicKey,
+    /// The name under which the operator signs.
+    pub caller: CallerId,
+    /// The operator's key: a file, or the fingerprint (`SHA256:…`) of a key in the ssh-agent. Not
+    /// needed where the agent has one key.
+    #[serde(default)]
+    pub key: Option<String>,
+}
+
+/// Reads a public key as its file has it: the comment behind it is allowed, and dropped.
+fn public_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PublicKey, D::Error> {
+    let line = String::deserialize(deserializer)?;
+    let (key, _) = PublicKey::parse_line(line.trim()).map_err(serde::de::Error::custom)?;
+    Ok(key)
+}
+
+/// A file, one of its fleets, and where everything that belongs to it lies.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    /// The fleet's name.
+    pub name: Collective,
+    /// What the file says of it.
+    pub config: FleetConfig,
+    /// The operator's state folder.
+    pub state: PathBuf,
+    /// The declarations of external agents.
+    pub agents: PathBuf,
+    /// What the file's relative names begin from.
+    pub home: Home,
+}
+
+/// Why there is no fleet to talk to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FleetError {
+    /// The file is wrong.
+    #[error(transparent)]
+    File(#[from] ConfigError),
+    /// There is no such file.
+    #[error("{0}: there is no such file, and so no fleet")]
+    Missing(String),
+    /// The file cannot be read.
+    #[error("{file}: {why}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// What the system said.
+        why: String,
+    },
+    /// Neither a file was named nor a home directory is known.
+    #[error("{0} is not set, so there is no place for {1}")]
+    NoHome(&'static str, &'static str),
+    /// No fleet is configured.
+    #[error("{0}: no fleet is configured")]
+    None(String),
+    /// Several fleets, and none named.
+    #[error("several fleets are configured ({0}); none was named")]
+    Several(String),
+    /// No fleet of that name.
+    #[error("no fleet is called {name:?}; {known}")]
+    Unknown {
+        /// The name that was given.
+        name: String,
+        /// The nearest one where there is one, else all, in words.
+        known: String,
+    },
+}
+
+impl FleetError {
+    /// Whether the command line is at fault rather than the file.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::Several(_) | Self::Unknown { .. })
+    }
+}
+
+impl Fleet {
+    /// Reads the file and picks a fleet: the named one, else the only one.
+    ///
+    /// # Errors
+    /// Says what is wrong, with the line.
+    pub fn load(file: Option<&Path>, name: Option<&str>) -> Result<Self, FleetError> {
+        let file = match file {
+            Some(file) => file.to_owned(),
+            None => Home::config()?.join("client.toml"),
+        };
+        let home = Home::of(&file);
+        let config = ClientConfig::read(&file)?;
+        let (name, fleet) = config.fleet(&file, name)?;
+        let state = match &config.state {
+            Some(state) => home.resolve(state),
+            None => Home::state()?,
+        };
+        let agents = home.resolve(config.agents.as_deref().unwrap_or(Path::new(AGENTS)));
+        Ok(Self { name: name.clone(), config: fleet.clone(), state, agents, home })
+    }
+}
+
+impl ClientConfig {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// Says what is wrong, with the line.
+    pub fn read(path: &Path) -> Result<Self, FleetError> {
+        let file = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Ok(config::parse(&file, &text)?),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(FleetError::Missing(file)),
+            Err(error) => Err(FleetError::Unreadable { file, why: error.to_string() }),
+        }
+    }
+
+    /// The fleet of that name; without a name the only one.
+    ///
+    /// # Errors
+    /// Where there is none, or more than one and none named.
+    pub fn fleet(
+        &self,
+        file: &Path,
+        name: Option<&str>,
+    ) -> Result<(&Collective, &FleetConfig), FleetError> {
+        let all = || self.fleets.keys().map(Collective::as_str);
+        let joined = || all().collect::<Vec<_>>().join(", ");
+        if self.fleets.is_empty() {
+            return Err(FleetError::None(file.display().to_string()));
+        }
+        let Some(name) = name else {
+            let mut fleets = self.fleets.iter();
+            return match (fleets.next(), fleets.next()) {
+                (Some(only), None) => Ok(only),
+                _ => Err(FleetError::Several(joined())),
+            };
+        };
+        let found = self.fleets.iter().find(|(fleet, _)| fleet.as_str() == name);
+        found.ok_or_else(|| FleetError::Unknown {
+            name: name.chars().take(80).collect(),
+            known: match nearest::nearest(name, all()) {
+                Some(near) => format!("nearest: {near}"),
+                None => format!("configured: {}", joined()),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6K7m0d4R9k8t9tT3x0b3S1mQ0mQ2s1pJz2m8b9c0dE";
+
+    fn config(fleets: &[&str]) -> ClientConfig {
+        let one = |name: &&str| {
+            format!(
+                "[fleets.{name}]\nbroker = 'nats://h:1'\nauthority = '{KEY} me@laptop'\ncaller = 'ops'\n"
+            )
+        };
+        let text: String = fleets.iter().map(one).collect();
+        config::parse("client.toml", &text).unwrap()
+    }
+
+    #[test]
+    fn the_fleet_is_the_only_one_or_the_named_one() {
+        let check = |fleets: &[&str], name: Option<&str>, want: Result<&str, &str>| {
+            let config = config(fleets);
+            let got = config.fleet(Path::new("client.toml"), name);
+            let got = got.map(|(name, _)| name.to_string()).map_err(|error| error.to_string());
+            assert_eq!(got, want.map(str::to_owned).map_err(str::to_owned));
+        };
+        check(&["prod"], None, Ok("prod"));
+        check(&["prod", "test"], Some("test"), Ok("test"));
+        check(&[], None, Err("client.toml: no fleet is configured"));
+        check(&[], Some("prod"), Err("client.toml: no fleet is configured"));
+        check(&["a", "b"], None, Err("several fleets are configured (a, b); none was named"));
+        check(&["prod", "x"], Some("prd"), Err("no fleet is called \"prd\"; nearest: prod"));
+        check(&["prod", "x"], Some("q1"), Err("no fleet is called \"q1\"; nearest: x"));
+        check(
+            &["prod", "test"],
+            Some("lab"),
+            Err("no fleet is called \"lab\"; configured: prod, test"),
+        );
+    }
+}

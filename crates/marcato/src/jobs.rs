@@ -1,0 +1,205 @@
+//! The results of an operator's last commands, in his state folder: one file for each job.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use marcato_client::core::Report;
+use marcato_core::limits::client::JOBS_KEPT_MAX;
+use marcato_core::{Exit, JobId};
+use serde::{Deserialize, Serialize};
+
+/// The letters of an id: none that a person takes for another when it is read out.
+const LETTERS: &[u8; 34] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ23456789";
+/// So many letters an id has: 1.3 million ids for a few hundred files.
+const ID_LETTERS: usize = 4;
+/// So often a new id is tried.
+const TRIES_MAX: usize = 100;
+
+/// What is kept of a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The version of the form: [`Kept::SCHEMA`].
+    pub schema: String,
+    /// The job's id.
+    pub id: JobId,
+    /// The command as it was typed, a word each.
+    pub command: Vec<String>,
+    /// The exit code.
+    pub exit: u8,
+    /// What became of it, node by node.
+    pub report: Report,
+}
+
+impl Kept {
+    /// The version of the form.
+    pub const SCHEMA: &str = "marcato.job.v1";
+
+    /// What is to be kept of a job.
+    #[must_use]
+    pub fn of(id: JobId, command: Vec<String>, exit: Exit, report: Report) -> Self {
+        Self { schema: Self::SCHEMA.to_owned(), id, command, exit: exit.code(), report }
+    }
+}
+
+/// The folder of the results, readable by its owner alone: outputs of nodes may be confidential.
+#[derive(Debug)]
+pub struct Jobs {
+    folder: PathBuf,
+}
+
+impl Jobs {
+    /// Opens the folder below the state folder, and makes it where it is missing.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(state: &Path) -> io::Result<Self> {
+        let folder = state.join("jobs");
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        Ok(Self { folder })
+    }
+
+    /// Reserves an id that no kept job has, also where several commands begin at once.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn begin(&self) -> io::Result<JobId> {
+        for _ in 0..TRIES_MAX {
+            let id = random_id()?;
+            match create(&self.file(&id)) {
+                Ok(_) => return Ok(id),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::other("no id is free"))
+    }
+
+    /// Writes a result down, whole or not at all, and removes the oldest beyond the limit.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn finish(&self, kept: &Kept) -> io::Result<()> {
+        let file = self.file(&kept.id);
+        let draft = file.with_extension("new");
+        let written = create(&draft).and_then(|mut new| {
+            new.write_all(&serde_json::to_vec(kept)?)?;
+            fs::rename(&draft, &file)
+        });
+        if written.is_err() {
+            // What is half written helps nobody; the first error is the one to tell.
+            let _ = fs::remove_file(&draft);
+        }
+        written.and_then(|()| self.prune())
+    }
+
+    /// Gives an id back whose job came to nothing.
+    pub fn forget(&self, id: &JobId) {
+        // An empty file that stays costs one of the places, and nothing else.
+        let _ = fs::remove_file(self.file(id));
+    }
+
+    /// Reads a result.
+    ///
+    /// # Errors
+    /// What the system says, or that the file is damaged.
+    pub fn read(&self, id: &JobId) -> io::Result<Kept> {
+        Ok(serde_json::from_slice(&fs::read(self.file(id))?)?)
+    }
+
+    fn file(&self, id: &JobId) -> PathBuf {
+        self.folder.join(format!("{id}.json"))
+    }
+
+    fn prune(&self) -> io::Result<()> {
+        let files: Vec<_> = fs::read_dir(&self.folder)?.collect::<io::Result<_>>()?;
+        if files.len() <= JOBS_KEPT_MAX {
+            return Ok(());
+        }
+        // A file that another command has just removed has no time any more, and needs none.
+        let dated = files
+            .iter()
+            .filter_map(|file| Some((file.metadata().ok()?.modified().ok()?, file.path())));
+        let mut dated: Vec<_> = dated.collect();
+        dated.sort_unstable();
+        let surplus = dated.len().saturating_sub(JOBS_KEPT_MAX);
+        for (_, file) in dated.drain(..surplus) {
+            match fs::remove_file(file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn create(file: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)
+}
+
+/// Every id is equally likely: bytes that would favour some letters are thrown away.
+fn random_id() -> io::Result<JobId> {
+    let fair = 256 - 256 % LETTERS.len();
+    loop {
+        let mut bytes = [0u8; 8];
+        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+        let fair = bytes.into_iter().map(usize::from).filter(|byte| *byte < fair);
+        let letters = fair.map(|byte| char::from(LETTERS[byte % LETTERS.len()]));
+        let text: String = letters.take(ID_LETTERS).collect();
+        if let Ok(id) = text.parse() {
+            return Ok(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn report() -> Report {
+        serde_json::from_value(serde_json::json!({
+            "collective": "lab", "caller": "ops", "agent": "rpcutil", "action": "ping",
+            "orders": [], "issued": "2026-11-23T04:00:00.000Z", "ended": null, "expected": 0,
+            "nodes": [], "unexpected": [], "not_capable": [], "read_only": [], "gone": [],
+            "vanished": [], "refused": [], "interrupted": false
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn results_are_kept_for_their_owner_alone() {
+        let state = tempfile::tempdir().unwrap();
+        let jobs = Jobs::open(&state.path().join("deep/state")).unwrap();
+        let id = jobs.begin().unwrap();
+        let kept = Kept::of(id.clone(), vec!["ping".into()], Exit::Nothing, report());
+        jobs.finish(&kept).unwrap();
+        assert_eq!(jobs.read(&id).unwrap(), kept);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&jobs.folder), mode(&jobs.file(&id))), (0o700, 0o600));
+        assert_eq!(fs::read_dir(&jobs.folder).unwrap().count(), 1, "no draft stays");
+    }
+
+    #[test]
+    fn the_oldest_results_go() {
+        let state = tempfile::tempdir().unwrap();
+        let jobs = Jobs::open(state.path()).unwrap();
+        let ids: Vec<JobId> = (0..JOBS_KEPT_MAX + 3)
+            .map(|number| {
+                let id = jobs.begin().unwrap();
+                let file = File::options().write(true).open(jobs.file(&id)).unwrap();
+                let age = std::time::Duration::from_secs(10_000 - number as u64);
+                file.set_modified(std::time::SystemTime::now() - age).unwrap();
+                id
+            })
+            .collect();
+        let newest = jobs.begin().unwrap();
+        jobs.finish(&Kept::of(newest.clone(), Vec::new(), Exit::Ok, report())).unwrap();
+        assert_eq!(fs::read_dir(&jobs.folder).unwrap().count(), JOBS_KEPT_MAX);
+        let is_there = |id: &JobId| jobs.file(id).exists();
+        assert!(!ids[..4].iter().any(is_there) && ids[4..].iter().all(is_there));
+        assert!(is_there(&newest));
+    }
+}

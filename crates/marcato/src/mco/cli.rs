@@ -1,0 +1,353 @@
+//! The grammar of `mco`: each flag, argument and environment variable is declared here once.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use marcato_core::{ActionName, AgentName, Span, Terms};
+use marcato_filter::FilterError;
+use marcato_link::ServerUrl;
+
+/// Run one signed action on every host that matches, and account for every one of them.
+#[derive(Debug, Parser)]
+#[command(name = "mco", version = crate::words::version(), disable_help_subcommand = true, propagate_version = true)]
+#[command(after_help = "Exit codes: 0 every node ok · 1 nothing matched · 2 some node failed · \
+    3 nobody answered · 4 some silent · 64 usage · 69 hub unreachable · 77 cannot sign · \
+    78 configuration\n\nTry it without a fleet: mco lab demo")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask every node that matches whether it answers
+    Ping(Ping),
+    /// Print the names of the nodes that match, from the registry alone
+    Find(Find),
+    /// Call any action of any agent
+    Rpc(Rpc),
+    /// Ask for a package
+    Package(Package),
+    /// Ask for a service, or restart it
+    Service(Service),
+    /// A fleet on this machine, to try things on
+    Lab(Lab),
+    /// Sign nodes' certificates with the fleet's authority
+    Authority(Authority),
+}
+
+/// Which fleet, and with what configuration.
+#[derive(Debug, Clone, Args)]
+pub struct FleetArgs {
+    /// The fleet, as the configuration names it; not needed when it names one alone
+    #[arg(long, value_name = "NAME", env = "MARCATO_FLEET")]
+    pub fleet: Option<String>,
+    /// The client's configuration [default: ~/.config/marcato/client.toml]
+    #[arg(long, value_name = "FILE", env = "MARCATO_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The broker, instead of the configured one: nats://HOST:PORT
+    #[arg(long, value_name = "URL", env = "MARCATO_BROKER")]
+    pub broker: Option<ServerUrl>,
+}
+
+/// Which nodes are meant. Terms of different kinds are ANDed; without any, every node is meant.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Which nodes")]
+pub struct FilterArgs {
+    /// Words with an operator are facts, others classes: "operatingsystem=Debian hagroup=c"
+    #[arg(short = 'W', long = "with", value_name = "FILTER", allow_hyphen_values = true)]
+    pub with: Vec<String>,
+    /// A fact: hagroup=c, processorcount>=4, operatingsystem=/debian/i
+    #[arg(
+        short = 'F',
+        long = "with-fact",
+        visible_alias = "wf",
+        value_name = "FACT",
+        allow_hyphen_values = true
+    )]
+    pub facts: Vec<String>,
+    /// A class, or /regular expression/
+    #[arg(
+        short = 'C',
+        long = "with-class",
+        visible_alias = "wc",
+        value_name = "CLASS",
+        allow_hyphen_values = true
+    )]
+    pub classes: Vec<String>,
+    /// A node's name, or /regular expression/; of several any one is enough
+    #[arg(
+        short = 'I',
+        long = "with-identity",
+        visible_alias = "wi",
+        value_name = "NAME",
+        allow_hyphen_values = true
+    )]
+    pub identities: Vec<String>,
+}
+
+impl FilterArgs {
+    /// The terms as an order carries them.
+    ///
+    /// # Errors
+    /// Where a term does not parse, with its place.
+    pub fn terms(&self) -> Result<Terms, FilterError> {
+        marcato_filter::from_flags(&self.with, &self.facts, &self.classes, &self.identities, &[])
+    }
+}
+
+/// How the answer is shown.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// One JSON object on standard output, in a stable form
+    #[arg(long)]
+    pub json: bool,
+    /// Say nothing unless something is wrong
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// A line for each node, however many there are
+    #[arg(long)]
+    pub each: bool,
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What an order takes beside its filter.
+#[derive(Debug, Clone, Args)]
+pub struct OrderArgs {
+    /// The fleet.
+    #[command(flatten)]
+    pub fleet: FleetArgs,
+    /// The filter.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// The output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Seconds to wait for answers [default: 5 for reads, 10 for changes]
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Span>,
+    /// Why it is done; signed along and kept by the nodes
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Change without asking; needed where there is no terminal
+    #[arg(short = 'y', long)]
+    pub yes: bool,
+}
+
+fn seconds(text: &str) -> Result<Span, String> {
+    let wrong = || "write whole or decimal seconds from 0.1 to 86400, such as 5".to_owned();
+    let seconds: f64 = text.parse().map_err(|_| wrong())?;
+    if !(0.1..=86_400.0).contains(&seconds) {
+        return Err(wrong());
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range was checked above"
+    )]
+    let ms = (seconds * 1000.0).round() as u64;
+    Ok(Span::from_ms(ms))
+}
+
+/// `mco ping`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mco ping\n  mco ping -W hagroup=c")]
+pub struct Ping {
+    /// What every order takes.
+    #[command(flatten)]
+    pub order: OrderArgs,
+}
+
+/// `mco find`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  mco find -W \"operatingsystem=Debian operatingsystemrelease=8.5\"\n  \
+    mco find -F hagroup=c | xargs -n1 echo"
+)]
+pub struct Find {
+    /// The fleet.
+    #[command(flatten)]
+    pub fleet: FleetArgs,
+    /// The filter.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// The output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `mco rpc AGENT ACTION [NAME=VALUE …]`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mco rpc rpcutil ping\n  \
+    mco rpc rpcutil get_fact fact=operatingsystem -W hagroup=c")]
+pub struct Rpc {
+    /// The agent
+    pub agent: AgentName,
+    /// The action
+    pub action: ActionName,
+    /// The action's inputs
+    #[arg(value_name = "NAME=VALUE", value_parser = input)]
+    pub inputs: Vec<(String, String)>,
+    /// What every order takes.
+    #[command(flatten)]
+    pub order: OrderArgs,
+}
+
+fn input(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| "an input is NAME=VALUE, such as fact=hostname".to_owned())?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// `mco package NAME status`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mco package openssl status")]
+pub struct Package {
+    /// The package
+    pub name: String,
+    /// What to do with it
+    pub action: PackageAction,
+    /// What every order takes.
+    #[command(flatten)]
+    pub order: OrderArgs,
+}
+
+/// What can be done with a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PackageAction {
+    /// Which version is installed
+    Status,
+}
+
+/// `mco service NAME status|restart`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  mco service nginx status\n  mco service nginx restart -W hagroup=c"
+)]
+pub struct Service {
+    /// The service
+    pub name: String,
+    /// What to do with it
+    pub action: ServiceAction,
+    /// What every order takes.
+    #[command(flatten)]
+    pub order: OrderArgs,
+}
+
+/// What can be done with a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ServiceAction {
+    /// Whether it runs
+    Status,
+    /// Stop it and start it again
+    Restart,
+}
+
+/// `mco lab …`
+#[derive(Debug, Args)]
+#[command(long_about = "A fleet on this machine, to try things on.\n\n\
+    The hub and the nodes are the real programs over real connections: real keys, signatures, \
+    policies and receipts. Only the packages and services of the nodes are simulated. This machine \
+    itself joins as the node this-machine, with its true facts, read-only.\n\n\
+    Everything lies in one folder; nothing outside it is touched.")]
+pub struct Lab {
+    /// What to do with the lab.
+    #[command(subcommand)]
+    pub command: LabCommand,
+}
+
+/// The commands of the lab.
+#[derive(Debug, Subcommand)]
+pub enum LabCommand {
+    /// Bring a fleet up, and return when all nodes have registered
+    Up {
+        /// Where it lies.
+        #[command(flatten)]
+        dir: LabDir,
+        /// How many nodes, this machine not counted
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+        nodes: u32,
+    },
+    /// Print what a shell needs to use the fleet: eval "$(mco lab env)"
+    Env(LabDir),
+    /// Show the nodes and where their logs are
+    Status(LabDir),
+    /// End the fleet; its files stay
+    Down {
+        /// Where it lies.
+        #[command(flatten)]
+        dir: LabDir,
+        /// Remove what the lab made as well
+        #[arg(long)]
+        purge: bool,
+    },
+    /// Show the main job on a fleet of 20 nodes, from beginning to end
+    Demo(LabDir),
+    /// Become the lab's hub (started by `up`)
+    #[command(hide = true)]
+    Hub(LabDir),
+    /// Run some of the lab's nodes (started by `up`)
+    #[command(hide = true)]
+    Nodes {
+        /// Where it lies.
+        #[command(flatten)]
+        dir: LabDir,
+        /// The first node, counted from 0
+        #[arg(long)]
+        first: usize,
+        /// How many nodes
+        #[arg(long)]
+        count: usize,
+    },
+}
+
+/// Where a lab lies.
+#[derive(Debug, Clone, Args)]
+pub struct LabDir {
+    /// The lab's folder [default: marcato/lab in $XDG_STATE_HOME or ~/.local/state]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// `mco authority …`
+#[derive(Debug, Args)]
+pub struct Authority {
+    /// What the authority shall do.
+    #[command(subcommand)]
+    pub command: AuthorityCommand,
+}
+
+/// What the fleet's authority does.
+#[derive(Debug, Subcommand)]
+pub enum AuthorityCommand {
+    /// Read a node's request on standard input, write its certificate to standard output
+    #[command(
+        after_help = "Example:\n  ssh web1 mcod node --print-request | mco authority sign-node --key authority \
+        | ssh web1 mcod node --install-certificate -"
+    )]
+    SignNode {
+        /// The authority's private SSH key
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// Sign only if the request is for this name
+        #[arg(long, value_name = "NAME")]
+        identity: Option<marcato_core::Identity>,
+    },
+}

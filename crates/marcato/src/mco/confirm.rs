@@ -1,0 +1,186 @@
+//! The question before a change.
+
+use std::io::{self, BufRead as _, IsTerminal as _};
+use std::thread;
+
+use marcato_client::core::Selection;
+use marcato_core::limits::client::CONFIRMED_BY_LETTER_MAX;
+use marcato_core::{Collective, Exit, Terms};
+use tokio::sync::oneshot;
+
+use super::console::Console;
+use crate::words::Failure;
+use crate::words::fold::fold;
+use crate::words::group::escape;
+
+/// Up to so many nodes are named in the question.
+const NAMED_MAX: usize = 10;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// A `y`.
+    Letter,
+    /// The number of nodes.
+    Number(usize),
+}
+
+impl Wanted {
+    fn is_met(self, answer: &str) -> bool {
+        match self {
+            Self::Letter => matches!(answer.trim(), "y" | "Y" | "yes"),
+            Self::Number(number) => answer.trim().parse() == Ok(number),
+        }
+    }
+}
+
+/// Refuses a change where nobody can be asked and `--yes` was not given.
+///
+/// # Errors
+/// With exit 64 and that hint.
+pub fn possible(yes: bool) -> Result<(), Failure> {
+    if yes || (io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Usage, "this changes hosts, and there is no terminal to ask on")
+        .hint("the same command with --yes, once the nodes are right: mco find lists them"))
+}
+
+/// Asks whether a change is meant. The answer is read by a thread, so that the connection stays
+/// alive however long somebody thinks.
+///
+/// # Errors
+/// With exit 1 where the answer is no.
+pub async fn ask(
+    console: &mut Console,
+    fleet: &Collective,
+    what: &str,
+    filter: &Terms,
+    selection: &Selection,
+) -> Result<(), Failure> {
+    let (text, wanted) = question(fleet, what, filter, selection);
+    console.ask(&text);
+    let (sender, answer) = oneshot::channel();
+    let read = move || {
+        let mut line = String::new();
+        // An end of the input, an error and an empty line all mean no.
+        let _ = io::stdin().lock().read_line(&mut line);
+        let _ = sender.send(line);
+    };
+    let no = || Failure::new(Exit::Nothing, "declined; no node was asked");
+    thread::Builder::new().name("answer".into()).spawn(read).map_err(|_| no())?;
+    match answer.await {
+        Ok(line) if wanted.is_met(&line) => Ok(()),
+        _ => Err(no()),
+    }
+}
+
+fn question(
+    fleet: &Collective,
+    what: &str,
+    filter: &Terms,
+    selection: &Selection,
+) -> (String, Wanted) {
+    let count = selection.chosen.len();
+    let plural = if count == 1 { "node" } else { "nodes" };
+    let which = match in_words(filter) {
+        words if words.is_empty() => "every node (no filter)".to_owned(),
+        words => words,
+    };
+    let mut text = format!("fleet {fleet}: {what} on {count} {plural}: {which}\n");
+    let mut asides = Vec::new();
+    if count <= NAMED_MAX {
+        let names = selection.chosen.iter().map(|node| node.identity.as_str());
+        asides.push(fold(names).join(" "));
+    }
+    let mut aside = |count: usize, what: &str| {
+        if count > 0 {
+            asides.push(format!("{count} {what}"));
+        }
+    };
+    let down = selection.chosen.iter().filter(|node| node.down.is_some()).count();
+    aside(down, "down, and will hardly be reached");
+    aside(selection.left_out.len(), "cannot be sent it");
+    aside(selection.read_only.len(), "read-only, left out");
+    aside(selection.not_capable.len(), "without the agent, left out");
+    if !asides.is_empty() {
+        text.push_str(&format!("   {}\n", asides.join("  ·  ")));
+    }
+    let wanted = if count > CONFIRMED_BY_LETTER_MAX || filter.is_empty() {
+        text.push_str("Type the number of nodes to go on: ");
+        Wanted::Number(count)
+    } else {
+        text.push_str("Go on? [y/N] ");
+        Wanted::Letter
+    };
+    (text, wanted)
+}
+
+/// The filter as it was typed.
+pub fn in_words(terms: &Terms) -> String {
+    let all = terms.facts.iter().chain(&terms.classes).chain(&terms.identities);
+    all.map(|term| escape(term)).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use marcato_client::core::Chosen;
+    use marcato_protocol::sshsig::PublicKey;
+    use marcato_protocol::version::Spoken;
+
+    fn selection(count: usize) -> Selection {
+        let chosen = (1..=count).map(|number| Chosen {
+            identity: format!("web{number}.x").parse().unwrap(),
+            key: PublicKey::from_ed25519(&[1; 32]),
+            spoken: Spoken::RELEASE,
+            down: (number == 2).then(Default::default),
+        });
+        Selection { chosen: chosen.collect(), complete: true, ..Selection::default() }
+    }
+
+    fn check(count: usize, filter: &[&str], want: &str, wanted: Wanted) {
+        let facts = filter.iter().map(|term| (*term).to_owned()).collect();
+        let terms = Terms { facts, ..Terms::default() };
+        let fleet = "prod".parse().unwrap();
+        let (text, got) = question(&fleet, "restart service nginx", &terms, &selection(count));
+        assert_eq!((text.as_str(), got), (want, wanted));
+    }
+
+    #[test]
+    fn the_question_begins_with_the_fleets_name() {
+        check(
+            1,
+            &["hagroup=c"],
+            "fleet prod: restart service nginx on 1 node: hagroup=c\n   web1.x\nGo on? [y/N] ",
+            Wanted::Letter,
+        );
+        check(
+            3,
+            &[],
+            "fleet prod: restart service nginx on 3 nodes: every node (no filter)\n   \
+             web[1-3].x  ·  1 down, and will hardly be reached\nType the number of nodes to go on: ",
+            Wanted::Number(3),
+        );
+        check(
+            51,
+            &["role=web"],
+            "fleet prod: restart service nginx on 51 nodes: role=web\n   \
+             1 down, and will hardly be reached\nType the number of nodes to go on: ",
+            Wanted::Number(51),
+        );
+    }
+
+    #[test]
+    fn what_counts_as_a_yes() {
+        let check =
+            |wanted: Wanted, answer, want| assert_eq!(wanted.is_met(answer), want, "{answer:?}");
+        check(Wanted::Letter, "y\n", true);
+        check(Wanted::Letter, "\n", false);
+        check(Wanted::Letter, "", false);
+        check(Wanted::Letter, "51\n", false);
+        check(Wanted::Number(51), " 51\n", true);
+        check(Wanted::Number(51), "y\n", false);
+        check(Wanted::Number(51), "5\n", false);
+    }
+}

@@ -1,0 +1,138 @@
+//! Standard output for data, standard error for talk, and the terminal behind them.
+//!
+//! Nothing here panics when a stream is closed: `mco find | head` ends quietly, with the exit code
+//! that says what became of the nodes.
+
+use std::env;
+use std::io::{self, BufWriter, IsTerminal as _, Stderr, Stdout, Write as _};
+
+use anstream::{AutoStream, ColorChoice};
+
+use super::cli::{Color, OutputArgs};
+use crate::words::Failure;
+use crate::words::table::Screen;
+
+/// The columns of a terminal that does not say how many it has.
+const COLUMNS: usize = 80;
+
+/// Where a command writes, and asks.
+#[derive(Debug)]
+pub struct Console {
+    out: BufWriter<AutoStream<Stdout>>,
+    err: AutoStream<Stderr>,
+    /// What standard output looks like.
+    pub screen: Screen,
+    /// Whether somebody watches standard error, on a terminal that can take a line back.
+    pub watched: bool,
+    /// Whether talk is wanted.
+    quiet: bool,
+    /// Whether standard output takes no more.
+    closed: bool,
+    /// Whether the line of progress stands at the cursor.
+    progress: bool,
+}
+
+impl Console {
+    /// The console as the flags want it.
+    #[must_use]
+    pub fn new(args: &OutputArgs) -> Self {
+        let out = io::stdout();
+        let choice = match args.color {
+            Color::Auto => AutoStream::choice(&out),
+            Color::Always => ColorChoice::AlwaysAnsi,
+            Color::Never => ColorChoice::Never,
+        };
+        let color = !matches!(choice, ColorChoice::Never);
+        let width = out.is_terminal().then(|| columns(&out));
+        let err_choice = match args.color {
+            Color::Auto => AutoStream::choice(&io::stderr()),
+            _ => choice,
+        };
+        Self {
+            out: BufWriter::new(AutoStream::new(out, choice)),
+            err: AutoStream::new(io::stderr(), err_choice),
+            screen: Screen { width, color },
+            watched: io::stderr().is_terminal()
+                && env::var_os("TERM").is_some_and(|term| term != "dumb"),
+            quiet: args.quiet,
+            closed: false,
+            progress: false,
+        }
+    }
+
+    /// Writes a line of data.
+    pub fn say(&mut self, line: &str) {
+        self.wipe();
+        let written = if self.closed { Ok(()) } else { writeln!(self.out, "{line}") };
+        self.check(written);
+    }
+
+    /// Writes a line of talk, unless none is wanted.
+    pub fn note(&mut self, line: &str) {
+        if !self.quiet {
+            self.warn(line);
+        }
+    }
+
+    /// Writes a line of talk in any case.
+    pub fn warn(&mut self, line: &str) {
+        self.wipe();
+        self.flush();
+        // Nobody is left to be told when standard error is closed.
+        let _ = writeln!(self.err, "{line}");
+    }
+
+    /// Says why a command ends.
+    pub fn fail(&mut self, failure: &Failure) {
+        self.warn(&format!("error: {failure}"));
+    }
+
+    /// Asks on standard error; the answer is read elsewhere.
+    pub fn ask(&mut self, question: &str) {
+        self.wipe();
+        self.flush();
+        let _ = write!(self.err, "{question}");
+        let _ = self.err.flush();
+    }
+
+    /// Shows how far the command is, on one line that the next one replaces.
+    pub fn progress(&mut self, text: &str) {
+        if !self.watched || self.quiet {
+            return;
+        }
+        let room = columns(&io::stderr()).saturating_sub(1);
+        let text: String = text.chars().take(room).collect();
+        // Not through `err`, which takes such sequences out where no colour is wanted.
+        let _ = write!(io::stderr(), "\r\x1b[K{text}");
+        self.progress = true;
+    }
+
+    /// Removes the line of progress.
+    pub fn wipe(&mut self) {
+        if std::mem::take(&mut self.progress) {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+
+    /// Writes out what waits.
+    pub fn flush(&mut self) {
+        let flushed = if self.closed { Ok(()) } else { self.out.flush() };
+        self.check(flushed);
+    }
+
+    fn check(&mut self, result: io::Result<()>) {
+        let Err(error) = result else { return };
+        self.closed = true;
+        // Whoever closes the pipe has seen enough.
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            let _ = writeln!(self.err, "error: standard output: {error}");
+        }
+    }
+}
+
+fn columns(stream: &impl std::os::fd::AsFd) -> usize {
+    match rustix::termios::tcgetwinsize(stream) {
+        Ok(size) if size.ws_col > 0 => size.ws_col.into(),
+        _ => COLUMNS,
+    }
+}

@@ -1,0 +1,53 @@
+//! `mco`: what an operator types.
+
+mod authority;
+pub mod cli;
+mod commands;
+mod confirm;
+mod console;
+mod declared;
+mod find;
+mod interrupt;
+mod nothing;
+mod order;
+mod progress;
+mod secret;
+mod sign;
+
+use std::time::Instant;
+
+use clap::Parser as _;
+use marcato_core::Exit;
+
+use self::cli::{Cli, Command};
+use crate::words::{self, Failure};
+
+/// The flags whose values may come from the environment instead.
+pub const VARIABLES: [(&str, &str); 3] =
+    [("--fleet", "MARCATO_FLEET"), ("--config", "MARCATO_CONFIG"), ("--broker", "MARCATO_BROKER")];
+
+/// Runs `mco`, and says how it ended.
+#[must_use]
+pub fn main() -> Exit {
+    let started = Instant::now();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return words::usage(&error),
+    };
+    match cli.command {
+        Command::Ping(args) => order::main(commands::ping(args), started),
+        Command::Rpc(args) => order::main(commands::rpc(args), started),
+        Command::Package(args) => order::main(commands::package(args), started),
+        Command::Service(args) => order::main(commands::service(args), started),
+        Command::Find(args) => find::main(&args),
+        Command::Lab(args) => crate::lab::main(args),
+        Command::Authority(args) => authority::main(args.command),
+    }
+}
+
+/// Runs what waits for the network or for a person, on one thread.
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Unavailable, error))?;
+    runtime.block_on(future)
+}

@@ -1,0 +1,166 @@
+//! What to say where there is nothing: no node matches, or none has what was asked for.
+
+use std::collections::BTreeSet;
+
+use marcato_client::core::{Report, Selection, Task};
+use marcato_client::shell::Fleet as Connection;
+use marcato_core::{FactName, Reason, Terms};
+use marcato_filter::suggest;
+use marcato_protocol::question::Values;
+
+use super::confirm::in_words;
+use super::sign::Never;
+use crate::words::fold::fold;
+use crate::words::group::escape;
+
+/// So many facts of a filter are explained.
+const FACTS_MAX: usize = 3;
+/// So many values of a fact are listed.
+const VALUES_MAX: usize = 8;
+/// So many nodes are named.
+const NAMED_MAX: usize = 10;
+
+/// Why no node is meant, in lines.
+pub async fn matched(
+    connection: &mut Connection,
+    task: &Task,
+    selection: &Selection,
+) -> Vec<String> {
+    let named = |nodes: &[marcato_core::Identity]| {
+        let names = fold(nodes.iter().take(NAMED_MAX).map(marcato_core::Identity::as_str));
+        let more = if nodes.len() > NAMED_MAX { " …" } else { "" };
+        format!("{}{more}", names.join(" "))
+    };
+    let mut lines = Vec::new();
+    let mut list = |nodes: &[marcato_core::Identity], what: &str| {
+        if !nodes.is_empty() {
+            lines.push(format!("{} {what}: {}", nodes.len(), named(nodes)));
+        }
+    };
+    let lack = format!("without the agent {}, not asked", task.agent);
+    list(&selection.not_capable, &lack);
+    list(&selection.read_only, "read-only, left out");
+    list(&selection.gone, "gone, unheard for seven days");
+    if lines.is_empty() {
+        lines = why(connection, &task.filter).await;
+    }
+    lines.push("Nothing was sent.".to_owned());
+    lines
+}
+
+/// Why a filter matches nothing, in lines: what there is instead.
+pub async fn why(connection: &mut Connection, filter: &Terms) -> Vec<String> {
+    if filter.is_empty() {
+        return vec!["no node has registered with this fleet's hub".to_owned()];
+    }
+    let mut lines = vec![format!("nothing matched {}", in_words(filter))];
+    let facts: BTreeSet<FactName> = filter.facts.iter().filter_map(|term| fact_of(term)).collect();
+    for fact in facts.into_iter().take(FACTS_MAX) {
+        // Without these words the answer is as true; a hub that has gone meanwhile harms nothing.
+        if let Ok(values) = connection.values(fact.clone()).await {
+            lines.push(values_in_words(&fact, &values));
+        }
+    }
+    let plain = |term: &&String| !term.starts_with('/');
+    if let Some(name) = filter.identities.iter().find(plain)
+        && let Ok(found) = connection.find(Terms::default(), &Never).await
+    {
+        let names = found.nodes.iter().map(|(node, _)| node.as_str());
+        if !names.clone().any(|known| known == name.as_str()) {
+            let nearest = suggest::identity(name, names);
+            let nearest = nearest.map(|near| format!("; nearest: {near}")).unwrap_or_default();
+            lines.push(format!("no node is called {}{nearest}", escape(name)));
+        }
+    }
+    if let [first, second] = lines.as_slice() {
+        return vec![format!("{first}: {second}")];
+    }
+    lines
+}
+
+/// What to say where every node answered that it does not have what was asked for, in lines.
+pub async fn there(connection: &mut Connection, task: &Task, report: &Report) -> Vec<String> {
+    let asked = report.nodes.len();
+    let is = |reason| report.nodes.iter().any(|node| node.reason == Some(reason));
+    let input = |name: &str| task.inputs.get(name).and_then(|value| value.as_str());
+    if asked > 0
+        && is(Reason::NoValue)
+        && let Some(fact) = input("fact")
+    {
+        let mut line = format!("no node has a fact {fact:?} ({asked} asked)");
+        if let Ok(name) = fact.parse::<FactName>()
+            && let Ok(values) = connection.values(name).await
+            && !values.nearest.is_empty()
+        {
+            line = format!("{line}; nearest: {}", joined(&values.nearest));
+        }
+        return vec![line];
+    }
+    match input(task.agent.as_str()) {
+        Some(item) if asked > 0 && is(Reason::Absent) => {
+            vec![format!("no node has a {} {item:?} ({asked} asked)", task.agent)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The fact of a term, which stands before its operator.
+fn fact_of(term: &str) -> Option<FactName> {
+    let end = term.find(['=', '<', '>', '!'])?;
+    term[..end].trim().parse().ok()
+}
+
+fn values_in_words(fact: &FactName, values: &Values) -> String {
+    if values.values.is_empty() {
+        let nearest = if values.nearest.is_empty() {
+            String::new()
+        } else {
+            format!("; nearest: {}", joined(&values.nearest))
+        };
+        return format!("no node has a fact {:?}{nearest}", fact.as_str());
+    }
+    let mut known: Vec<(&String, &u64)> = values.values.iter().collect();
+    known.sort_by_key(|(value, count)| (std::cmp::Reverse(**count), (*value).clone()));
+    let more = if known.len() > VALUES_MAX { ", …" } else { "" };
+    let known = known.into_iter().take(VALUES_MAX);
+    let known: Vec<String> =
+        known.map(|(value, count)| format!("{} ({count})", escape(value))).collect();
+    format!("{} is {}{more}", escape(fact.as_str()), known.join(", "))
+}
+
+fn joined(names: &[FactName]) -> String {
+    names.iter().map(|name| escape(name.as_str())).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fact_of_a_term() {
+        let check = |term, want: Option<&str>| {
+            assert_eq!(fact_of(term).as_ref().map(FactName::as_str), want, "{term}");
+        };
+        check("hagroup=d", Some("hagroup"));
+        check("os.release.major >= 12", Some("os.release.major"));
+        check("role!~/x/", Some("role"));
+        check("=x", None);
+        check("web", None);
+    }
+
+    #[test]
+    fn what_there_is_instead() {
+        let check = |values: &[(&str, u64)], nearest: &[&str], want: &str| {
+            let values = Values {
+                values: values.iter().map(|(value, count)| ((*value).into(), *count)).collect(),
+                without: 0,
+                nearest: nearest.iter().map(|name| name.parse().unwrap()).collect(),
+            };
+            assert_eq!(values_in_words(&"hagroup".parse().unwrap(), &values), want);
+        };
+        check(&[("a", 17), ("b", 17), ("c", 16)], &[], "hagroup is a (17), b (17), c (16)");
+        check(&[("a", 1), ("\u{1b}b", 2)], &[], "hagroup is \\u{1b}b (2), a (1)");
+        check(&[], &["hagrp"], "no node has a fact \"hagroup\"; nearest: hagrp");
+        check(&[], &[], "no node has a fact \"hagroup\"");
+    }
+}

@@ -1,0 +1,295 @@
+//! The common way of every command that sends an order: check what was typed, ask the hub for whom
+//! it is, ask the operator where hosts are changed, send it, account for each node, keep the result.
+
+use std::time::{Duration, Instant};
+
+use marcato_client::core::{Aim, Job, Report, Task};
+use marcato_client::shell::signer::Signer;
+use marcato_client::shell::{Choice, ClientSetup, Fleet as Connection, Live};
+use marcato_core::ddl::Action;
+use marcato_core::limits::timing::{CHANGE_WAIT, READ_WAIT};
+use marcato_core::{ActionName, AgentName, EndState, Exit, JobId, Span};
+use marcato_filter::Filter;
+use marcato_protocol::version::Spoken;
+
+use super::cli::{FleetArgs, OrderArgs};
+use super::console::Console;
+use super::interrupt::Interrupt;
+use super::progress::Progress;
+use super::{block_on, confirm, declared, nothing, sign};
+use crate::config::Fleet;
+use crate::jobs::{Jobs, Kept};
+use crate::words::group::escape;
+use crate::words::json::Replies;
+use crate::words::tally::{About, hints};
+use crate::words::{Failure, table};
+
+/// So many sentences say what can be done about what went wrong.
+const HINTS_MAX: usize = 2;
+
+/// What a command wants done.
+#[derive(Debug)]
+pub struct Intent {
+    /// The agent.
+    pub agent: AgentName,
+    /// The action.
+    pub action: ActionName,
+    /// The inputs, as typed.
+    pub words: Vec<(String, String)>,
+    /// What every order takes.
+    pub order: OrderArgs,
+    /// Whether each node's time is what is asked for.
+    pub times: bool,
+}
+
+impl Intent {
+    /// What is to be done, for the question before a change.
+    fn in_words(&self) -> String {
+        let names: Vec<&str> = self.words.iter().map(|(name, _)| name.as_str()).collect();
+        let (agent, action) = (&self.agent, &self.action);
+        match (names.as_slice(), self.words.first()) {
+            // `restart service nginx` rather than `service restart service=nginx`.
+            ([only], Some((_, value))) if *only == agent.as_str() => {
+                format!("{action} {agent} {}", escape(value))
+            }
+            _ => {
+                let words = self.words.iter().map(|(name, value)| format!(" {name}={value}"));
+                escape(&format!("{agent} {action}{}", words.collect::<String>()))
+            }
+        }
+    }
+}
+
+/// Runs the command, and says how it ended.
+pub fn main(intent: Result<Intent, Failure>, started: Instant) -> Exit {
+    let intent = match intent {
+        Ok(intent) => intent,
+        Err(failure) => return crate::words::tell(&failure),
+    };
+    let mut console = Console::new(&intent.order.output);
+    let exit = match run(&intent, &mut console, started) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            console.fail(&failure);
+            failure.exit
+        }
+    };
+    console.flush();
+    exit
+}
+
+fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit, Failure> {
+    let terms = intent.order.filter.terms()?;
+    Filter::parse(&terms)?;
+    let args = &intent.order.fleet;
+    let fleet = Fleet::load(args.config.as_deref(), args.fleet.as_deref())?;
+    let ddl = declared::agent(&intent.agent, &fleet.agents)?;
+    let action = declared::action(&ddl, &intent.action)?;
+    let inputs = action.inputs_from_words(&intent.words)?;
+    if action.changes() {
+        confirm::possible(intent.order.yes)?;
+    }
+    let default = if action.changes() { CHANGE_WAIT } else { READ_WAIT };
+    let task = Task {
+        agent: intent.agent.clone(),
+        action: intent.action.clone(),
+        inputs,
+        changes: action.changes(),
+        filter: terms,
+        aim: if action.changes() { Aim::Set } else { Aim::Matching },
+        reason: intent.order.reason.clone(),
+        wait: intent.order.timeout.unwrap_or(default),
+        run_limit: ddl.metadata.timeout,
+    };
+    let jobs = Jobs::open(&fleet.state);
+    let interrupt = Interrupt::default();
+    let setup = setup(&fleet, args);
+    let done = block_on(interrupt.guard(async {
+        let (connection, signer) = tokio::join!(Connection::connect(setup), sign::open(&fleet));
+        let mut errand = Errand {
+            intent,
+            task,
+            fleet: &fleet,
+            // What the operator must mend first is told first.
+            signer: signer?,
+            connection: connection?,
+            asked: Duration::ZERO,
+        };
+        let done = errand.work(console, &interrupt).await;
+        if let Err(error) = errand.connection.close().await {
+            console.warn(&format!("warning: {error}"));
+        }
+        done.map(|report| (report, errand.asked))
+    }))?;
+    let (Done::Report(report), asked) = done else { return Ok(Exit::Nothing) };
+    let took = started.elapsed().saturating_sub(asked);
+    let took = Span::from_ms(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    Ok(tell(intent, action, *report, took, jobs, console))
+}
+
+/// What a connection to the fleet needs.
+pub fn setup(fleet: &Fleet, args: &FleetArgs) -> ClientSetup {
+    let broker = args.broker.clone().unwrap_or_else(|| fleet.config.broker.clone());
+    ClientSetup {
+        collective: fleet.name.clone(),
+        authority: fleet.config.authority.clone(),
+        caller: fleet.config.caller.clone(),
+        servers: vec![broker],
+        known_nodes: fleet.state.join(format!("known_nodes.{}", fleet.name)),
+        spoken: Spoken::RELEASE,
+    }
+}
+
+/// How an errand ended.
+enum Done {
+    /// No node was meant, and it was said why.
+    Nothing,
+    /// The order was sent.
+    Report(Box<Report>),
+}
+
+/// One order on its way.
+struct Errand<'a> {
+    intent: &'a Intent,
+    task: Task,
+    fleet: &'a Fleet,
+    signer: Box<dyn Signer>,
+    connection: Connection,
+    /// For how long the operator was asked.
+    asked: Duration,
+}
+
+impl Errand<'_> {
+    async fn work(
+        &mut self,
+        console: &mut Console,
+        interrupt: &Interrupt,
+    ) -> Result<Done, Failure> {
+        let choice = self.connection.choose(&self.task, &*self.signer).await?;
+        let selection = &choice.selection;
+        if selection.complete && selection.expected() == 0 {
+            let words = nothing::matched(&mut self.connection, &self.task, selection).await;
+            self.tell_nothing(&choice, console, &words)?;
+            return Ok(Done::Nothing);
+        }
+        if self.task.changes && !self.intent.order.yes && !selection.chosen.is_empty() {
+            let (begun, what) = (Instant::now(), self.intent.in_words());
+            let filter = &self.task.filter;
+            confirm::ask(console, &self.fleet.name, &what, filter, selection).await?;
+            self.asked = begun.elapsed();
+        }
+        interrupt.job(self.connection.interrupter());
+        let mut progress = Progress::start();
+        let watch = &mut |job: &Job, live: Live<'_>| progress.show(console, job, live);
+        let report = self.connection.run(self.task.clone(), choice, &*self.signer, watch).await?;
+        console.wipe();
+        if report.exit() == Exit::Nothing {
+            for line in nothing::there(&mut self.connection, &self.task, &report).await {
+                console.warn(&line);
+            }
+        }
+        Ok(Done::Report(Box::new(report)))
+    }
+
+    /// No node is meant: says why, in the form that was asked for.
+    fn tell_nothing(
+        &self,
+        choice: &Choice,
+        console: &mut Console,
+        words: &[String],
+    ) -> Result<(), Failure> {
+        for line in words {
+            console.warn(line);
+        }
+        if self.intent.order.output.json {
+            let selection = &choice.selection;
+            let replies = Replies::nothing(&self.fleet.name, selection);
+            console.say(&to_json(&replies)?);
+        }
+        Ok(())
+    }
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value)
+        .map_err(|error| Failure::new(Exit::Unavailable, format!("the answer as JSON: {error}")))
+}
+
+/// Shows the report and keeps it.
+fn tell(
+    intent: &Intent,
+    action: &Action,
+    report: Report,
+    took: Span,
+    jobs: std::io::Result<Jobs>,
+    console: &mut Console,
+) -> Exit {
+    let exit = report.exit();
+    let (jobs, id) = match jobs.and_then(|jobs| Ok((jobs.begin()?, jobs))) {
+        Ok((id, jobs)) => (Some(jobs), Some(id)),
+        Err(error) => {
+            console.warn(&format!("warning: the result is not kept: {error}"));
+            (None, None)
+        }
+    };
+    let output = &intent.order.output;
+    if output.json {
+        match to_json(&Replies::of(&report, id.as_ref(), exit, took)) {
+            Ok(text) => console.say(&text),
+            Err(failure) => console.fail(&failure),
+        }
+    } else {
+        let about = About {
+            action: Some(action),
+            job: id.as_ref(),
+            took,
+            times: intent.times,
+            each: output.each,
+            exit,
+        };
+        show(&report, &about, output.quiet, console);
+    }
+    if let (Some(jobs), Some(id)) = (jobs, id) {
+        keep(&jobs, id, exit, report, console);
+    }
+    exit
+}
+
+fn show(report: &Report, about: &About<'_>, quiet: bool, console: &mut Console) {
+    if quiet && about.exit == Exit::Ok {
+        return;
+    }
+    let shown = table::show(report, about, console.screen, quiet);
+    for line in &shown.data {
+        console.say(line);
+    }
+    for line in &shown.talk {
+        // Something is wrong, and so even who wants quiet is told.
+        console.warn(line);
+    }
+    for hint in hints(report, HINTS_MAX) {
+        console.note(&hint);
+    }
+    if report.interrupted {
+        let running = report.nodes.iter().filter(|node| node.state == EndState::Lost);
+        let names = running.map(|node| &node.node).collect::<Vec<_>>();
+        let text = match (names.len(), report.orders.is_empty()) {
+            (_, true) => "interrupted. Nothing was sent.".to_owned(),
+            (0, false) => "interrupted; no node is known to be still at it".to_owned(),
+            (count, false) => format!(
+                "interrupted; {count} still running on their nodes, and they go on: {}",
+                table::names(names.into_iter(), console.screen, 0)
+            ),
+        };
+        console.warn(&text);
+    }
+}
+
+fn keep(jobs: &Jobs, id: JobId, exit: Exit, report: Report, console: &mut Console) {
+    let words = std::env::args_os().skip(1);
+    let command = words.map(|word| word.to_string_lossy().into_owned()).collect();
+    if let Err(error) = jobs.finish(&Kept::of(id.clone(), command, exit, report)) {
+        jobs.forget(&id);
+        console.warn(&format!("warning: the result of job {id} is not kept: {error}"));
+    }
+}

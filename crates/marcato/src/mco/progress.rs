@@ -1,0 +1,67 @@
+//! How far a running order is, on one line of the terminal.
+
+use std::time::Instant;
+
+use marcato_client::core::{Job, Waiting};
+use marcato_client::shell::Live;
+use marcato_core::limits::client::PROGRESS_AFTER;
+
+use super::console::Console;
+
+/// So many nodes are named of those that are waited for.
+const NAMED_MAX: usize = 4;
+
+/// What is shown while an order runs.
+#[derive(Debug)]
+pub struct Progress {
+    started: Instant,
+    signing: bool,
+}
+
+impl Progress {
+    /// Begins now; nothing shows for the first moments.
+    pub fn start() -> Self {
+        Self { started: Instant::now(), signing: false }
+    }
+
+    /// Takes what happened, and shows it when it is time for it.
+    pub fn show(&mut self, console: &mut Console, job: &Job, live: Live<'_>) {
+        match live {
+            Live::Signing => self.signing = true,
+            Live::Signed => self.signing = false,
+            Live::Moved(_) => {}
+            Live::Beat if self.started.elapsed() < PROGRESS_AFTER.as_duration() => {}
+            Live::Beat if self.signing => {
+                console.progress("waiting for the key to sign; does it want to be touched?");
+            }
+            Live::Beat => console.progress(&line(job)),
+        }
+    }
+}
+
+/// `487/500 · 483 ok · 4 failed · waiting for 13: web31 (running) web32 …`
+fn line(job: &Job) -> String {
+    let counts = job.counts();
+    let open = counts.running + counts.waiting;
+    let mut parts = vec![format!("{}/{}", counts.nodes - open, counts.nodes)];
+    for (count, word) in [(counts.ok, "ok"), (counts.failed, "failed"), (counts.silent, "silent")] {
+        if count > 0 {
+            parts.push(format!("{count} {word}"));
+        }
+    }
+    if open > 0 {
+        let mut names: Vec<String> = job
+            .waiting(NAMED_MAX)
+            .into_iter()
+            .map(|(node, waiting)| match waiting {
+                Waiting::Silent => node.to_string(),
+                Waiting::Running => format!("{node} (running)"),
+            })
+            .collect();
+        if open > names.len() {
+            names.push("…".to_owned());
+        }
+        parts.push(format!("waiting for {open}: {}", names.join(" ")));
+    }
+    parts.join(" · ")
+}

@@ -1,0 +1,159 @@
+//! A report as a script reads it. The form is stable: fields are added, never changed.
+
+use marcato_client::core::{NodeReport, Refusal, Report, Selection};
+use marcato_core::{
+    ActionName, AgentName, Changed, Collective, EndState, Exit, Identity, JobId, Reason, Span,
+    Timestamp,
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// The version of the form.
+pub const SCHEMA: &str = "marcato.replies.v1";
+
+/// The whole answer of a command.
+#[derive(Debug, Serialize)]
+pub struct Replies<'a> {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// The fleet.
+    pub fleet: &'a str,
+    /// The job's id.
+    pub job: Option<&'a JobId>,
+    /// The exit code.
+    pub exit: u8,
+    /// How many nodes were expected; null where no hub said so.
+    pub expected: Option<usize>,
+    /// How long the command took, in milliseconds.
+    pub took_ms: u64,
+    /// One element for each expected node.
+    pub replies: Vec<Reply<'a>>,
+    /// Nodes that answered and were not expected.
+    pub unexpected: Vec<Reply<'a>>,
+    /// Nodes that match but lack the agent.
+    pub not_capable: &'a [Identity],
+    /// Nodes that take no changes.
+    pub read_only: &'a [Identity],
+    /// Nodes unheard for seven days.
+    pub gone: &'a [Identity],
+    /// Known nodes that the hub did not name.
+    pub vanished: &'a [Identity],
+    /// Answers that did not count.
+    pub refused: &'a [Refusal],
+}
+
+/// What became of the order on one node.
+#[derive(Debug, Serialize)]
+pub struct Reply<'a> {
+    /// The node.
+    pub sender: &'a Identity,
+    /// The agent.
+    pub agent: &'a AgentName,
+    /// The action.
+    pub action: &'a ActionName,
+    /// As the ancestors have it: 0 ok, 1 failed or refused, 5 other; null where no answer came.
+    pub statuscode: Option<u8>,
+    /// `OK`, or what the node says of it.
+    pub statusmsg: &'a str,
+    /// The outputs.
+    pub data: &'a Map<String, Value>,
+    /// The end state.
+    pub state: EndState,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// `true`, `false` or `"unknown"`.
+    pub changed: Value,
+    /// When the action began, by the node's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
+    /// When it ended, by the node's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished: Option<Timestamp>,
+    /// Since when the node is not connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub down_since: Option<Timestamp>,
+    /// Until when a silent node may still start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub may_start_until: Option<Timestamp>,
+    /// Whether outputs were left out because they exceed the limit.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+}
+
+impl<'a> Replies<'a> {
+    /// The form of a report.
+    #[must_use]
+    pub fn of(report: &'a Report, job: Option<&'a JobId>, exit: Exit, took: Span) -> Self {
+        let reply = |node: &'a NodeReport| reply(report, node);
+        Self {
+            schema: SCHEMA,
+            fleet: report.collective.as_str(),
+            job,
+            exit: exit.code(),
+            expected: report.expected,
+            took_ms: took.as_ms(),
+            replies: report.nodes.iter().map(reply).collect(),
+            unexpected: report.unexpected.iter().map(reply).collect(),
+            not_capable: &report.not_capable,
+            read_only: &report.read_only,
+            gone: &report.gone,
+            vanished: &report.vanished,
+            refused: &report.refused,
+        }
+    }
+
+    /// The form of an answer where no node was asked.
+    #[must_use]
+    pub fn nothing(fleet: &'a Collective, selection: &'a Selection) -> Self {
+        Self {
+            schema: SCHEMA,
+            fleet: fleet.as_str(),
+            job: None,
+            exit: Exit::Nothing.code(),
+            expected: Some(0),
+            took_ms: 0,
+            replies: Vec::new(),
+            unexpected: Vec::new(),
+            not_capable: &selection.not_capable,
+            read_only: &selection.read_only,
+            gone: &selection.gone,
+            vanished: &selection.vanished,
+            refused: &[],
+        }
+    }
+}
+
+fn reply<'a>(report: &'a Report, node: &'a NodeReport) -> Reply<'a> {
+    let statuscode = match node.state {
+        _ if !node.signed => None,
+        EndState::Ok => Some(0),
+        EndState::Failed | EndState::Denied | EndState::Rejected => Some(1),
+        _ => Some(5),
+    };
+    let statusmsg = match (&*node.message, node.state) {
+        ("", EndState::Ok) => "OK",
+        ("", state) => state.words(),
+        (message, _) => message,
+    };
+    let changed = match node.changed {
+        Changed::True => Value::Bool(true),
+        Changed::False => Value::Bool(false),
+        Changed::Unknown => Value::from("unknown"),
+    };
+    Reply {
+        sender: &node.node,
+        agent: &report.agent,
+        action: &report.action,
+        statuscode,
+        statusmsg,
+        data: &node.data,
+        state: node.state,
+        reason: node.reason,
+        changed,
+        started: node.started,
+        finished: node.finished,
+        down_since: node.down_since,
+        may_start_until: node.may_start_until,
+        truncated: node.truncated,
+    }
+}

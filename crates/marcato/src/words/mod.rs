@@ -1,0 +1,13 @@
+//! Every word that a person reads: errors with their hints, reports, JSON.
+
+mod failure;
+pub mod fold;
+pub mod group;
+pub mod json;
+pub mod table;
+pub mod tally;
+pub mod time;
+mod usage;
+
+pub use failure::{Failure, tell};
+pub use usage::{usage, version};

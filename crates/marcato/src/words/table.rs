@@ -1,0 +1,244 @@
+//! A report as a person reads it: up to ten nodes a line each, more in groups, then the tally.
+//!
+//! What nodes said is data, for standard output; who was left out, what did not count, and the
+//! tally are talk, for standard error.
+
+use std::collections::BTreeMap;
+
+use anstyle::{AnsiColor, Style};
+use marcato_client::core::{NodeReport, Report};
+use marcato_core::{Changed, EndState, Identity, Reason};
+
+use super::fold::fold;
+use super::group::{Group, escape, group, marked, plain, values};
+use super::tally::{About, remarks, tally};
+use super::time::{clock, since};
+
+/// Up to so many nodes have a line each.
+const EACH_MAX: usize = 10;
+/// So many lines a report has at most, tally and remarks included.
+const LINES_MAX: usize = 20;
+/// So many outputs of a node stand on its line where the declaration marks none.
+const OUTPUTS_MAX: usize = 8;
+/// So many columns names get at least, however long what stands before them is.
+const NAMES_COLUMNS_MIN: usize = 24;
+
+/// Where it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Screen {
+    /// The width in columns; none where it is no terminal: then nothing folds and nothing is cut.
+    pub width: Option<usize>,
+    /// Whether to use colour.
+    pub color: bool,
+}
+
+/// A report in lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// What the nodes said.
+    pub data: Vec<String>,
+    /// Everything else; the tally is the last line.
+    pub talk: Vec<String>,
+}
+
+/// The report in lines; `odd` leaves out the nodes that are ok.
+#[must_use]
+pub fn show(report: &Report, about: &About<'_>, screen: Screen, odd: bool) -> Shown {
+    let mut talk = remarks(report, screen);
+    talk.push(tally(report, about));
+    let room = LINES_MAX.saturating_sub(talk.len());
+    let wanted = |node: &&NodeReport| !odd || node.state != EndState::Ok;
+    let nodes: Vec<NodeReport> = report.nodes.iter().filter(wanted).cloned().collect();
+    let table = Table { report, about, screen, marked: marked(&nodes, about.action) };
+    let data = if about.each || nodes.len() <= EACH_MAX {
+        table.node_lines(&nodes)
+    } else {
+        table.group_lines(&group(&nodes, &table.marked), room)
+    };
+    Shown { data, talk }
+}
+
+/// Cuts names to so many columns at a blank, and says how many nodes are not named.
+pub fn names<'a>(nodes: impl Iterator<Item = &'a Identity>, screen: Screen, used: usize) -> String {
+    let nodes = nodes.map(Identity::as_str);
+    let Some(columns) = screen.width else { return nodes.collect::<Vec<_>>().join(" ") };
+    let room = columns.saturating_sub(used).max(NAMES_COLUMNS_MIN);
+    let folded = fold(nodes);
+    let mut text = String::new();
+    for (index, name) in folded.iter().enumerate() {
+        let gap = usize::from(index > 0);
+        let is_last = index + 1 == folded.len();
+        // Room for the mark that says that there are more.
+        let left = room.saturating_sub(text.len() + gap + if is_last { 0 } else { 2 });
+        if name.len() > left {
+            if index > 0 {
+                text.push(' ');
+            } else {
+                text.push_str(name.get(..left).unwrap_or_default());
+            }
+            text.push('…');
+            return text;
+        }
+        if index > 0 {
+            text.push(' ');
+        }
+        text.push_str(name);
+    }
+    text
+}
+
+fn cut(line: String, screen: Screen) -> String {
+    match screen.width {
+        Some(columns) if line.chars().count() > columns => {
+            let mut cut: String = line.chars().take(columns.saturating_sub(1)).collect();
+            cut.push('…');
+            cut
+        }
+        _ => line,
+    }
+}
+
+fn paint(state: EndState, text: &str, screen: Screen) -> String {
+    let color = match state {
+        EndState::Failed | EndState::Lost => AnsiColor::Red,
+        EndState::Ok => return text.to_owned(),
+        _ => AnsiColor::Yellow,
+    };
+    if !screen.color {
+        return text.to_owned();
+    }
+    let style = Style::new().fg_color(Some(color.into()));
+    format!("{style}{text}{style:#}")
+}
+
+/// State and reason, as they stand in a line: `failed  action`, `absent`, `ok`.
+fn verdict(state: EndState, reason: Option<Reason>) -> String {
+    match (state, reason) {
+        (EndState::Ok, Some(Reason::NoValue)) => "no value".to_owned(),
+        (EndState::Ok, Some(reason)) => reason.to_string(),
+        (state, None) => state.to_string(),
+        (state, Some(reason)) => format!("{state}  {reason}"),
+    }
+}
+
+struct Table<'a> {
+    report: &'a Report,
+    about: &'a About<'a>,
+    screen: Screen,
+    marked: Vec<&'a str>,
+}
+
+impl Table<'_> {
+    fn node_lines(&self, nodes: &[NodeReport]) -> Vec<String> {
+        let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
+        let name = widest(&mut nodes.iter().map(|node| node.node.as_str().len()));
+        let word = widest(&mut nodes.iter().map(|node| verdict(node.state, node.reason).len()));
+        let line = |node: &NodeReport| {
+            let plain = format!("{:word$}", verdict(node.state, node.reason));
+            let line = format!("{:name$}  {plain}  {}", node.node, self.said(node));
+            let line = cut(line.trim_end().to_owned(), self.screen);
+            // Painted last: what colours a word has no width.
+            line.replacen(plain.trim_end(), &paint(node.state, plain.trim_end(), self.screen), 1)
+        };
+        nodes.iter().map(line).collect()
+    }
+
+    /// What a node has to say beyond its state.
+    fn said(&self, node: &NodeReport) -> String {
+        let mut said = match (self.about.times, node.answered) {
+            (true, Some(answered)) => {
+                vec![format!("time={} ms", answered.since(self.report.issued).as_ms())]
+            }
+            _ => vec![values(node, &self.marked)],
+        };
+        let nothing = matches!(node.reason, Some(Reason::Absent | Reason::NoValue));
+        if self.marked.is_empty() && !self.about.times && !nothing {
+            let outputs = node.data.iter().take(OUTPUTS_MAX);
+            let words = outputs.map(|(name, value)| format!("{}={}", escape(name), plain(value)));
+            said = vec![words.collect::<Vec<_>>().join(" ")];
+        }
+        said.push(self.note(&[node]));
+        said.retain(|part| !part.is_empty());
+        said.join("  ")
+    }
+
+    /// The remarks that all these nodes share, and those of the client.
+    fn note(&self, nodes: &[&NodeReport]) -> String {
+        let mut notes = Vec::new();
+        let Some(first) = nodes.first() else { return String::new() };
+        if first.state != EndState::Ok && nodes.iter().all(|node| node.message == first.message) {
+            notes.push(escape(&first.message));
+        }
+        let now = self.report.ended.unwrap_or(self.report.issued);
+        let down = nodes.iter().filter_map(|node| node.down_since).map(|down| now.since(down));
+        notes.extend(since(down));
+        if let Some(until) = nodes.iter().filter_map(|node| node.may_start_until).max() {
+            notes.push(format!("may start until {}", clock(until)));
+        } else if first.state != EndState::Ok && first.changed == Changed::Unknown {
+            notes.push("may have run".to_owned());
+        }
+        if let Some(skew) = first.clock.filter(|_| nodes.len() == 1) {
+            let side = if skew.ahead_ms >= 0 { "ahead" } else { "behind" };
+            let seconds = skew.ahead_ms.unsigned_abs() / 1000;
+            notes.push(format!("its clock is {seconds} s {side}"));
+        }
+        notes.retain(|note| !note.is_empty());
+        notes.join("; ")
+    }
+
+    fn group_lines(&self, groups: &[Group<'_>], room: usize) -> Vec<String> {
+        // What failed and what is silent stands next to the prompt and is always shown; of the ok
+        // groups the smallest give way.
+        let surplus = groups.len().saturating_sub(room);
+        let ok = groups.iter().take_while(|group| group.state == EndState::Ok).count();
+        let mut hidden = if surplus == 0 { 0 } else { surplus + 1 };
+        let first = hidden.min(ok.saturating_sub(1));
+        let (before, rest) = groups.split_at(ok.saturating_sub(first));
+        let (folded, rest) = rest.split_at(first);
+        hidden -= first;
+        let (after, last) = rest.split_at(rest.len().saturating_sub(hidden));
+        let width = groups.iter().map(|group| group.nodes.len()).max().unwrap_or(0);
+        let width = width.to_string().len();
+        let line = |group: &Group<'_>| self.group_line(group, width);
+        let mut lines: Vec<String> = before.iter().map(line).collect();
+        lines.extend(self.more(folded));
+        lines.extend(after.iter().map(line));
+        lines.extend(self.more(last));
+        lines
+    }
+
+    /// One line in the place of several groups.
+    fn more(&self, groups: &[Group<'_>]) -> Option<String> {
+        let sizes = || groups.iter().map(|group| group.nodes.len());
+        let (smallest, largest) = (sizes().min()?, sizes().max()?);
+        let size = if smallest == largest {
+            smallest.to_string()
+        } else {
+            format!("{smallest}–{largest}")
+        };
+        let mut states: BTreeMap<EndState, usize> = BTreeMap::new();
+        for group in groups {
+            *states.entry(group.state).or_default() += group.nodes.len();
+        }
+        let states: Vec<_> =
+            states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        Some(format!(
+            "… and {} groups of {size} nodes ({}): see --each",
+            groups.len(),
+            states.join(", ")
+        ))
+    }
+
+    fn group_line(&self, group: &Group<'_>, width: usize) -> String {
+        let what = match (group.state, group.reason, group.outputs.as_str()) {
+            (EndState::Ok, None, outputs) if !outputs.is_empty() => outputs.to_owned(),
+            (state, reason, "") => verdict(state, reason),
+            (state, reason, outputs) => format!("{}  {outputs}", verdict(state, reason)),
+        };
+        let note = self.note(&group.nodes);
+        let used = width + what.chars().count() + note.chars().count() + 6;
+        let names = names(group.nodes.iter().map(|node| &node.node), self.screen, used);
+        let what = paint(group.state, &what, self.screen);
+        format!("{:>width$}  {what}  {names}  {note}", group.nodes.len()).trim_end().to_owned()
+    }
+}

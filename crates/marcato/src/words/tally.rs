@@ -1,0 +1,122 @@
+//! What stands around the answers: who was left out, what did not count, and the tally.
+
+use std::fmt::Write as _;
+
+use marcato_client::core::{NodeReport, Report};
+use marcato_core::ddl::Action;
+use marcato_core::{Changed, EndState, Exit, Identity, JobId, Reason, Span};
+
+use super::group::escape;
+use super::table::{Screen, names};
+use super::time::took;
+
+/// So many kinds of answers that did not count are named.
+const REFUSED_SHOWN_MAX: usize = 3;
+
+/// What the report is about.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// The action's declaration.
+    pub action: Option<&'a Action>,
+    /// The job's id.
+    pub job: Option<&'a JobId>,
+    /// How long the command took.
+    pub took: Span,
+    /// Whether each node's time is what was asked for.
+    pub times: bool,
+    /// Whether each node has a line, however many there are.
+    pub each: bool,
+    /// How the command ends.
+    pub exit: Exit,
+}
+
+/// What else there is to say: who was left out, what did not count.
+pub(super) fn remarks(report: &Report, screen: Screen) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut list = |nodes: Vec<&Identity>, what: &str| {
+        if !nodes.is_empty() {
+            let start = format!("{} {what}: ", nodes.len());
+            let used = start.chars().count();
+            lines.push(format!("{start}{}", names(nodes.into_iter(), screen, used)));
+        }
+    };
+    let lack = format!("without the agent {}, not asked", report.agent);
+    list(report.not_capable.iter().collect(), &lack);
+    list(report.read_only.iter().collect(), "read-only, left out");
+    list(report.vanished.iter().collect(), "known here, but not to the hub");
+    let unexpected = report.unexpected.iter().map(|node| &node.node);
+    list(unexpected.collect(), "answered without being expected");
+    if !report.gone.is_empty() {
+        lines.push(format!("{} gone, unheard for seven days", report.gone.len()));
+    }
+    for refusal in report.refused.iter().take(REFUSED_SHOWN_MAX) {
+        let whose = refusal.node.as_ref().map_or("nobody", Identity::as_str);
+        let (count, text) = (refusal.count, escape(&refusal.text));
+        lines.push(format!("{count} in the name of {whose} did not count: {text}"));
+    }
+    if report.refused.len() > REFUSED_SHOWN_MAX {
+        let count = report.refused.len() - REFUSED_SHOWN_MAX;
+        lines.push(format!("{count} more kinds of messages did not count: see --json"));
+    }
+    if report.expected.is_none() {
+        let what = "no hub answers here, so the expected set is unknown: these are the nodes that answered";
+        lines.push(what.to_owned());
+    }
+    lines
+}
+
+/// `Finished processing 50 / 50 hosts in 38 ms · job K7PX · 2 changed, 1 absent`
+#[must_use]
+pub fn tally(report: &Report, about: &About<'_>) -> String {
+    let answered = report.nodes.iter().filter(|node| node.signed).count();
+    let all = report.expected.map_or_else(|| "?".to_owned(), |all| all.to_string());
+    let mut text = format!("Finished processing {answered} / {all} hosts in {}", took(about.took));
+    if let Some(job) = about.job {
+        let _ = write!(text, " · job {job}");
+    }
+    let counts = counts(report, about.action);
+    if !counts.is_empty() {
+        let _ = write!(text, " · {}", counts.join(", "));
+    }
+    if about.exit != Exit::Ok {
+        let _ = write!(text, " · exit {}", about.exit.code());
+    }
+    text
+}
+
+fn counts(report: &Report, action: Option<&Action>) -> Vec<String> {
+    let count =
+        |pick: &dyn Fn(&NodeReport) -> bool| report.nodes.iter().filter(|node| pick(node)).count();
+    let mut counts = Vec::new();
+    let mut add = |number: usize, word: &str| {
+        if number > 0 {
+            counts.push(format!("{number} {word}"));
+        }
+    };
+    if action.is_some_and(Action::changes) {
+        add(count(&|node| node.changed == Changed::True), "changed");
+        add(count(&|node| node.reason == Some(Reason::Unchanged)), "unchanged");
+    }
+    add(count(&|node| node.reason == Some(Reason::Absent)), "absent");
+    add(count(&|node| node.reason == Some(Reason::NoValue)), "without a value");
+    for state in EndState::ALL.into_iter().filter(|state| *state != EndState::Ok) {
+        add(count(&|node| node.state == state), state.words());
+    }
+    counts
+}
+
+/// What to do about what went wrong, a sentence for each reason, the most frequent first.
+#[must_use]
+pub fn hints(report: &Report, most: usize) -> Vec<String> {
+    let mut reasons: Vec<(usize, Reason)> = Vec::new();
+    let odd = report.nodes.iter().filter(|node| node.state != EndState::Ok);
+    for reason in odd.filter_map(|node| node.reason) {
+        match reasons.iter_mut().find(|(_, known)| *known == reason) {
+            Some((count, _)) => *count += 1,
+            None => reasons.push((1, reason)),
+        }
+    }
+    reasons.sort_by_key(|(count, reason)| (std::cmp::Reverse(*count), *reason));
+    let hint = |(_, reason): (usize, Reason)| format!("Next: {reason}: {}", reason.hint());
+    reasons.into_iter().take(most).map(hint).collect()
+}
