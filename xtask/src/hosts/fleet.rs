@@ -194,7 +194,7 @@ impl Fleet {
         let mco = self.programs.mco.to_string_lossy();
         let key = self.dir.join("authority");
         let key = key.to_string_lossy();
-        let argv = [mco.as_ref(), "authority", "sign-node", "--key", key.as_ref(), "-"];
+        let argv = [mco.as_ref(), "authority", "sign-node", "--key", key.as_ref()];
         let output = run::output(&argv, request, EXEC_LIMIT)?;
         if output.status == 0 { Ok(output.stdout) } else { Err(run::status_error(&argv, &output)) }
     }

@@ -8,8 +8,12 @@ from nats.errors import MaxPayloadError, NoRespondersError
 
 
 async def settle(client):
-    """Returns once the server has done all that was asked for: flush is a PING and its PONG."""
-    await client.flush(timeout=10)
+    """Returns once the server has done all that the client asked for: operations of a connection are
+    done in order. Not by `flush`, whose PING overtakes what still waits in the client."""
+    echo = await client.subscribe(client.new_inbox())
+    await client.publish(echo.subject, b"")
+    await echo.next_msg(timeout=10)
+    await echo.unsubscribe()
 
 
 async def publish_and_subscribe(a, b):
