@@ -1,6 +1,7 @@
 //! An order's way in: known already? verified? for this node? allowed? Each step can end it.
 
 use marcato_core::ddl::Action;
+use marcato_core::limits::timing::SKEW;
 use marcato_core::{AgentName, Changed, EndState, Reason, Timestamp};
 use marcato_filter::{Filter, FilterError, Host};
 use marcato_protocol::Verified;
@@ -41,7 +42,7 @@ impl Node {
             Ok(received) => received,
             // Nobody is named in it who could be answered.
             Err(error) => {
-                if self.refusals.may(now) {
+                if self.refusals.may(now, self.steady) {
                     let reason = match error {
                         OrderError::TooLarge { .. } => Reason::TooLarge,
                         OrderError::Malformed(_) => Reason::Malformed,
@@ -104,7 +105,7 @@ impl Node {
 
     /// Answers an order that did not verify, if the limit allows it; without an inner part.
     pub(super) fn refuse_unverified(&mut self, refused: &Refused, now: Timestamp) {
-        if !self.refusals.may(now) {
+        if !self.refusals.may(now, self.steady) {
             return;
         }
         let received = &refused.received;
@@ -126,7 +127,7 @@ impl Node {
         self.effect(Effect::Publish(receipt.message(subject, certificate)));
         let about = Some((order.id, &order.caller));
         self.log(Level::Warn, What::Refused, about, Some(refused.reason), refused.text.clone());
-        self.refusals.keep(received, receipt, now);
+        self.refusals.keep(received, receipt, self.steady);
     }
 
     /// A verified order: from here on its signer gets an answer that he alone can read.
@@ -154,7 +155,7 @@ impl Node {
         }
         let (about, change) = self.about(order, source, now);
         let answer = Answer::to(order, &self.identity, about.received);
-        if source.is_network() && !self.seen.room(&signed.caller, signed.issued, now) {
+        if source.is_network() && !self.seen.room(&signed.caller, signed.issued, self.steady) {
             let text = "this node remembers as many orders of this caller as it may";
             return self.refuse_unremembered(&answer, Reason::Full, text, now);
         }
@@ -165,7 +166,7 @@ impl Node {
             self.runs.check_room(&about.agent, change)?;
             Ok(approved)
         });
-        self.seen.remember(about.clone(), answer.certificate, verdict.is_ok());
+        self.seen.remember(about.clone(), answer.certificate, verdict.is_ok(), self.steady);
         match verdict {
             Ok(approved) if change => self.accept_change(approved, about, answer, source, now),
             Ok(approved) => self.accept_read(approved, about, answer, now),
@@ -213,9 +214,9 @@ impl Node {
         if change && self.rules.read_only {
             return Err(reject(Reason::ReadOnly, "this node takes no changes"));
         }
-        if let Some(damaged) = self.damaged.filter(|at| change && signed.issued <= *at) {
+        if let Some(damaged) = self.damaged.filter(|at| change && signed.issued <= *at + SKEW) {
             let text = format!(
-                "this node's journal was found damaged at {damaged}, and the order was issued before: it may have run"
+                "this node's journal was found damaged at {damaged}, and the order may have been issued before: it may have run"
             );
             return Err(reject(Reason::Journal, text));
         }
@@ -292,7 +293,7 @@ impl Node {
 
     /// Answers a verified order for which there is no room.
     fn refuse_unremembered(&mut self, answer: &Answer, reason: Reason, text: &str, now: Timestamp) {
-        if !self.refusals.may(now) {
+        if !self.refusals.may(now, self.steady) {
             return;
         }
         let RunKey { order, .. } = answer.key();

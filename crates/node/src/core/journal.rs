@@ -132,7 +132,8 @@ pub fn retain(records: Vec<JournalRecord>, now: Timestamp) -> Vec<JournalRecord>
             (*at + CHANGE_RECEIPT_KEPT).max(about.start_by + SKEW + SKEW) >= now
                 || (is_last(about) && about.issued + START_WINDOW_MAX + SKEW >= now)
         }
-        JournalRecord::Damaged { at } => *at + START_WINDOW_MAX + SKEW >= now,
+        // Issued by a clock that is ahead, started by one that is behind.
+        JournalRecord::Damaged { at } => *at + START_WINDOW_MAX + SKEW + SKEW >= now,
     };
     records.into_iter().filter(needed).collect()
 }

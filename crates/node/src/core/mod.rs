@@ -19,6 +19,7 @@ mod run;
 mod runs;
 mod seen;
 mod setup;
+mod steady;
 mod superseded;
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,7 @@ use super::run::RunKey;
 use super::runs::{Pending, Runs};
 use super::seen::Seen;
 use super::setup::{Rules, Setup};
+use super::steady::Steady;
 use super::superseded::LastChanges;
 
 /// A node's core: a state machine without a clock, a disk or a network.
@@ -40,6 +41,7 @@ pub struct Node {
     pub(super) rules: Rules,
     pub(super) started: Timestamp,
     pub(super) random: ChaCha20Rng,
+    pub(super) steady: Steady,
     pub(super) presence: Presence,
     pub(super) seen: Seen,
     pub(super) refusals: Refusals,
@@ -94,6 +96,7 @@ impl Node {
             rules: setup.rules,
             started: setup.started,
             random: ChaCha20Rng::from_seed(setup.seed),
+            steady: Steady::new(now),
             seen: Seen::default(),
             refusals: Refusals::new(now),
             copies: Bucket::new(COPIES_PER_SECOND, now),
@@ -120,6 +123,7 @@ impl Node {
     /// Takes an event in; what comes back is to be done in its order.
     #[must_use]
     pub fn step(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        self.steady.advance(now);
         match event {
             Event::Connected => self.on_connected(now),
             Event::Disconnected => self.connected = false,
@@ -177,8 +181,8 @@ impl Node {
         self.wake = None;
         self.present(now);
         self.look_after_runs(now);
-        self.seen.forget(now);
-        self.refusals.forget(now);
+        self.seen.forget(self.steady);
+        self.refusals.forget(self.steady);
         if let Some(count) = self.refusals.count(now) {
             let text = format!("{count} more refused orders were neither answered nor logged");
             self.log(Level::Warn, What::RefusedCount, None, None, text);

@@ -38,8 +38,8 @@ impl Node {
                     }
                     // Whether the order asked for the certificate is not known any more, and it
                     // does no harm.
-                    self.seen.remember(about, true, began);
-                    self.seen.answered(key, receipt, true, at);
+                    self.seen.remember(about, true, began, self.steady);
+                    self.seen.answered(key, receipt, Some(at), self.steady);
                     if now.since(at) <= RECEIPT_SENT_AGAIN {
                         self.publish_receipt(key);
                     }
@@ -83,7 +83,7 @@ impl Node {
     fn recover_begun(&mut self, about: About, order: &Received, run: Recovered, now: Timestamp) {
         let answer = Answer::to(order, &self.identity, about.received);
         self.last_changes.began(&about);
-        self.seen.remember(about.clone(), answer.certificate, true);
+        self.seen.remember(about.clone(), answer.certificate, true, self.steady);
         let end = match run {
             Recovered::Finished(outcome) => end_of(outcome),
             Recovered::Gone => gone(),
@@ -100,7 +100,7 @@ impl Node {
             // Its time is over, or its signer may no longer sign.
             Err(refused) => {
                 let answer = Answer::to(&refused.received, &self.identity, about.received);
-                self.seen.remember(about.clone(), answer.certificate, false);
+                self.seen.remember(about.clone(), answer.certificate, false, self.steady);
                 let end = End::rejected(refused.reason, &refused.text);
                 self.finish((about, &answer), end, Some(Began(false)), now);
             }

@@ -11,6 +11,7 @@ use marcato_protocol::order::Received;
 use marcato_protocol::receipt::SignedReceipt;
 
 use super::bucket::Bucket;
+use super::steady::Steady;
 
 /// The bytes of an order and of its step, and the step's place: two steps may have the same bytes.
 type Bytes = (Digest, Digest, u64);
@@ -42,8 +43,8 @@ impl Refusals {
     }
 
     /// Whether one more may be answered and logged; counts it if not.
-    pub(super) fn may(&mut self, now: Timestamp) -> bool {
-        self.forget(now);
+    pub(super) fn may(&mut self, now: Timestamp, steady: Steady) -> bool {
+        self.forget(steady);
         if self.kept.len() < REFUSALS_KEPT_MAX && self.bucket.take(now) {
             return true;
         }
@@ -58,18 +59,16 @@ impl Refusals {
     }
 
     /// Keeps a refusal for as long as the order might otherwise start.
-    pub(super) fn keep(&mut self, order: &Received, receipt: SignedReceipt, now: Timestamp) {
-        let until = order.order.start_by + SKEW + SKEW;
-        if until < now {
-            return;
-        }
+    pub(super) fn keep(&mut self, order: &Received, receipt: SignedReceipt, steady: Steady) {
+        let until = steady.of(order.order.start_by + SKEW + SKEW);
         let bytes = bytes(order);
         if self.kept.insert(bytes, receipt).is_none() {
             self.by_end.insert((until, bytes));
         }
     }
 
-    pub(super) fn forget(&mut self, now: Timestamp) {
+    pub(super) fn forget(&mut self, steady: Steady) {
+        let now = steady.now();
         while let Some((until, bytes)) = self.by_end.first().copied().filter(|(end, _)| *end < now)
         {
             self.by_end.remove(&(until, bytes));

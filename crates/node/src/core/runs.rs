@@ -263,7 +263,7 @@ impl Node {
         match pending {
             Pending::Accepted(key) => self.on_accepted(key, now),
             Pending::Ended(key, receipt) => {
-                self.seen.answered(key, receipt, true, now);
+                self.seen.answered(key, receipt, Some(now), self.steady);
                 self.publish_receipt(key);
             }
         }
@@ -285,7 +285,7 @@ impl Node {
             }
             // It happened, whether it is written down or not.
             Pending::Ended(key, receipt) => {
-                self.seen.answered(key, receipt, true, now);
+                self.seen.answered(key, receipt, Some(now), self.steady);
                 self.publish_receipt(key);
             }
         }
@@ -406,7 +406,7 @@ impl Node {
                 self.write(JournalRecord::Ended { about, began, at: now, receipt }, pending);
             }
             None => {
-                self.seen.answered(key, receipt, false, now);
+                self.seen.answered(key, receipt, None, self.steady);
                 self.publish_receipt(key);
             }
         }

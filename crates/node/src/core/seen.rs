@@ -14,6 +14,7 @@ use marcato_protocol::receipt::SignedReceipt;
 
 use super::journal::About;
 use super::run::RunKey;
+use super::steady::Steady;
 
 /// How often a full caller's orders are searched for some that may be forgotten.
 const SEARCH_EVERY: Span = Span::from_secs(1);
@@ -28,7 +29,9 @@ pub(super) struct Known {
     pub(super) certificate: bool,
     /// Whether the node took it: its filter matched.
     taken: bool,
-    /// Until when it is kept, if there is room.
+    /// Until when it might start, by the steady clock.
+    startable: Timestamp,
+    /// Until when it is kept if there is room, by the steady clock.
     until: Timestamp,
     bytes: usize,
 }
@@ -69,7 +72,8 @@ impl Seen {
 
     /// Whether there is room for one more order of this caller. An order that once found none
     /// never finds any: it was told so.
-    pub(super) fn room(&mut self, caller: &CallerId, issued: Timestamp, now: Timestamp) -> bool {
+    pub(super) fn room(&mut self, caller: &CallerId, issued: Timestamp, steady: Steady) -> bool {
+        let now = steady.now();
         let Some(load) = self.loads.get_mut(caller) else { return true };
         if load.refused.is_some_and(|refused| issued <= refused) {
             return false;
@@ -82,8 +86,7 @@ impl Seen {
         }
         if now.since(load.searched) >= SEARCH_EVERY || load.searched > now {
             load.searched = now;
-            let past =
-                |known: &Known| known.receipt.is_some() && startable_until(&known.about) < now;
+            let past = |known: &Known| known.receipt.is_some() && known.startable < now;
             let own = self.orders.iter().filter(|(_, known)| known.about.caller == *caller);
             let old: Vec<RunKey> =
                 own.filter(|(_, known)| past(known)).map(|(key, _)| *key).collect();
@@ -100,26 +103,34 @@ impl Seen {
     }
 
     /// Remembers an order that is not answered yet.
-    pub(super) fn remember(&mut self, about: About, certificate: bool, taken: bool) {
-        let (key, until) = (about.key, startable_until(&about));
+    pub(super) fn remember(
+        &mut self,
+        about: About,
+        certificate: bool,
+        taken: bool,
+        steady: Steady,
+    ) {
+        let (key, until) = (about.key, steady.of(startable_until(&about)));
         self.remove(key);
         self.loads.entry(about.caller.clone()).or_default().count += 1;
-        let known = Known { about, receipt: None, certificate, taken, until, bytes: 0 };
+        let startable = until;
+        let known = Known { about, receipt: None, certificate, taken, startable, until, bytes: 0 };
         self.orders.insert(key, known);
     }
 
-    /// Keeps the answer; of a change for long, since its client may come back late.
+    /// Keeps the answer; of a change, of which it is said when it ended, for long, since its client
+    /// may come back late.
     pub(super) fn answered(
         &mut self,
         key: RunKey,
         receipt: SignedReceipt,
-        change: bool,
-        now: Timestamp,
+        ended: Option<Timestamp>,
+        steady: Steady,
     ) {
         let Some(known) = self.orders.get_mut(&key) else { return };
-        known.until = startable_until(&known.about);
-        if change {
-            known.until = known.until.max(now + CHANGE_RECEIPT_KEPT);
+        known.until = known.startable;
+        if let Some(ended) = ended {
+            known.until = known.until.max(steady.of(ended + CHANGE_RECEIPT_KEPT));
         }
         let bytes = receipt.weight();
         if let Some(load) = self.loads.get_mut(&known.about.caller) {
@@ -131,7 +142,8 @@ impl Seen {
     }
 
     /// Forgets what is over.
-    pub(super) fn forget(&mut self, now: Timestamp) {
+    pub(super) fn forget(&mut self, steady: Steady) {
+        let now = steady.now();
         while let Some((until, key)) = self.by_end.first().copied().filter(|(end, _)| *end < now) {
             self.by_end.remove(&(until, key));
             self.remove(key);
