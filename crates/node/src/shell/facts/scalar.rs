@@ -94,7 +94,13 @@ fn float(text: &str) -> Option<Value> {
     }
     let bare: String = text.chars().filter(|c| *c != '_').collect();
     let value: f64 = bare.parse().ok()?;
-    Some(if value.is_finite() { value.into() } else { format!("{}Infinity", sign).into() })
+    Some(if !value.is_finite() {
+        format!("{sign}Infinity").into()
+    } else if value.abs() > EXACT as f64 {
+        text.into()
+    } else {
+        value.into()
+    })
 }
 
 /// The sign as it is written down again, and what follows it.
@@ -154,6 +160,7 @@ mod tests {
         check("-.INF", json!("-Infinity"));
         check(".NaN", json!("NaN"));
         check("1.0e+999", json!("Infinity"));
+        check("1.0e+20", json!("1.0e+20"));
         check(":sv", json!("sv"));
         check(":\"a b\"", json!("a b"));
         check(":", json!(":"));
