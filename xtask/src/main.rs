@@ -2,12 +2,14 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+mod bench;
 mod ci;
 mod demo;
 mod fuzz;
 mod generate;
 mod hosts;
 mod nats_servers;
+mod sim;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +27,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Tool {
+    /// Measure what the project promises, and write docs/benchmarks.md.
+    Bench(bench::Arguments),
     /// Run everything that must pass; as root, install the Debian packages that it needs.
     Ci {
         /// One stage alone.
@@ -45,6 +49,8 @@ enum Tool {
     /// Install what the tests need: Debian packages (as root), cargo-deny, cargo-fuzz, Python's
     /// packages, nats-servers.
     Tools,
+    /// A fleet in one process: virtual time, one seed, faults, checkers.
+    Sim(sim::Arguments),
     /// Build and run every fuzz target.
     Fuzz {
         /// Only build them.
@@ -67,12 +73,14 @@ fn main() -> ExitCode {
 fn run(tool: Tool, root: &Path) -> Result<ExitCode, String> {
     match tool {
         Tool::Ci { stage } => return ci::run(root, stage.as_deref()),
+        Tool::Bench(arguments) => bench::run(root, &arguments)?,
         Tool::Demo => match demo::run(root)? {},
         Tool::Tidy { accept_protocol: false } => return tidy::run(root),
         Tool::Tidy { accept_protocol: true } => wrote(&tidy::spec::accept(root)?),
         Tool::Generate => wrote(&generate::write(root)?),
         Tool::Hosts(arguments) => return Ok(hosts::main(&arguments)),
         Tool::Tools => ci::install_tools(root)?,
+        Tool::Sim(arguments) => sim::run(root, &arguments)?,
         Tool::Fuzz { build, seconds } => fuzz::run(root, build, seconds)?,
     }
     Ok(ExitCode::SUCCESS)
