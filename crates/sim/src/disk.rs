@@ -13,6 +13,8 @@ use crate::random::Random;
 pub struct Disk {
     /// The journal, with whether each record was synced.
     journal: Vec<(JournalRecord, bool)>,
+    /// Whether a record is damaged.
+    damaged: bool,
     /// The highest verified time.
     pub clock: Timestamp,
     /// What changes left: their folders, and in them how they ended.
@@ -50,20 +52,23 @@ impl Disk {
     }
 
     /// Damages a record; whether there was one.
-    pub fn damage(&mut self, random: &mut Random, now: Timestamp) -> bool {
+    pub fn damage(&mut self, random: &mut Random) -> bool {
         if self.journal.is_empty() {
             return false;
         }
         let at = random.index(self.journal.len());
         self.journal.remove(at);
-        self.journal.push((JournalRecord::Damaged { at: now }, true));
+        self.damaged = true;
         true
     }
 
     /// Reads the journal as a daemon does that starts, and writes it anew without what is not
     /// needed any more.
     pub fn open(&mut self, now: Timestamp) -> Vec<JournalRecord> {
-        let records = self.journal.drain(..).map(|(record, _)| record).collect();
+        let damaged = std::mem::take(&mut self.damaged);
+        let damage = damaged.then_some(JournalRecord::Damaged { at: now });
+        let records = self.journal.drain(..).map(|(record, _)| record);
+        let records = records.chain(damage).collect();
         let records = retain(records, now);
         self.journal = records.iter().map(|record| (record.clone(), true)).collect();
         records

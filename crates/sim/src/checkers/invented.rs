@@ -45,10 +45,11 @@ fn signed(truth: &Truth, job: &JobTruth, line: &NodeReport) -> Option<&'static s
 fn unsigned(truth: &Truth, job: &JobTruth, line: &NodeReport) -> Option<&'static str> {
     let sent: u64 =
         job.orders.iter().filter_map(|id| job.sent.get(&(*id, line.node.clone()))).sum();
-    let sent = sent > 0 || job.orders.iter().any(|id| job.broadcast.contains(id));
+    let addressed = sent > 0;
+    let sent = addressed || job.orders.iter().any(|id| job.broadcast.contains(id));
     let Some(host) = truth.host(&line.node) else {
         // A hub's answer can be altered on its way; such a name is never sent anything.
-        return sent.then_some("there is no such host");
+        return addressed.then_some("there is no such host");
     };
     let changed = truth.runs.iter().any(|run| {
         let own = run.host == host && job.orders.contains(&run.key.0);

@@ -15,7 +15,9 @@ mod bench;
 
 use std::fmt;
 
-use crate::truth::Truth;
+use marcato_core::limits::timing::SKEW;
+
+use crate::truth::{Said, Signed, Truth};
 
 /// Something that must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +48,12 @@ const ALL: &[(&str, Checker)] = &[
     ("within its time", within_time::check),
     ("bounds", bounds::check),
 ];
+
+/// Whether a read could not begin any more when this was said, by the clock of whoever said it: its
+/// node need not remember it.
+fn is_over(said: &Said, signed: &Signed) -> bool {
+    said.outer.finished > signed.order.start_by + SKEW + SKEW
+}
 
 /// Asks every checker.
 #[must_use]

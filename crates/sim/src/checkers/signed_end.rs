@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use marcato_client::core::{NodeReport, Report};
 use marcato_core::Changed;
 
+use super::is_over;
 use crate::truth::{JobTruth, Truth};
 
 pub(super) fn check(truth: &Truth) -> Vec<String> {
@@ -13,29 +14,39 @@ pub(super) fn check(truth: &Truth) -> Vec<String> {
     wrong
 }
 
-/// What nodes say: of a change always the same, of a read within one life of the daemon, since
-/// reads are forgotten with it. A host whose journal was damaged may say that it does not know.
+/// What nodes say: always the same, but for what they may forget.
+///
+/// Within one life of a daemon nothing may be forgotten. Over lives, reads are; and so are refusals
+/// of what did not verify, which carry nothing sealed: anybody can provoke those, and none is worth
+/// a write to the disk. A host whose journal was damaged may say that it does not know.
 fn said(truth: &Truth) -> Vec<String> {
     let mut ends: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for said in &truth.receipts {
         let Some(signed) = truth.signed(said.outer.order_digest) else { continue };
         let damaged = truth.hosts[said.host].damaged.iter().any(|at| *at <= said.at);
-        if damaged && said.outer.changed == Changed::Unknown {
+        let forgets = !signed.changes || said.outer.sealed.is_none();
+        let over = forgets && is_over(said, signed);
+        if over || (damaged && said.outer.changed == Changed::Unknown) {
             continue;
         }
-        let life = if signed.changes { 0 } else { said.life };
-        let place = (said.host, said.birth, life, said.outer.order_digest, said.outer.step);
-        let end = (said.outer.state, said.outer.reason, said.outer.changed);
-        let known = ends.entry(place).or_default();
-        if !known.contains(&end) {
-            known.push(end);
+        let lasts = signed.changes && said.outer.sealed.is_some();
+        for life in [Some(said.life), lasts.then_some(0)].into_iter().flatten() {
+            let place = (said.host, said.birth, life, said.outer.order_digest, said.outer.step);
+            let end = (said.outer.state, said.outer.reason, said.outer.changed);
+            let known = ends.entry(place).or_default();
+            if !known.contains(&end) {
+                known.push(end);
+            }
         }
     }
     let more = ends.into_iter().filter(|(_, ends)| ends.len() > 1);
-    more.map(|((host, ..), ends)| {
-        format!("{} signed different ends of one order: {ends:?}", truth.hosts[host].identity)
-    })
-    .collect()
+    let mut wrong: Vec<String> = more
+        .map(|((host, ..), ends)| {
+            format!("{} signed different ends of one order: {ends:?}", truth.hosts[host].identity)
+        })
+        .collect();
+    wrong.dedup();
+    wrong
 }
 
 /// What a command shows: line after line as they come, and its report, until the last word.

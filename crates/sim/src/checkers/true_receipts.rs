@@ -1,12 +1,18 @@
 //! Every receipt is true: what it says of the host is what the host did.
 
+use std::collections::BTreeSet;
+
 use marcato_agent::ActionResult;
 use marcato_core::{Changed, EndState, Reason};
 
+use super::is_over;
 use crate::truth::{Run, Said, Signed, Truth};
 
 pub(super) fn check(truth: &Truth) -> Vec<String> {
-    let wrong = truth.receipts.iter().filter_map(|said| {
+    // What is said again was true when it was said first, or never.
+    let mut known = BTreeSet::new();
+    let first = truth.receipts.iter().filter(|said| known.insert((said.host, said.digest)));
+    let wrong = first.filter_map(|said| {
         // A receipt for bytes that nobody signed binds nobody.
         let signed = truth.signed(said.outer.order_digest)?;
         let runs: Vec<&Run> = truth.runs_of(said).collect();
@@ -60,7 +66,10 @@ fn judge(said: &Said, signed: &Signed, runs: &[&Run]) -> Option<&'static str> {
             // After a restart a read is refused that may have been done before; a damaged journal
             // says that it does not know.
             let unsure = outer.changed == Changed::Unknown;
-            let ran = runs.iter().any(|run| (signed.changes && !unsure) || run.life == said.life);
+            // What did not verify is refused for one life of the daemon: see `signed_end`.
+            let lasts = signed.changes && !unsure && outer.sealed.is_some();
+            let over = !signed.changes && is_over(said, signed);
+            let ran = runs.iter().any(|run| lasts || (run.life == said.life && !over && !unsure));
             ran.then_some("it ran")
         }
         EndState::Cancelled
@@ -96,7 +105,7 @@ mod tests {
         assert_eq!(wrong(2, EndState::Ok, None, Changed::True), 1);
         assert_eq!(wrong(1, EndState::Failed, Some(Reason::Action), Changed::True), 1);
         assert_eq!(wrong(1, EndState::TimedOut, Some(Reason::RunLimit), Changed::Unknown), 1);
-        assert_eq!(wrong(1, EndState::Rejected, Some(Reason::Expired), Changed::Unknown), 1);
+        assert_eq!(wrong(1, EndState::Rejected, Some(Reason::Journal), Changed::Unknown), 0);
         assert_eq!(wrong(1, EndState::Denied, Some(Reason::Policy), Changed::False), 1);
         assert_eq!(wrong(1, EndState::Lost, Some(Reason::WentSilent), Changed::Unknown), 1);
     }

@@ -162,8 +162,7 @@ impl World {
             Kind::NewRules => self.new_rules(node),
             Kind::JournalDamage => {
                 self.end_node(node, Some(CrashOf::Daemon));
-                let now = self.clock(self.nodes[node].offset);
-                if self.nodes[node].disk.damage(&mut self.random, now) {
+                if self.nodes[node].disk.damage(&mut self.random) {
                     self.hit(kind);
                     self.truth.hosts[node].damaged.push(self.now);
                 }
