@@ -5,7 +5,7 @@ mod kit;
 
 use kit::{Bench, Node, nodes};
 use marcato_client::core::{Event, RefusedWhy, Selection};
-use marcato_core::{EndState, Exit, Reason, Span};
+use marcato_core::{Changed, EndState, Exit, Reason, Span};
 use marcato_protocol::message::{self, Headers, Kind, Message};
 use marcato_protocol::progress::Phase;
 
@@ -319,4 +319,47 @@ fn tasks_that_are_too_large() {
         },
         "longer than 262144 bytes",
     );
+}
+
+/// A broker that shows a node's words again, or lets few of them through, holds no job open.
+#[test]
+fn words_that_are_carried_twice_or_late_hold_nothing_open() {
+    let fleet = nodes(&["web1"]);
+    let check = |phase: Phase, every: u64, again: bool, most: u64| {
+        let mut bench = Bench::change(&fleet);
+        let order = bench.order(&fleet[0]);
+        let word = fleet[0].progress(&order, phase);
+        let mut passed = 0;
+        while passed < most + every {
+            let next = if again { word.clone() } else { fleet[0].progress(&order, phase) };
+            bench.message(next);
+            bench.after(every);
+            passed += every;
+        }
+        bench.assert_done();
+        let end = bench.end(&fleet[0]).0;
+        assert!(matches!(end, EndState::Lost | EndState::TimedOut), "{phase:?} {every}: {end}");
+    };
+    // The run limit of 60 s and the 5 s behind it, from the first word.
+    check(Phase::Accepted, 2000, true, 65_000);
+    check(Phase::Running, 2000, true, 65_000);
+    check(Phase::Accepted, 64_000, true, 65_000);
+    // From the latest time at which the node might have begun: 10 s and twice the skew.
+    check(Phase::Accepted, 2000, false, 70_000 + 65_000);
+    check(Phase::Accepted, 60_000, false, 70_000 + 65_000);
+}
+
+/// Nor does it open again what the client closed.
+#[test]
+fn a_word_from_before_opens_nothing_again() {
+    let fleet = nodes(&["web1"]);
+    let mut bench = Bench::change(&fleet);
+    let order = bench.order(&fleet[0]);
+    let word = fleet[0].progress(&order, Phase::Accepted);
+    bench.message(word.clone());
+    bench.after(65_000);
+    let lost = (EndState::Lost, Some(Reason::WentSilent), Changed::Unknown);
+    assert_eq!(bench.end(&fleet[0]), lost);
+    bench.message(word);
+    assert_eq!(bench.end(&fleet[0]), lost);
 }

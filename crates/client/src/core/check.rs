@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use marcato_core::{Collective, Identity, OrderId};
+use marcato_core::{Collective, Identity, OrderId, Timestamp};
 use marcato_protocol::certificate::SignedText;
 use marcato_protocol::digest::Digest;
 use marcato_protocol::keys::OpenKey;
@@ -49,13 +49,21 @@ pub(super) enum What {
     /// A node's signed end state.
     Receipt(Box<Proved>),
     /// A node's signed word that it has not ended.
-    Progress(Phase),
+    Progress(Word),
     /// The same of a node that no certificate has proved yet.
     Unproved,
     /// It claims to answer and does not.
     Refused(RefusedWhy, String),
     /// A late part of the hub's answer to the question before.
     Other,
+}
+
+/// A node's word that it has not ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Word {
+    pub phase: Phase,
+    /// When it was said, by the node's clock.
+    pub at: Timestamp,
 }
 
 /// A receipt whose signature was checked.
@@ -102,7 +110,7 @@ impl Checker {
         let sent = self.order_of(message)?;
         let Ok(key) = self.key_of(node, None) else { return Ok(What::Unproved) };
         let progress = Progress::verify(message, &expected(sent, node, key)).map_err(refused)?;
-        Ok(What::Progress(progress.phase))
+        Ok(What::Progress(Word { phase: progress.phase, at: progress.at }))
     }
 
     /// Which of the job's orders the subject names; also whether there is a signature at all.

@@ -7,6 +7,7 @@
 )]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use marcato_client::core::{
     Aim, Directory, Effect, Event, Inquiry, InquirySetup, Job, JobSetup, KnownNode, NodeReport,
@@ -147,7 +148,9 @@ impl Node {
         self.receipt(order, EndState::Ok, None)
     }
 
+    /// A word before the end, each said later than all before it.
     pub fn progress(&self, order: &Message, phase: Phase) -> Message {
+        static SAID: AtomicU64 = AtomicU64::new(0);
         let received = Received::parse(order).unwrap();
         let progress = Progress {
             v: received.order.v,
@@ -157,7 +160,7 @@ impl Node {
             step_digest: received.step_digest,
             node: self.identity.clone(),
             phase,
-            at: START,
+            at: START + Span::from_ms(SAID.fetch_add(1, Ordering::Relaxed)),
             ext: Map::new(),
         };
         let subject = subjects().reply(&caller(), received.order.id, &self.identity);

@@ -5,7 +5,7 @@ use marcato_core::{Changed, EndState, Identity, Reason, Span, Timestamp};
 use marcato_protocol::progress::Phase;
 use serde_json::Map;
 
-use crate::core::check::Proved;
+use crate::core::check::{Proved, Word};
 use crate::core::{NodeReport, Skew};
 
 /// One node's account.
@@ -21,6 +21,8 @@ pub(super) struct Account {
     pub sent: Option<Timestamp>,
     /// Whether a second copy was sent because the first brought no answer.
     pub resent: bool,
+    /// Its last word before an end, whatever became of the account since.
+    pub last: Option<Running>,
     /// How far it is.
     pub stage: Stage,
 }
@@ -43,13 +45,23 @@ pub(super) struct Running {
     pub began: Option<Timestamp>,
     /// When it was heard last.
     pub heard: Timestamp,
+    /// When it said that, by its own clock.
+    pub said: Timestamp,
     /// When to look at it again.
     pub due: Timestamp,
 }
 
 impl Account {
     pub const fn new(down: Option<Timestamp>) -> Self {
-        Self { down, round: 0, copies: 0, sent: None, resent: false, stage: Stage::Waiting }
+        Self {
+            down,
+            round: 0,
+            copies: 0,
+            sent: None,
+            resent: false,
+            last: None,
+            stage: Stage::Waiting,
+        }
     }
 
     pub const fn is_open(&self) -> bool {
@@ -67,17 +79,24 @@ impl Account {
 }
 
 impl Running {
-    /// What is known once the node has said that it is this far.
-    pub fn heard(before: Option<Self>, phase: Phase, now: Timestamp) -> Self {
+    /// What is known once the node has said that it is this far. `None` where it said that before,
+    /// or something later: whoever carries messages may carry one twice, and late.
+    pub fn heard(before: Option<Self>, word: Word, now: Timestamp) -> Option<Self> {
+        if before.is_some_and(|before| word.at <= before.said) {
+            return None;
+        }
         let began = before.and_then(|before| before.began);
-        let began = began.or((phase == Phase::Running).then_some(now));
-        Self { began, heard: now, due: now }
+        let began = began.or((word.phase == Phase::Running).then_some(now));
+        Some(Self { began, heard: now, said: word.at, due: now })
     }
 
     /// When its time is up. It counts from its beginning; while the order only waits on the node,
-    /// from its last word.
-    pub fn limit(&self, run_limit: Span) -> Timestamp {
-        self.began.unwrap_or(self.heard) + run_limit + LOST_AFTER
+    /// from its last word, but never from later than nodes may start it: words that were held back,
+    /// or a node that says for ever that the order waits, must not keep a job open.
+    pub fn limit(&self, start_by: Timestamp, run_limit: Span) -> Timestamp {
+        // The node's clock may be late by the skew, and it allows another to the client's.
+        let latest = start_by + SKEW + SKEW;
+        self.began.unwrap_or(self.heard).min(latest) + run_limit + LOST_AFTER
     }
 
     /// When its silence is longer than that of a node that works.

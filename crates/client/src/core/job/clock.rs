@@ -88,29 +88,35 @@ impl Job {
     /// Plans when to look at a running change again: when its silence is too long, or its time up.
     pub(super) fn plan(&mut self, node: &Identity, now: Timestamp) {
         let run_limit = self.task.run_limit;
+        let Some(start_by) = self.accounts.get(node).map(|account| self.words(account).start_by)
+        else {
+            return;
+        };
         let Some(account) = self.accounts.get_mut(node) else { return };
         let Stage::Running(running) = &mut account.stage else { return };
         if !self.task.changes {
             return;
         }
-        let limit = running.limit(run_limit);
+        let limit = running.limit(start_by, run_limit);
         let silent_at = running.silent_at();
         running.due = if silent_at > now { silent_at.min(limit) } else { limit };
         self.due.insert((running.due, node.clone()));
     }
 
     fn look_at_running(&mut self, node: &Identity, now: Timestamp, effects: &mut Vec<Effect>) {
+        let Some(words) = self.accounts.get(node).map(|account| self.words(account)) else {
+            return;
+        };
         let Some(account) = self.accounts.get_mut(node) else { return };
         let Stage::Running(running) = &account.stage else { return };
         let is_silent = now >= running.silent_at();
-        if now >= running.limit(self.task.run_limit) {
+        if now >= running.limit(words.start_by, self.task.run_limit) {
             let (state, reason) = if is_silent {
                 (EndState::Lost, Reason::WentSilent)
             } else {
                 (EndState::TimedOut, Reason::StillRunning)
             };
-            let report = self.words(&self.accounts[node]).say(node, state, reason);
-            return self.end(report, effects);
+            return self.end(words.say(node, state, reason), effects);
         }
         // Its receipt may have been lost on the way: the same bytes again bring it, as long as the
         // node would not refuse them for their age.

@@ -2,12 +2,11 @@
 
 use marcato_core::limits::client::{REFUSED_MAX, REFUSED_TEXT_MAX, RESIGN_AFTER, UNEXPECTED_MAX};
 use marcato_core::{EndState, Identity, Reason, Timestamp};
-use marcato_protocol::progress::Phase;
 use marcato_protocol::subject::Subjects;
 
 use super::Job;
 use super::account::{self, Account, Running, Stage};
-use crate::core::check::{Checked, Proved, What};
+use crate::core::check::{Checked, Proved, What, Word};
 use crate::core::{Effect, NodeReport, RefusedWhy};
 
 impl Job {
@@ -16,7 +15,7 @@ impl Job {
         let Checked { node, what } = checked;
         match (what, node) {
             (What::Receipt(proved), _) => self.take_receipt(*proved, now, effects),
-            (What::Progress(phase), Some(node)) => self.take_progress(&node, phase, now, effects),
+            (What::Progress(word), Some(node)) => self.take_progress(&node, word, now, effects),
             (What::Unproved, Some(node)) if self.is_adaptive() => self.take_unproved(node, now),
             (What::Unproved, node) => {
                 let text = "no certificate of the authority's is known for it";
@@ -91,7 +90,7 @@ impl Job {
             self.due.remove(&(running.due, report.node.clone()));
         }
         self.open += usize::from(!account.is_open());
-        *account = Account { round: 1, ..Account::new(account.down) };
+        *account = Account { round: 1, last: account.last, ..Account::new(account.down) };
         self.resign_at.get_or_insert(now + RESIGN_AFTER);
         effects.push(Effect::Moved(report.node.clone()));
         self.restarted.insert(report.node.clone(), report);
@@ -100,7 +99,7 @@ impl Job {
     fn take_progress(
         &mut self,
         node: &Identity,
-        phase: Phase,
+        word: Word,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
@@ -120,16 +119,14 @@ impl Job {
         if !opens {
             return;
         }
+        let Some(running) = Running::heard(account.last, word, now) else { return };
         self.last_reply = now;
-        let before = match &account.stage {
-            Stage::Running(running) => Some(*running),
-            Stage::Waiting | Stage::Ended(_) => None,
-        };
-        if let Some(before) = &before {
+        if let Stage::Running(before) = &account.stage {
             self.due.remove(&(before.due, node.clone()));
         }
         self.open += usize::from(!account.is_open());
-        account.stage = Stage::Running(Running::heard(before, phase, now));
+        account.last = Some(running);
+        account.stage = Stage::Running(running);
         self.plan(node, now);
         effects.push(Effect::Moved(node.clone()));
     }
