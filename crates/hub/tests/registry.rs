@@ -486,3 +486,24 @@ fn questions_that_are_not_understood() {
     bench.message(Message { body: b"{}".to_vec(), ..message });
     assert!(bench.published.is_empty());
 }
+
+/// A rebuilt host has another key under the old name. Its heartbeat proves nothing; its registration
+/// is asked for, and does.
+#[test]
+fn a_rebuilt_host_is_asked_who_it_is() {
+    let mut bench = Bench::of(&[Node::new("web1")]);
+    let rebuilt = Node::with("web1", 11, &key(1), START + Span::from_secs(60), "lab");
+    bench.published.clear();
+    bench.message(rebuilt.beats(START + Span::from_secs(61)));
+    let wanted = bench.published.pop().unwrap();
+    assert_eq!(wanted.headers.kind(), Some(Kind::Wanted));
+    assert_eq!(wanted.subject, subjects().node(&"web1".parse().unwrap()));
+    bench.message(rebuilt.registers());
+    assert!(bench.said.iter().any(|said| matches!(said, Said::KeyChanged { .. })));
+    // Whoever goes on with wrong signatures is not asked each time.
+    bench.published.clear();
+    for _ in 0..10 {
+        bench.message(Node::with("web1", 12, &key(1), START, "lab").beats(START));
+    }
+    assert_eq!(bench.published.len(), 1);
+}

@@ -152,7 +152,15 @@ impl Hub {
             self.want(&node, now, effects);
             return Ok(());
         };
-        let heartbeat = received.verify(key)?;
+        let heartbeat = match received.verify(key) {
+            Ok(heartbeat) => heartbeat,
+            Err(error) => {
+                // A rebuilt host speaks with another key under the old name: its registration
+                // proves whose that is.
+                self.want(&node, now, effects);
+                return Err(error);
+            }
+        };
         let Some(beat) = self.registry.beat(&heartbeat, now) else { return Ok(()) };
         effects.extend(beat.said.map(Effect::Log));
         if beat.is_down {
