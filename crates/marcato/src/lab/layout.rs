@@ -1,13 +1,13 @@
 //! Where a lab's files lie, and what it knows of itself.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use marcato_core::Exit;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use serde::{Deserialize, Serialize};
 
 use super::processes::Process;
@@ -32,13 +32,20 @@ pub(super) const MADE: [&str; 12] = [
     "operator.pub",
     "client.toml",
     "lab.json",
-    "lab.lock",
     "etc",
     "hub",
     "nodes",
     "log",
     "state",
+    LOCK,
 ];
+
+/// Goes last: what it says must hold until everything else is gone.
+const LOCK: &str = "lab.lock";
+
+/// What the lock's file holds once the lab has taken the folder: that nothing of these names was in
+/// it before. A folder without it may be anybody's `/`.
+const MARK: &str = "mco lab made this; mco lab down --purge removes it\n";
 
 /// What runs, as `lab.json` keeps it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +65,11 @@ impl Layout {
         let dir = std::path::absolute(&dir).map_err(|error| {
             Failure::new(Exit::Usage, format_args!("{}: {error}", dir.display()))
         })?;
+        if dir.to_str().is_none() {
+            // It goes into files and to shells as text.
+            let text = format_args!("{}: the folder's name is not UTF-8", dir.display());
+            return Err(Failure::new(Exit::Usage, text));
+        }
         Ok(Self { dir })
     }
 
@@ -82,17 +94,54 @@ impl Layout {
         self.path("log").join(name)
     }
 
-    /// Holds the lab for one command, so that two do not bring it up at once.
-    pub(super) fn lock(&self) -> Result<File, Failure> {
+    /// Takes the folder for a lab, and holds it for one command, so that two do not bring it up at
+    /// once. A folder is the lab's only where nothing was in the way of what it makes.
+    pub(super) fn claim(&self) -> Result<File, Failure> {
+        make_dir(&self.dir).map_err(|error| self.failure(&error))?;
+        let (mut file, marked) = self.lock(true)?;
+        if marked {
+            return Ok(file);
+        }
+        let foreign = MADE.iter().filter(|name| **name != LOCK).map(|name| self.path(name));
+        if let Some(path) = foreign.into_iter().find(|path| fs::symlink_metadata(path).is_ok()) {
+            let text = format_args!("{} is there already, and no lab made it", path.display());
+            return Err(Failure::new(Exit::Usage, text).hint("another folder: --dir DIR"));
+        }
+        file.write_all(MARK.as_bytes()).map_err(|error| self.failure(&error))?;
+        Ok(file)
+    }
+
+    /// Holds a lab that was made before, for one command; says whether the lab made the folder's
+    /// files.
+    pub(super) fn hold(&self) -> Result<(File, bool), Failure> {
+        if fs::symlink_metadata(self.path(LOCK)).is_err() {
+            return Err(self.not_up());
+        }
+        self.lock(false)
+    }
+
+    fn lock(&self, create: bool) -> Result<(File, bool), Failure> {
+        let meta = fs::metadata(&self.dir).map_err(|error| self.failure(&error))?;
+        // Whoever could exchange the files could have keys of his choice used, and processes of his
+        // choice ended.
+        if meta.uid() != rustix::process::geteuid().as_raw() || meta.mode() & 0o002 != 0 {
+            return Err(self.failure(&"the folder must be yours, and nobody else may write to it"));
+        }
         let take = || {
-            make_dir(&self.dir)?;
             let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(false).mode(0o600);
-            let file = options.open(self.path("lab.lock"))?;
+            options.read(true).write(true).create(create).mode(0o600);
+            let nofollow = OFlags::NOFOLLOW.bits().cast_signed();
+            let mut file = options.custom_flags(nofollow).open(self.path(LOCK))?;
             flock(&file, FlockOperation::LockExclusive)?;
-            Ok(file)
+            let mut held = Vec::new();
+            (&mut file).take(MARK.len() as u64 + 1).read_to_end(&mut held)?;
+            Ok((file, held))
         };
-        take().map_err(|error: io::Error| self.failure(&error))
+        let (file, held) = take().map_err(|error: io::Error| self.failure(&error))?;
+        if !held.is_empty() && held != MARK.as_bytes() {
+            return Err(self.failure(&format_args!("no lab made its file {LOCK}")));
+        }
+        Ok((file, !held.is_empty()))
     }
 
     /// What runs, as far as it still does.

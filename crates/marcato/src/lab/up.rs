@@ -36,7 +36,7 @@ pub(super) fn with_one_apart(lab: &Layout, nodes: u32, apart: u32) -> Result<Exi
 }
 
 fn up(lab: &Layout, nodes: u32, apart: Option<u32>) -> Result<Exit, Failure> {
-    let _lock = lab.lock()?;
+    let _lock = lab.claim()?;
     if let Some(running) = lab.running()? {
         if running.is_up() {
             tell(&format!(
