@@ -42,13 +42,13 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct FleetArgs {
     /// The fleet, as the configuration names it; not needed when it names one alone
-    #[arg(long, value_name = "NAME", env = "MARCATO_FLEET")]
+    #[arg(long, value_name = "NAME", env = "MARCATO_FLEET", hide_env_values = true)]
     pub fleet: Option<String>,
     /// The client's configuration [default: ~/.config/marcato/client.toml]
-    #[arg(long, value_name = "FILE", env = "MARCATO_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "MARCATO_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
     /// The broker, instead of the configured one: nats://HOST:PORT
-    #[arg(long, value_name = "URL", env = "MARCATO_BROKER")]
+    #[arg(long, value_name = "URL", env = "MARCATO_BROKER", hide_env_values = true)]
     pub broker: Option<ServerUrl>,
 }
 
@@ -140,13 +140,13 @@ pub struct OrderArgs {
     #[command(flatten)]
     pub output: OutputArgs,
     /// Seconds to wait for answers [default: 5 for reads, 10 for changes]
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, help_heading = "The order")]
     pub timeout: Option<Span>,
     /// Why it is done; signed along and kept by the nodes
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", help_heading = "The order")]
     pub reason: Option<String>,
     /// Change without asking; needed where there is no terminal
-    #[arg(short = 'y', long)]
+    #[arg(short = 'y', long, help_heading = "The order")]
     pub yes: bool,
 }
 

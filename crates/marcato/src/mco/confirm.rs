@@ -69,7 +69,9 @@ pub async fn ask(
     };
     let no = || Failure::new(Exit::Nothing, "declined; no node was asked");
     thread::Builder::new().name("answer".into()).spawn(read).map_err(|_| no())?;
-    match answer.await {
+    let answer = answer.await;
+    console.answered();
+    match answer {
         Ok(line) if wanted.is_met(&line) => Ok(()),
         _ => Err(no()),
     }

@@ -28,8 +28,12 @@ pub struct Console {
     quiet: bool,
     /// Whether standard output takes no more.
     closed: bool,
+    /// Whether that was an error, such as a full disk.
+    failed: bool,
     /// Whether the line of progress stands at the cursor.
     progress: bool,
+    /// Whether a question stands at the cursor that is not answered yet.
+    asking: bool,
 }
 
 impl Console {
@@ -56,7 +60,9 @@ impl Console {
                 && env::var_os("TERM").is_some_and(|term| term != "dumb"),
             quiet: args.quiet,
             closed: false,
+            failed: false,
             progress: false,
+            asking: false,
         }
     }
 
@@ -84,7 +90,7 @@ impl Console {
 
     /// Says why a command ends.
     pub fn fail(&mut self, failure: &Failure) {
-        self.warn(&format!("error: {failure}"));
+        self.warn(&failure.line());
     }
 
     /// Asks on standard error; the answer is read elsewhere.
@@ -93,6 +99,12 @@ impl Console {
         self.flush();
         let _ = write!(self.err, "{question}");
         let _ = self.err.flush();
+        self.asking = true;
+    }
+
+    /// The question was answered, and the cursor stands on a line of its own.
+    pub fn answered(&mut self) {
+        self.asking = false;
     }
 
     /// Shows how far the command is, on one line that the next one replaces.
@@ -112,12 +124,16 @@ impl Console {
         if std::mem::take(&mut self.progress) {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
+        if std::mem::take(&mut self.asking) {
+            let _ = writeln!(self.err);
+        }
     }
 
-    /// Writes out what waits.
-    pub fn flush(&mut self) {
+    /// Writes out what waits. Says whether all data went where it should, or nobody wanted it.
+    pub fn flush(&mut self) -> bool {
         let flushed = if self.closed { Ok(()) } else { self.out.flush() };
         self.check(flushed);
+        !self.failed
     }
 
     fn check(&mut self, result: io::Result<()>) {
@@ -125,6 +141,7 @@ impl Console {
         self.closed = true;
         // Whoever closes the pipe has seen enough.
         if error.kind() != io::ErrorKind::BrokenPipe {
+            self.failed = true;
             let _ = writeln!(self.err, "error: standard output: {error}");
         }
     }

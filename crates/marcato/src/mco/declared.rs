@@ -72,8 +72,9 @@ fn unknown(name: &AgentName, folder: &Path) -> Failure {
     known.sort_unstable();
     known.dedup();
     let meant = meant(name.as_str(), known.iter().map(String::as_str).collect());
+    let file = folder.join(format!("{name}.json"));
     Failure::new(Exit::Usage, format!("no agent {name:?} is declared here; {meant}"))
-        .hint(format!("put its declaration into {}", folder.join(format!("{name}.json")).display()))
+        .hint(format!("its declaration belongs into {}", file.display()))
 }
 
 /// What was probably meant, else what there is.

@@ -30,8 +30,8 @@ pub fn main(args: &Find) -> Exit {
             failure.exit
         }
     };
-    console.flush();
-    exit
+    // The names are all that was wanted: a list that is cut must not pass for whole.
+    if console.flush() || exit != Exit::Ok { exit } else { Exit::Unavailable }
 }
 
 fn run(args: &Find, console: &mut Console) -> Result<Exit, Failure> {

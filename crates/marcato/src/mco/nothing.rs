@@ -78,30 +78,23 @@ pub async fn why(connection: &mut Connection, filter: &Terms) -> Vec<String> {
     lines
 }
 
-/// What to say where every node answered that it does not have what was asked for, in lines.
-pub async fn there(connection: &mut Connection, task: &Task, report: &Report) -> Vec<String> {
+/// What to say where every node answered that it does not have what was asked for.
+pub async fn there(connection: &mut Connection, task: &Task, report: &Report) -> Option<String> {
     let asked = report.nodes.len();
     let is = |reason| report.nodes.iter().any(|node| node.reason == Some(reason));
     let input = |name: &str| task.inputs.get(name).and_then(|value| value.as_str());
-    if asked > 0
-        && is(Reason::NoValue)
-        && let Some(fact) = input("fact")
-    {
-        let mut line = format!("no node has a fact {fact:?} ({asked} asked)");
-        if let Ok(name) = fact.parse::<FactName>()
-            && let Ok(values) = connection.values(name).await
-            && !values.nearest.is_empty()
-        {
-            line = format!("{line}; nearest: {}", joined(&values.nearest));
-        }
-        return vec![line];
+    if is(Reason::NoValue) {
+        let fact = input("fact")?;
+        let line = format!("no node has a fact {fact:?} ({asked} asked)");
+        // Without the hub's words the answer is as true.
+        let values = connection.values(fact.parse().ok()?).await.unwrap_or_default();
+        return Some(match values.nearest.as_slice() {
+            [] => line,
+            nearest => format!("{line}; nearest: {}", joined(nearest)),
+        });
     }
-    match input(task.agent.as_str()) {
-        Some(item) if asked > 0 && is(Reason::Absent) => {
-            vec![format!("no node has a {} {item:?} ({asked} asked)", task.agent)]
-        }
-        _ => Vec::new(),
-    }
+    let item = input(task.agent.as_str()).filter(|_| is(Reason::Absent))?;
+    Some(format!("no node has a {} {item:?} ({asked} asked)", task.agent))
 }
 
 /// The fact of a term, which stands before its operator.

@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use marcato_client::core::{Aim, Job, Report, Task};
+use marcato_client::core::{Aim, Job, NodeReport, Report, Task};
 use marcato_client::shell::signer::Signer;
 use marcato_client::shell::{Choice, ClientSetup, Fleet as Connection, Live};
 use marcato_core::ddl::Action;
 use marcato_core::limits::timing::{CHANGE_WAIT, READ_WAIT};
-use marcato_core::{ActionName, AgentName, EndState, Exit, JobId, Span};
+use marcato_core::{ActionName, AgentName, EndState, Exit, JobId, Reason, Span};
 use marcato_filter::Filter;
 use marcato_protocol::version::Spoken;
 
@@ -19,10 +19,11 @@ use super::progress::Progress;
 use super::{block_on, confirm, declared, nothing, sign};
 use crate::config::Fleet;
 use crate::jobs::{Jobs, Kept};
+use crate::words::Failure;
 use crate::words::group::escape;
 use crate::words::json::Replies;
+use crate::words::table::{self, Screen};
 use crate::words::tally::{About, hints};
-use crate::words::{Failure, table};
 
 /// So many sentences say what can be done about what went wrong.
 const HINTS_MAX: usize = 2;
@@ -105,14 +106,14 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
     let interrupt = Interrupt::default();
     let setup = setup(&fleet, args);
     let done = block_on(interrupt.guard(async {
-        let (connection, signer) = tokio::join!(Connection::connect(setup), sign::open(&fleet));
+        // Not at the same time: while a passphrase is typed, nobody would look after the connection.
+        let signer = sign::open(&fleet).await?;
         let mut errand = Errand {
             intent,
             task,
             fleet: &fleet,
-            // What the operator must mend first is told first.
-            signer: signer?,
-            connection: connection?,
+            signer,
+            connection: Connection::connect(setup).await?,
             asked: Duration::ZERO,
         };
         let done = errand.work(console, &interrupt).await;
@@ -121,10 +122,14 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
         }
         done.map(|report| (report, errand.asked))
     }))?;
-    let (Done::Report(report), asked) = done else { return Ok(Exit::Nothing) };
+    let (Done::Report(report, words), asked) = done else { return Ok(Exit::Nothing) };
     let took = started.elapsed().saturating_sub(asked);
     let took = Span::from_ms(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-    Ok(tell(intent, action, *report, took, jobs, console))
+    let exit = tell(intent, action, *report, took, jobs, console);
+    if let Some(line) = words {
+        console.warn(&line);
+    }
+    Ok(exit)
 }
 
 /// What a connection to the fleet needs.
@@ -144,8 +149,8 @@ pub fn setup(fleet: &Fleet, args: &FleetArgs) -> ClientSetup {
 enum Done {
     /// No node was meant, and it was said why.
     Nothing,
-    /// The order was sent.
-    Report(Box<Report>),
+    /// The order was sent, and what there is to say where no node has what was asked for.
+    Report(Box<Report>, Option<String>),
 }
 
 /// One order on its way.
@@ -183,12 +188,12 @@ impl Errand<'_> {
         let watch = &mut |job: &Job, live: Live<'_>| progress.show(console, job, live);
         let report = self.connection.run(self.task.clone(), choice, &*self.signer, watch).await?;
         console.wipe();
-        if report.exit() == Exit::Nothing {
-            for line in nothing::there(&mut self.connection, &self.task, &report).await {
-                console.warn(&line);
-            }
-        }
-        Ok(Done::Report(Box::new(report)))
+        let words = if report.exit() == Exit::Nothing {
+            nothing::there(&mut self.connection, &self.task, &report).await
+        } else {
+            None
+        };
+        Ok(Done::Report(Box::new(report), words))
     }
 
     /// No node is meant: says why, in the form that was asked for.
@@ -267,22 +272,36 @@ fn show(report: &Report, about: &About<'_>, quiet: bool, console: &mut Console) 
         // Something is wrong, and so even who wants quiet is told.
         console.warn(line);
     }
+    if report.interrupted {
+        console.warn(&interrupted(report, console.screen));
+        return;
+    }
     for hint in hints(report, HINTS_MAX) {
         console.note(&hint);
     }
-    if report.interrupted {
-        let running = report.nodes.iter().filter(|node| node.state == EndState::Lost);
-        let names = running.map(|node| &node.node).collect::<Vec<_>>();
-        let text = match (names.len(), report.orders.is_empty()) {
-            (_, true) => "interrupted. Nothing was sent.".to_owned(),
-            (0, false) => "interrupted; no node is known to be still at it".to_owned(),
-            (count, false) => format!(
-                "interrupted; {count} still running on their nodes, and they go on: {}",
-                table::names(names.into_iter(), console.screen, 0)
-            ),
-        };
-        console.warn(&text);
+}
+
+/// What still goes on when the operator has gone.
+fn interrupted(report: &Report, screen: Screen) -> String {
+    if report.orders.is_empty() {
+        return "interrupted. Nothing was sent.".to_owned();
     }
+    let running = |node: &&NodeReport| {
+        node.state == EndState::Lost || node.reason == Some(Reason::StillRunning)
+    };
+    let running: Vec<_> = report.nodes.iter().filter(running).map(|node| &node.node).collect();
+    let waiting = report.nodes.iter().filter(|node| node.may_start_until.is_some()).count();
+    let mut text = "interrupted".to_owned();
+    if !running.is_empty() {
+        let start = format!("; {} still run it, and go on: ", running.len());
+        text.push_str(&start);
+        let used = text.chars().count();
+        text.push_str(&table::names(running.into_iter(), screen, used));
+    }
+    if waiting > 0 {
+        text.push_str(&format!("; {waiting} have not answered, and may still start it"));
+    }
+    text
 }
 
 fn keep(jobs: &Jobs, id: JobId, exit: Exit, report: Report, console: &mut Console) {

@@ -39,13 +39,22 @@ impl Failure {
         self.hints.push(hint.to_string());
         self
     }
+
+    /// The failure as it is printed. To decline, to go, or to find nothing is no error.
+    #[must_use]
+    pub fn line(&self) -> String {
+        match self.exit {
+            Exit::Nothing | Exit::Interrupted => self.to_string(),
+            _ => format!("error: {self}"),
+        }
+    }
 }
 
 /// Says on standard error why a program ends, and with what exit code.
 #[must_use]
 pub fn tell(failure: &Failure) -> Exit {
     // Nobody is left to be told when standard error is closed.
-    let _ = writeln!(anstream::stderr(), "error: {failure}");
+    let _ = writeln!(anstream::stderr(), "{}", failure.line());
     failure.exit
 }
 

@@ -23,6 +23,9 @@ const OUTPUTS_MAX: usize = 8;
 /// So many columns names get at least, however long what stands before them is.
 const NAMES_COLUMNS_MIN: usize = 24;
 
+/// Names of groups begin in the same column, unless what stands before them is longer than this.
+const WHAT_COLUMNS_MAX: usize = 40;
+
 /// Where it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Screen {
@@ -121,6 +124,15 @@ fn verdict(state: EndState, reason: Option<Reason>) -> String {
     }
 }
 
+/// What a group has in common: its outputs where it is ok, else its state and reason first.
+fn what(group: &Group<'_>) -> String {
+    match (group.state, group.reason, group.outputs.as_str()) {
+        (EndState::Ok, None, outputs) if !outputs.is_empty() => outputs.to_owned(),
+        (state, reason, "") => verdict(state, reason),
+        (state, reason, outputs) => format!("{}  {outputs}", verdict(state, reason)),
+    }
+}
+
 struct Table<'a> {
     report: &'a Report,
     about: &'a About<'a>,
@@ -199,7 +211,8 @@ impl Table<'_> {
         let (after, last) = rest.split_at(rest.len().saturating_sub(hidden));
         let width = groups.iter().map(|group| group.nodes.len()).max().unwrap_or(0);
         let width = width.to_string().len();
-        let line = |group: &Group<'_>| self.group_line(group, width);
+        let widest = groups.iter().map(|group| what(group).chars().count()).max().unwrap_or(0);
+        let line = |group: &Group<'_>| self.group_line(group, width, widest.min(WHAT_COLUMNS_MAX));
         let mut lines: Vec<String> = before.iter().map(line).collect();
         lines.extend(self.more(folded));
         lines.extend(after.iter().map(line));
@@ -229,16 +242,15 @@ impl Table<'_> {
         ))
     }
 
-    fn group_line(&self, group: &Group<'_>, width: usize) -> String {
-        let what = match (group.state, group.reason, group.outputs.as_str()) {
-            (EndState::Ok, None, outputs) if !outputs.is_empty() => outputs.to_owned(),
-            (state, reason, "") => verdict(state, reason),
-            (state, reason, outputs) => format!("{}  {outputs}", verdict(state, reason)),
-        };
+    fn group_line(&self, group: &Group<'_>, width: usize, widest: usize) -> String {
+        let what = what(group);
         let note = self.note(&group.nodes);
-        let used = width + what.chars().count() + note.chars().count() + 6;
+        let columns = what.chars().count();
+        let used = width + columns.max(widest) + note.chars().count() + 6;
         let names = names(group.nodes.iter().map(|node| &node.node), self.screen, used);
+        let padding = " ".repeat(widest.saturating_sub(columns));
         let what = paint(group.state, &what, self.screen);
-        format!("{:>width$}  {what}  {names}  {note}", group.nodes.len()).trim_end().to_owned()
+        let line = format!("{:>width$}  {what}{padding}  {names}  {note}", group.nodes.len());
+        line.trim_end().to_owned()
     }
 }

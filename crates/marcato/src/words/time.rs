@@ -8,7 +8,7 @@ use marcato_core::{Span, Timestamp};
 #[must_use]
 pub fn took(span: Span) -> String {
     match span.as_ms() {
-        ms @ 0..=9_999 => format!("{ms} ms"),
+        ms @ 0..=999 => format!("{ms} ms"),
         ms => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
     }
 }
@@ -54,7 +54,8 @@ mod tests {
             assert_eq!((took(span), about(span)), (want_took.to_owned(), want_about.to_owned()));
         };
         check(0, "0 ms", "0 s");
-        check(9_999, "9999 ms", "9 s");
+        check(999, "999 ms", "0 s");
+        check(5_020, "5.0 s", "5 s");
         check(41_250, "41.2 s", "41 s");
         check(120_000, "120.0 s", "2 min");
         check(3 * 3_600_000, "10800.0 s", "3 h");

@@ -40,15 +40,23 @@ fn failure(error: &clap::Error) -> Failure {
     let text = error.render().to_string();
     let lines = text.lines().map(str::trim);
     let mut what = Vec::new();
+    let mut nearest = None;
     let mut hints = Vec::new();
     for line in lines.take_while(|line| !line.starts_with("Usage:")) {
         if let Some(tip) = line.strip_prefix("tip: ") {
-            hints.push(tip.to_owned());
+            match tip.split_once(" exists: ") {
+                Some((_, word)) => nearest = Some(word.trim_matches('\'').to_owned()),
+                None => hints.push(tip.to_owned()),
+            }
         } else if !line.is_empty() && !line.starts_with("For more information") {
             what.push(line.strip_prefix("error: ").unwrap_or(line));
         }
     }
-    let mut failure = Failure::new(Exit::Usage, what.join(" "));
+    let mut what = what.join(" ");
+    if let Some(word) = nearest {
+        what = format!("{what}; nearest: {word}");
+    }
+    let mut failure = Failure::new(Exit::Usage, what);
     for hint in hints {
         failure = failure.hint(hint);
     }
