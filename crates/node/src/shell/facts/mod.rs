@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(main["日本"], json!("東京"));
         assert_eq!(main["sp name"], json!("spaced"));
         assert_eq!((&typed["int"], &typed["float2"]), (&json!(42), &json!(8.5)));
-        assert_eq!((&typed["sci"], &typed["bigf"]), (&json!(1000.0), &json!(1e20)));
+        assert_eq!((&typed["sci"], &typed["bigf"]), (&json!(1000.0), &json!("1.0e+20")));
         assert_eq!((&typed["t"], &typed["nil"]), (&json!(true), &Value::Null));
         assert_eq!(typed["arr"], json!(["a", "b", 3, "10"]));
         assert_eq!(typed["arr_nested"], json!([["x", "y"], "z"]));
