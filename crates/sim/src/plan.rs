@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use marcato_client::core::{Aim, Task};
+use marcato_core::Terms;
 use marcato_core::limits::timing::{CHANGE_WAIT, READ_WAIT};
-use marcato_core::{Reason, Terms};
+use marcato_protocol::version::Spoken;
 use serde_json::{Map, Value, json};
 
 use crate::fault::{Fault, Kind};
@@ -67,6 +68,10 @@ pub struct Plan {
     pub seed: u64,
     /// The hosts' files at its beginning.
     pub hosts: Vec<Files>,
+    /// The versions of the protocol that operators' commands speak.
+    pub spoken: Spoken,
+    /// Those that nodes speak which are of another release.
+    pub others: BTreeMap<usize, Spoken>,
     /// The operators' commands.
     pub commands: Vec<Command>,
     /// The faults.
@@ -144,7 +149,8 @@ impl Plan {
             };
             commands.extend([restart(at), restart(at + 32_000)]);
         }
-        Self { seed, hosts, commands, faults, crash_after: None, until: RUN_UNTIL }
+        let plan = Self::of(seed, hosts, commands, RUN_UNTIL);
+        Self { faults, ..plan }
     }
 
     /// A small run without faults, of which every effect can be crashed.
@@ -165,8 +171,15 @@ impl Plan {
             command(2_600, Work::Install("openssl", 2), true),
             command(4_000, Work::Status("ssh"), true),
         ];
-        let until = 60_000;
-        Self { seed, hosts, commands, faults: Vec::new(), crash_after: None, until }
+        Self::of(seed, hosts, commands, 60_000)
+    }
+
+    /// A run without faults.
+    #[must_use]
+    pub fn of(seed: u64, hosts: Vec<Files>, commands: Vec<Command>, until: u64) -> Self {
+        let spoken = Spoken::RELEASE;
+        let others = BTreeMap::new();
+        Self { seed, hosts, spoken, others, commands, faults: Vec::new(), crash_after: None, until }
     }
 
     /// The kinds of fault, each once.
@@ -239,12 +252,6 @@ fn faults(random: &mut Random, nodes: usize) -> Vec<Fault> {
         drawn.insert(kind, Fault { kind, from, until, nodes: hit, per_mille });
     }
     drawn.into_values().collect()
-}
-
-/// The reason codes that an agent may give by itself.
-#[must_use]
-pub const fn is_of_agents(reason: Reason) -> bool {
-    matches!(reason, Reason::Absent | Reason::Unchanged | Reason::NoValue)
 }
 
 #[cfg(test)]

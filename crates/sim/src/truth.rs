@@ -137,9 +137,9 @@ pub struct JobTruth {
     pub late: Option<Report>,
     /// Whether the command was killed.
     pub died: bool,
-    /// Whether it ended before there was an order.
-    pub gave_up: bool,
-    /// The name of the hub that it asked has been tampered with.
+    /// Why it ended before there was an order, if it did.
+    pub gave_up: Option<String>,
+    /// When it was typed, if it was.
     pub started: u64,
 }
 

@@ -17,7 +17,7 @@ pub(super) fn check(truth: &Truth) -> Vec<String> {
     jobs.flat_map(|(index, job)| {
         let wrong = match &job.report {
             Some(report) => job_of(job, report),
-            None if job.died || job.gave_up => Vec::new(),
+            None if job.died || job.gave_up.is_some() => Vec::new(),
             None if job.started + ENDS_WITHIN > truth.until => Vec::new(),
             None => vec!["it never ended".to_owned()],
         };
@@ -48,7 +48,7 @@ fn job_of(job: &JobTruth, report: &Report) -> Vec<String> {
         }
     }
     let all_ok = report.nodes.iter().all(|line| line.state == EndState::Ok);
-    if report.exit() == Exit::Ok && !(all_ok && !names.is_empty()) {
+    if report.exit() == Exit::Ok && (!all_ok || names.is_empty()) {
         wrong.push("its exit code says that all is well, and it is not".to_owned());
     }
     if let Some(late) = &job.late

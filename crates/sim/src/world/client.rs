@@ -14,7 +14,6 @@ use marcato_protocol::order::{Audience, Order};
 use marcato_protocol::question::Answer;
 use marcato_protocol::sshsig::Namespace;
 use marcato_protocol::subject::Subjects;
-use marcato_protocol::version::Spoken;
 
 use super::network::Item;
 use super::{Actor, Event, World};
@@ -87,7 +86,7 @@ impl World {
             collective: self.keys.collective.clone(),
             authority: self.keys.authority.public().clone(),
             caller: self.keys.operators[running.plan.operator].0.clone(),
-            spoken: Spoken::RELEASE,
+            spoken: self.plan.spoken,
             directory: Arc::new(self.operators[running.plan.operator].directory.clone()),
             purpose: Purpose::Order { terms: task.terms(), changes: task.changes },
         };
@@ -271,7 +270,7 @@ impl World {
             Stage::Working(job) if self.commands[command].scouting => {
                 let operator = self.commands[command].plan.operator;
                 let directory = &self.operators[operator].directory;
-                let found = Selection::of_answered(&job.report(), directory, Spoken::RELEASE);
+                let found = Selection::of_answered(&job.report(), directory, self.plan.spoken);
                 self.commands[command].scouting = false;
                 let id = OrderId::from_bytes(self.random.bytes());
                 self.work(command, id, found, false);
@@ -295,10 +294,10 @@ impl World {
             }
             Some(Outcome::NoHub) => {
                 self.occurs("no hub was there");
-                self.work(command, id, Selection::unknown(Spoken::RELEASE), changes);
+                self.work(command, id, Selection::unknown(self.plan.spoken), changes);
             }
-            _ => {
-                self.truth.jobs[command].gave_up = true;
+            other => {
+                self.truth.jobs[command].gave_up = Some(format!("{other:?}"));
                 self.retire(command);
             }
         }
@@ -321,7 +320,7 @@ impl World {
             collective: self.keys.collective.clone(),
             authority: self.keys.authority.public().clone(),
             caller: self.keys.operators[operator].0.clone(),
-            spoken: Spoken::RELEASE,
+            spoken: self.plan.spoken,
             directory: Arc::new(self.operators[operator].directory.clone()),
             task,
             selection,

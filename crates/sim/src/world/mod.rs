@@ -208,6 +208,9 @@ impl World {
             self.queue.push(plan.at, Event::Start(Actor::Command(index)));
             self.commands.push(Command::new(plan));
         }
+        for (node, spoken) in &self.plan.others {
+            self.nodes[*node].spoken = *spoken;
+        }
         self.truth.jobs.resize_with(self.commands.len(), Default::default);
         for (index, fault) in self.plan.faults.iter().enumerate() {
             self.queue.push(fault.from, Event::FaultStarts(index));

@@ -231,12 +231,19 @@ impl World {
                 Effect::Log(entry) => self.node_logs(node, &entry),
                 Effect::Stop => return self.end_node(node, None),
             }
-            if let Some(of) = self.effect_done(Actor::Node(node)) {
-                let kind = if of == CrashOf::Host { Kind::HostCrash } else { Kind::NodeCrash };
-                self.hit(kind);
-                return self.end_node(node, Some(of));
+            if !self.survives(node) {
+                return;
             }
         }
+    }
+
+    /// Counts an effect that a node's shell has just done, or a part of one that takes it several
+    /// moments; whether the daemon lives on.
+    pub(super) fn survives(&mut self, node: usize) -> bool {
+        let Some(of) = self.effect_done(Actor::Node(node)) else { return true };
+        self.hit(if of == CrashOf::Host { Kind::HostCrash } else { Kind::NodeCrash });
+        self.end_node(node, Some(of));
+        false
     }
 
     fn node_logs(&mut self, node: usize, entry: &Entry) {
@@ -300,10 +307,13 @@ impl World {
             let why = "No space left on device (os error 28)".to_owned();
             return self.step_node(node, NodeEvent::NotWritten(key, why));
         }
-        let disk = &mut self.nodes[node].disk;
-        disk.sync();
+        self.nodes[node].disk.sync();
+        // It stands there, and the core has not heard of it.
+        if !self.survives(node) {
+            return;
+        }
         if let Some(run) = end_of {
-            disk.runs.remove(&run);
+            self.nodes[node].disk.runs.remove(&run);
         }
         self.step_node(node, NodeEvent::Written(key));
     }

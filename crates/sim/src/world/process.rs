@@ -43,6 +43,9 @@ impl World {
             return;
         }
         self.nodes[node].disk.runs.insert(approved.key(), None);
+        if !self.survives(node) {
+            return;
+        }
         let at = self.now + self.random.between(1, 4);
         self.queue.push(at, Event::Spawned { node, life, approved });
     }
@@ -50,6 +53,7 @@ impl World {
     pub(super) fn spawned(&mut self, node: usize, life: u64, approved: Approved) {
         if self.nodes[node].life == life && self.nodes[node].daemon.is_some() {
             self.begin(node, approved);
+            let _ = self.survives(node);
         }
     }
 
