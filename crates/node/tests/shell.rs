@@ -97,8 +97,10 @@ async fn a_change_outlives_its_daemon_and_runs_once() {
     client.until_heartbeat(name, false).await;
     client.send_set(&order, &fleet, name).await;
     client.progress().await;
-    std::fs::write(&gate, "go").unwrap();
+    // It waits for a reader, which this very runtime may be about to start.
+    let opened = std::thread::spawn(move || std::fs::write(&gate, "go"));
     let first = client.receipt(&fleet).await;
+    opened.join().unwrap().unwrap();
     assert_eq!((first.state, first.inner.message.as_str()), (EndState::Ok, "changed"));
 
     // The same bytes again: the same answer, and nothing else.
