@@ -90,6 +90,8 @@ pub struct Inquiry {
     setup: InquirySetup,
     subjects: Subjects,
     rng: ChaCha20Rng,
+    /// The version that is asked in.
+    version: u32,
     asked: BTreeMap<OrderId, Gather>,
     /// Whether the names are there, and certificates are asked for.
     certifying: bool,
@@ -110,6 +112,7 @@ impl Inquiry {
         let mut inquiry = Self {
             subjects: Subjects::of(&setup.collective),
             rng: ChaCha20Rng::from_seed(setup.seed),
+            version: setup.spoken.oldest,
             asked: BTreeMap::new(),
             certifying: false,
             lacking: BTreeSet::new(),
@@ -212,8 +215,7 @@ impl Inquiry {
         let caller = self.setup.caller.clone();
         effects.push(Effect::Subscribe(self.subjects.replies(&caller, id)));
         let answer = self.subjects.answer(&caller, id);
-        // The oldest version still spoken is what a hub one release older or newer speaks too.
-        let question = Question { v: self.setup.spoken.oldest, id, caller, ask };
+        let question = Question { v: self.version, id, caller, ask };
         effects.push(Effect::Publish(question.message(self.subjects.questions(), answer)));
         self.asked.insert(id, Gather::default());
     }
@@ -288,6 +290,13 @@ impl Inquiry {
         self.heard = now;
         self.again_at = now + ASK_AGAIN_AFTER;
         match answer.found {
+            // A hub of the release after this one has forgotten the oldest version by now.
+            Found::Refused(_) if !self.certifying && self.version < self.setup.spoken.newest => {
+                self.version += 1;
+                self.asked.clear();
+                let id = self.new_id();
+                self.ask(id, self.first_ask(), effects);
+            }
             Found::Refused(why) => self.end(Outcome::Refused(why), effects),
             Found::Values(values) if matches!(self.setup.purpose, Purpose::Values(_)) => {
                 self.end(Outcome::Values(values), effects);
