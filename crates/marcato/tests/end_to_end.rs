@@ -1,18 +1,247 @@
-//! The whole way of an order over real connections: operator, broker, hub, nodes, processes.
+//! The whole way of an order over real connections: operator, broker, hub, nodes, processes; on our
+//! broker and on every nats-server that is given.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use marcato_core::{Changed, EndState, Exit, Identity, Reason, Span};
+use marcato_protocol::message::Kind;
+use serde_json::json;
 use support::*;
+
+/// A fleet on each broker, one after the other.
+async fn on_each(nodes: &[&str], test: impl AsyncFn(Fleet)) {
+    for broker in brokers::kinds() {
+        test(Fleet::start(Plan { broker, hub: true, nodes }).await).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads() {
+    on_each(&["db1", "web1", "web2"], async |fleet| {
+        let report = fleet.run("rpcutil ping", "").await;
+        assert_eq!((line(&report).as_str(), report.exit()), ("db1 Ok, web1 Ok, web2 Ok", Exit::Ok));
+        assert_eq!(report.expected, Some(3));
+        let mut client = fleet.client().await;
+        let names = async |client: &mut Client, with: &str| -> Vec<String> {
+            let found = client.find(with).await;
+            assert!(found.complete);
+            found.nodes.into_iter().map(|(name, _)| name.to_string()).collect()
+        };
+        assert_eq!(names(&mut client, "role=web").await, ["web1", "web2"]);
+        assert_eq!(names(&mut client, "hagroup=g1").await, ["db1", "web1"]);
+        assert_eq!(names(&mut client, "role=nothing").await, [""; 0]);
+        let report = client.run(client.task("package status package=openssl", "role=web")).await;
+        assert_eq!(line(&report), "web1 Ok, web2 Ok");
+        for node in &report.nodes {
+            assert_eq!((&node.data["version"], node.changed), (&json!(OPENSSL), Changed::False));
+        }
+        let report = client.run(client.task("package status package=opensl", "")).await;
+        assert_eq!(line(&report), "db1 Ok absent, web1 Ok absent, web2 Ok absent");
+        assert_eq!(report.exit(), Exit::Nothing);
+        let report = client.run(client.task("rpcutil get_fact fact=hagroup", "role=web")).await;
+        let values: Vec<_> = report.nodes.iter().map(|node| &node.data["value"]).collect();
+        assert_eq!(values, [&json!("g1"), &json!("g2")]);
+    })
+    .await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_on_a_set() {
-    for kind in brokers::kinds() {
-        let fleet =
-            Fleet::start(Plan { broker: kind, hub: true, nodes: &["db1", "web1", "web2"] }).await;
+    on_each(&["db1", "web1", "web2"], async |fleet| {
         let report = fleet.run("service restart service=nginx", "hagroup=g1").await;
-        assert_eq!(line(&report), "db1 Ok absent, web1 Ok");
+        assert_eq!((line(&report).as_str(), report.exit()), ("db1 Ok absent, web1 Ok", Exit::Ok));
+        let web1 = of(&report, "web1");
+        assert_eq!((&web1.data["before"], &web1.data["after"]), (&json!(500), &json!(501)));
+        assert_eq!((web1.changed, of(&report, "db1").changed), (Changed::True, Changed::False));
         assert_eq!(fleet.pid("web1", "nginx"), NGINX_PID + 1);
         fleet.assert_untouched(&["db1", "web2"]);
+        let report = fleet.run("service status service=nginx", "role=web").await;
+        assert_eq!(of(&report, "web1").data["main_pid"], json!(501));
+    })
+    .await;
+}
+
+/// Left in order or killed: named as down without waiting for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_not_connected() {
+    on_each(&["web1", "web2", "web3"], async |mut fleet| {
+        fleet.stop_node("web1").await;
+        fleet.kill_node("web2").await;
+        for words in ["rpcutil ping", "service restart service=nginx"] {
+            let begun = Instant::now();
+            let report = fleet.run(words, "").await;
+            let want = "web1 Down not-connected, web2 Down not-connected, web3 Ok";
+            assert_eq!((line(&report).as_str(), report.exit()), (want, Exit::Silent));
+            // The wait is 20 s: it was not waited for.
+            assert!(begun.elapsed() < Duration::from_secs(10), "{words}");
+        }
+        assert_eq!(fleet.pid("web3", "nginx"), NGINX_PID + 1);
+        fleet.assert_untouched(&["web1", "web2"]);
+        // Whoever left in order is known to be down; a filter finds it all the same.
+        let mut client = fleet.client().await;
+        let found = client.find("").await;
+        assert!(found.nodes[0].1.is_some());
+        assert_eq!(found.nodes.len(), 3);
+    })
+    .await;
+}
+
+/// Packets are lost, and nobody knows yet: the node is named at the end of the wait, and no sooner.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_link() {
+    on_each(&["web1", "web2"], async |fleet| {
+        fleet.middle.cut("node web1");
+        let mut client = fleet.client().await;
+        for (words, waits) in [("rpcutil ping", 1), ("service restart service=nginx", 2)] {
+            let mut task = client.task(words, "");
+            task.wait = secs(waits);
+            let begun = Instant::now();
+            let report = client.run(task).await;
+            assert_eq!(line(&report), "web1 NoResponse silent, web2 Ok");
+            assert_eq!(report.exit(), Exit::Silent);
+            assert!(begun.elapsed() >= secs(waits).as_duration());
+            let is_change = words.starts_with("service");
+            let until = of(&report, "web1").may_start_until;
+            assert_eq!(until.is_some(), is_change, "a change may start yet");
+        }
+        fleet.assert_untouched(&["web1"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_starts_again() {
+    on_each(&["web1", "web2"], async |mut fleet| {
+        assert_eq!(fleet.run("rpcutil ping", "").await.exit(), Exit::Ok);
+        fleet.stop_broker().await;
+        fleet.start_broker();
+        // Hub and nodes connect again by themselves.
+        fleet.until_answered("rpcutil ping").await;
+        let report = fleet.run("service restart service=nginx", "").await;
+        assert_eq!(line(&report), "web1 Ok, web2 Ok");
+        for node in ["web1", "web2"] {
+            assert_eq!(fleet.pid(node, "nginx"), NGINX_PID + 1);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_that_starts_again() {
+    on_each(&["web1", "web2"], async |mut fleet| {
+        fleet.stop_hub().await;
+        // Without a hub nobody knows whom to expect; whoever is there answers.
+        let report = fleet.run("rpcutil ping", "").await;
+        assert_eq!((line(&report).as_str(), report.expected), ("web1 Ok, web2 Ok", None));
+        fleet.start_hub();
+        fleet.until_registered().await;
+        let report = fleet.run("rpcutil ping", "").await;
+        assert_eq!((line(&report).as_str(), report.expected), ("web1 Ok, web2 Ok", Some(2)));
+    })
+    .await;
+}
+
+/// A broker alone, without a hub.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bare() {
+    for broker in brokers::kinds() {
+        let mut fleet =
+            Fleet::start(Plan { broker, hub: false, nodes: &["db1", "web1", "web2"] }).await;
+        fleet.until_connected().await;
+        let mut client = fleet.client().await;
+        let found = client.find("role=web").await;
+        let names: Vec<&str> = found.nodes.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!((names, found.complete), (vec!["web1", "web2"], false));
+        let report = client.run(client.task("package status package=openssl", "")).await;
+        assert_eq!(line(&report), "db1 Ok, web1 Ok, web2 Ok");
+        assert_eq!((report.expected, report.exit()), (None, Exit::Ok));
+        let report = client.run(client.task("service restart service=nginx", "role=web")).await;
+        assert_eq!((line(&report).as_str(), report.expected), ("web1 Ok, web2 Ok", None));
+        assert_eq!(fleet.pid("web2", "nginx"), NGINX_PID + 1);
+        fleet.assert_untouched(&["db1"]);
+        for node in ["db1", "web1", "web2"] {
+            fleet.stop_node(node).await;
+        }
+        let report = client.run(client.task("rpcutil ping", "")).await;
+        assert_eq!((report.nodes.len(), report.exit()), (0, Exit::NoAnswer));
     }
+}
+
+/// Executables in a folder: the one of the ancestor's documentation, and one that does what none
+/// should.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn external_agents() {
+    let mut fleet = Fleet::bare(&brokers::Kind::Ours).await;
+    let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../agent/tests/plugins");
+    let agents = fleet.dir().join("agents");
+    std::fs::create_dir(&agents).unwrap();
+    for name in ["helloworld", "rogue"] {
+        // By another process: what this one has open for writing cannot be executed.
+        for (file, mode) in [(name.to_owned(), "0755"), (format!("{name}.json"), "0644")] {
+            let mut install = Command::new("install");
+            install.args(["-m", mode]).arg(plugins.join(&file)).arg(agents.join(&file));
+            assert!(install.status().unwrap().success());
+        }
+    }
+    fleet.start_hub();
+    fleet.join("web2", AUTHORITY);
+    fleet.start_node("web2").await;
+    fleet.with_agents(agents);
+    fleet.join("web1", AUTHORITY);
+    fleet.start_node("web1").await;
+    fleet.until_registered().await;
+    let mut client = fleet.client().await;
+    for name in ["helloworld", "rogue"] {
+        client.learn(&std::fs::read(plugins.join(format!("{name}.json"))).unwrap());
+    }
+    let report = client.run(client.task("helloworld ping msg=hi", "")).await;
+    let web1 = of(&report, "web1");
+    assert_eq!((web1.state, &web1.data["result"]), (EndState::Ok, &json!("hi")));
+    // It does not say that it only reads.
+    assert_eq!((web1.changed, report.nodes.len()), (Changed::Unknown, 1));
+    let lacking: Vec<&str> = report.not_capable.iter().map(Identity::as_str).collect();
+    assert_eq!(lacking, ["web2"]);
+    let mark = fleet.dir().join("mark").display().to_string();
+    let report = client.run(client.task(&format!("rogue flood mark={mark}"), "")).await;
+    assert_eq!(line(&report), "web1 Failed agent");
+    let report = client.run(client.task(&format!("rogue hang mark={mark}"), "")).await;
+    assert_eq!(line(&report), "web1 TimedOut run-limit");
+    let left = || Command::new("pgrep").arg("-f").arg(&mark).output().unwrap().stdout;
+    until("nothing of it is left", || left().is_empty()).await;
+    let report = client.run(client.task("rpcutil ping", "")).await;
+    assert_eq!(line(&report), "web1 Ok, web2 Ok");
+}
+
+/// A change goes on while its node starts again, and its receipt comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_starts_again_answers_once() {
+    on_each(&["web1"], async |mut fleet| {
+        // The receipt is lost on its way, and the node goes; the next one has it.
+        fleet.middle.rule(|message| match message.headers.kind() {
+            Some(Kind::Receipt) => Vec::new(),
+            _ => vec![message],
+        });
+        let mut client = fleet.client().await;
+        let mut task = client.task("service restart service=nginx", "");
+        task.wait = Span::from_ms(300);
+        task.run_limit = secs(1);
+        let report = client.run(task).await;
+        let node = of(&report, "web1");
+        assert!(!node.signed && node.reason != Some(Reason::NotConnected), "{node:?}");
+        fleet.stop_node("web1").await;
+        let pid = fleet.pid("web1", "nginx");
+        fleet.middle.pass();
+        fleet.start_node("web1").await;
+        let is_receipt =
+            |m: &marcato_protocol::message::Message| m.headers.kind() == Some(Kind::Receipt);
+        let before = fleet.middle.seen(is_receipt).len();
+        fleet.middle.until_seen(before + 1, is_receipt).await;
+        assert_eq!((fleet.pid("web1", "nginx"), pid), (NGINX_PID + 1, NGINX_PID + 1));
+    })
+    .await;
 }

@@ -30,6 +30,7 @@ use marcato_node::shell::{
 };
 use marcato_protocol::certificate::SignedText;
 use marcato_protocol::keys::{KeyFile, NodeSignKey, OperatorKey};
+use marcato_protocol::message::{Kind as MessageKind, Message};
 use marcato_protocol::sshsig::{Namespace, PublicKey};
 use marcato_protocol::version::Spoken;
 use rand_chacha::ChaCha20Rng;
@@ -43,7 +44,7 @@ use middle::Middle;
 
 /// Nothing that is waited for takes so long.
 pub async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), what).await.expect("it hangs")
+    tokio::time::timeout(Duration::from_secs(30), what).await.expect("it hangs")
 }
 
 pub fn secs(seconds: u64) -> Span {
@@ -277,6 +278,42 @@ impl Fleet {
         let Node { handle, work } = self.nodes.get_mut(name).unwrap().take().unwrap();
         handle.stop();
         soon(work).await.unwrap().unwrap();
+    }
+
+    /// Ends a node without a word, as a killed process does.
+    pub async fn kill_node(&mut self, name: &str) {
+        let Node { work, .. } = self.nodes.get_mut(name).unwrap().take().unwrap();
+        work.abort();
+        assert!(soon(work).await.unwrap_err().is_cancelled());
+    }
+
+    /// Waits until every node that runs answers such a read.
+    pub async fn until_answered(&self, words: &str) {
+        let running = self.nodes.values().filter(|node| node.is_some()).count();
+        soon(async {
+            loop {
+                let mut client = self.client_with_state("look").await;
+                let mut task = client.task(words, "");
+                task.wait = secs(1);
+                let report = client.run(task).await;
+                client.close().await;
+                if report.nodes.iter().filter(|node| node.signed).count() == running {
+                    return;
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Waits until every node that runs has said that it is there.
+    pub async fn until_connected(&self) {
+        for (name, _) in self.nodes.iter().filter(|(_, node)| node.is_some()) {
+            let is_beat = |message: &Message| {
+                message.headers.kind() == Some(MessageKind::Heartbeat)
+                    && message.subject.ends_with(&format!(".{name}"))
+            };
+            self.middle.until_seen(1, is_beat).await;
+        }
     }
 
     /// Takes a node's keys and certificate away, as a new installation of its host does.

@@ -17,6 +17,8 @@ use super::{Fleet, soon};
 pub struct Wire {
     link: Link,
     to_broker: tokio::net::tcp::OwnedWriteHalf,
+    /// Heard while another message was looked for.
+    aside: Vec<Message>,
     fleet: Vec<(Identity, PublicKey)>,
 }
 
@@ -37,7 +39,7 @@ impl Wire {
             while let Ok(1..) = from_broker.read(&mut buffer).await {}
         });
         let fleet = fleet.names().map(|name| (name.parse().unwrap(), fleet.sign_key(name)));
-        Self { link, to_broker, fleet: fleet.collect() }
+        Self { link, to_broker, aside: Vec::new(), fleet: fleet.collect() }
     }
 
     /// Publishes a message as it is.
@@ -50,23 +52,26 @@ impl Wire {
         self.to_broker.write_all(bytes).await.unwrap();
     }
 
-    /// The next message of anybody.
-    pub async fn hear(&mut self) -> Message {
-        loop {
-            if let Event::Message(message) = soon(self.link.recv()).await {
-                return message;
-            }
+    /// The first message that is so, of those that were not taken yet.
+    pub async fn hear(&mut self, so: impl Fn(&Message) -> bool) -> Message {
+        if let Some(place) = self.aside.iter().position(&so) {
+            return self.aside.remove(place);
         }
+        soon(async {
+            loop {
+                match self.link.recv().await {
+                    Event::Message(message) if so(&message) => return message,
+                    Event::Message(message) => self.aside.push(message),
+                    _ => {}
+                }
+            }
+        })
+        .await
     }
 
     /// The next message of this kind.
     pub async fn hear_kind(&mut self, kind: Kind) -> Message {
-        loop {
-            let message = self.hear().await;
-            if message.headers.kind() == Some(kind) {
-                return message;
-            }
-        }
+        self.hear(|message| message.headers.kind() == Some(kind)).await
     }
 
     /// The next receipt for an order's message by the node that it was sent to, checked as far as
@@ -79,13 +84,12 @@ impl Wire {
     /// The same of a named node, and the message.
     pub async fn receipt_of(&mut self, sent: &Message, node: &Identity) -> (Message, Outer) {
         let order = Received::parse(sent).unwrap();
-        loop {
-            let message = self.hear_kind(Kind::Receipt).await;
-            if is_reply(&message, order.order.id, node) {
-                let outer = self.check(&message, &order, node);
-                return (message, outer);
-            }
-        }
+        let is_it = |message: &Message| {
+            message.headers.kind() == Some(Kind::Receipt) && is_reply(message, order.order.id, node)
+        };
+        let message = self.hear(is_it).await;
+        let outer = self.check(&message, &order, node);
+        (message, outer)
     }
 
     fn check(&self, message: &Message, order: &Received, node: &Identity) -> Outer {
