@@ -70,6 +70,22 @@ trait ServiceUnit {
     fn n_restarts(&self) -> zbus::Result<u32>;
 }
 
+/// Why systemd did not do what it was asked, in words.
+enum Failure {
+    /// It said so.
+    Systemd(String),
+    /// The connection to the bus broke.
+    Bus(String),
+}
+
+impl Failure {
+    fn into_words(self) -> String {
+        match self {
+            Self::Systemd(words) | Self::Bus(words) => words,
+        }
+    }
+}
+
 /// systemd of this host. The connection to the bus is opened at the first call and kept.
 #[derive(Default)]
 pub struct Systemd {
@@ -93,22 +109,34 @@ impl Systemd {
     }
 
     /// Turns an error into words. After one of the connection itself a new one is made next time.
-    async fn failure(&self, error: zbus::Error) -> String {
+    async fn failure(&self, error: zbus::Error) -> Failure {
         match error {
-            zbus::Error::MethodError(name, text, _) => text.unwrap_or_else(|| name.to_string()),
-            // systemd's answer too, by one of the names that every bus knows.
-            zbus::Error::FDO(error) => {
-                error.description().map_or_else(|| error.to_string(), str::to_owned)
+            zbus::Error::MethodError(name, text, _) => {
+                Failure::Systemd(text.unwrap_or_else(|| name.to_string()))
             }
+            // systemd's answer too, by one of the names that every bus knows.
+            zbus::Error::FDO(error) => Failure::Systemd(
+                error.description().map_or_else(|| error.to_string(), str::to_owned),
+            ),
             error => {
                 *self.bus.lock().await = None;
-                format!("systemd over D-Bus: {error}")
+                Failure::Bus(format!("systemd over D-Bus: {error}"))
             }
         }
     }
 
     async fn look_at(&self, unit: &str) -> Result<Option<Unit>, String> {
-        let Some(bus) = self.bus().await else { return systemctl::look(unit).await };
+        match self.look_once(unit).await {
+            // The connection was kept, and its bus has ended since: a look can be taken again.
+            Err(Failure::Bus(_)) => self.look_once(unit).await.map_err(Failure::into_words),
+            looked => looked.map_err(Failure::into_words),
+        }
+    }
+
+    async fn look_once(&self, unit: &str) -> Result<Option<Unit>, Failure> {
+        let Some(bus) = self.bus().await else {
+            return systemctl::look(unit).await.map_err(Failure::Systemd);
+        };
         match timeout(SYSTEMD_LIMIT.as_duration(), look(&bus, unit)).await {
             Ok(Ok(found)) => Ok(found),
             Ok(Err(zbus::Error::MethodError(name, ..)))
@@ -117,7 +145,7 @@ impl Systemd {
                 Ok(None)
             }
             Ok(Err(error)) => Err(self.failure(error).await),
-            Err(_) => Err("systemd does not answer over D-Bus".into()),
+            Err(_) => Err(Failure::Systemd("systemd does not answer over D-Bus".into())),
         }
     }
 
@@ -125,7 +153,7 @@ impl Systemd {
         let Some(bus) = self.bus().await else { return systemctl::restart(unit, until).await };
         match timeout_at(until, restart(&bus, unit)).await {
             Ok(Ok(job)) => Ok(job),
-            Ok(Err(error)) => Err(self.failure(error).await),
+            Ok(Err(error)) => Err(self.failure(error).await.into_words()),
             Err(_) => Ok(Job::TooLong),
         }
     }
