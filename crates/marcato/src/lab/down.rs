@@ -71,7 +71,7 @@ fn remove(lab: &Layout) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::symlink;
     use std::path::Path;
 
     use super::*;
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_folder_that_anybody_writes_to_holds_no_lab() {
         let dir = tempfile::tempdir().unwrap();
-        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        rustix::fs::chmod(dir.path(), rustix::fs::Mode::from_raw_mode(0o777)).unwrap();
         assert!(lab(dir.path()).claim().is_err());
     }
 }

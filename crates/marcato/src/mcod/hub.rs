@@ -1,11 +1,10 @@
 //! `mcod hub`: the fleet's broker and its registry in one process. The registry connects to the
 //! broker over loopback like any other client.
 
-use std::future::Future;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use marcato_broker::{Broker, Config, InsecurePlaintext};
 use marcato_core::Exit;
@@ -132,25 +131,23 @@ impl Signals {
 
     /// Waits for the end. SIGHUP reads the file again and says whether a start would take it: what
     /// it holds (the address, the fleet, its authority) is fixed while connections stand.
-    fn watch(
-        mut self,
-        file: std::path::PathBuf,
-        ending: watch::Sender<bool>,
-    ) -> impl Future<Output = ()> {
-        async move {
-            loop {
-                tokio::select! {
-                    _ = self.terminate.recv() => break,
-                    _ = self.interrupt.recv() => break,
-                    _ = self.reload.recv() => match read(&file) {
-                        Ok(_) => tracing::info!("hub.toml is read and valid; it takes effect at the next start"),
-                        Err(failure) => tracing::error!(reason = "configuration", "{failure}; the old one holds"),
-                    },
-                }
+    async fn watch(mut self, file: PathBuf, ending: watch::Sender<bool>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => break,
+                _ = self.interrupt.recv() => break,
+                _ = self.reload.recv() => match read(&file) {
+                    Ok(_) => {
+                        tracing::info!("hub.toml is read and valid; it takes effect at the next start");
+                    }
+                    Err(failure) => {
+                        tracing::error!(reason = "configuration", "{failure}; the old one holds");
+                    }
+                },
             }
-            tracing::info!("told to end");
-            // Nobody listens any more when the hub has ended by itself.
-            let _ = ending.send(true);
         }
+        tracing::info!("told to end");
+        // Nobody listens any more when the hub has ended by itself.
+        let _ = ending.send(true);
     }
 }
