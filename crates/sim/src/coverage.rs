@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use marcato_client::core::RefusedWhy;
 use marcato_core::{EndState, Reason};
 
 use crate::fault::Kind;
@@ -32,6 +33,19 @@ pub const STATES_ABSENT: &[(EndState, &str)] =
 /// Reason codes that cannot occur here, each with its reason. It is checked that they do not.
 pub const REASONS_ABSENT: &[(Reason, &str)] =
     &[(Reason::Operator, "there is no command yet that cancels an order")];
+
+/// Why a client refuses what claims to be an answer: the names under [`Group::Refusal`].
+pub const REFUSALS: &[(RefusedWhy, &str)] = &[
+    (RefusedWhy::Malformed, "malformed"),
+    (RefusedWhy::Unsigned, "unsigned"),
+    (RefusedWhy::Signature, "signature"),
+    (RefusedWhy::OtherOrder, "other order"),
+    (RefusedWhy::OtherStep, "other step"),
+    (RefusedWhy::OtherNode, "other node"),
+    (RefusedWhy::Sealed, "sealed"),
+    (RefusedWhy::NoCertificate, "no certificate"),
+    (RefusedWhy::KeyChanged, "key changed"),
+];
 
 /// What else must occur: the names under [`Group::Event`].
 pub const EVENTS: &[&str] = &[
@@ -70,10 +84,9 @@ impl Coverage {
         let states = EndState::ALL.iter().map(|state| (Group::State, state.words()));
         let reasons = Reason::ALL.iter().map(|reason| (Group::Reason, reason.code()));
         let events = EVENTS.iter().map(|event| (Group::Event, *event));
-        let mut all: Vec<_> = faults.chain(states).chain(reasons).chain(events).collect();
-        let more = self.0.keys().filter(|key| !all.contains(key)).copied();
-        all.extend(more.collect::<Vec<_>>());
-        all.into_iter().map(|(group, name)| (group, name, self.get(group, name))).collect()
+        let refusals = REFUSALS.iter().map(|(_, name)| (Group::Refusal, *name));
+        let all = faults.chain(states).chain(reasons).chain(refusals).chain(events);
+        all.map(|(group, name)| (group, name, self.get(group, name))).collect()
     }
 
     /// What should have occurred and did not, and what occurred though it cannot.

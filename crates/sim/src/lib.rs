@@ -6,7 +6,6 @@
 //! of how the run was drawn.
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
-pub mod campaign;
 pub mod checkers;
 pub mod coverage;
 mod disk;

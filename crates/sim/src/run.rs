@@ -48,3 +48,41 @@ pub fn seed(seed: u64, keep_trace: bool) -> Verdict {
 pub fn crashed(seed: u64, after: Option<(u64, CrashOf)>, keep_trace: bool) -> Verdict {
     run(Plan { crash_after: after, ..Plan::small(seed) }, keep_trace)
 }
+
+/// A run that can be repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Case {
+    /// A seed.
+    Seed(u64),
+    /// The small run, crashed after an effect.
+    Crash(u64, CrashOf),
+}
+
+impl Case {
+    /// Runs it.
+    #[must_use]
+    pub fn run(self, keep_trace: bool) -> Verdict {
+        match self {
+            Self::Seed(number) => seed(number, keep_trace),
+            Self::Crash(effect, of) => crashed(0, Some((effect, of)), keep_trace),
+        }
+    }
+
+    /// The arguments that repeat it.
+    #[must_use]
+    pub fn arguments(self) -> String {
+        match self {
+            Self::Seed(seed) => format!("--seed {seed}"),
+            Self::Crash(effect, CrashOf::Daemon) => format!("--crash {effect}"),
+            Self::Crash(effect, CrashOf::Host) => format!("--crash {effect} --power"),
+        }
+    }
+}
+
+/// Every crash of the small run: after each effect, of the program alone and of its host.
+#[must_use]
+pub fn all_crashes() -> Vec<Case> {
+    let effects = crashed(0, None, false).effects;
+    let both = |effect| [CrashOf::Daemon, CrashOf::Host].map(|of| Case::Crash(effect, of));
+    (1..=effects).flat_map(both).collect()
+}

@@ -1,8 +1,7 @@
 //! The same seed gives the same run to the byte, another seed another one, and a few runs of each
 //! kind hold what must hold.
 
-use marcato_sim::campaign::{Case, all_crashes};
-use marcato_sim::run;
+use marcato_sim::run::{self, Case, all_crashes};
 
 #[test]
 fn a_seed_is_replayed_to_the_byte() {

@@ -60,6 +60,14 @@ pub const STAGES: &[Stage] = &[
         cleanup: nothing,
     },
     Stage {
+        name: "simulation",
+        about: "a thousand fleets under faults, every crash of a small one, altered programs",
+        minutes: 5,
+        needs_root: None,
+        steps: simulation,
+        cleanup: nothing,
+    },
+    Stage {
         name: "fuzzing",
         about: "every fuzz target for some seconds",
         minutes: 2,
@@ -94,6 +102,7 @@ fn build(_: &Machine) -> Vec<Step> {
         ])),
         Step::cargo(["doc", "--no-deps"].iter().chain(&locked)).with("RUSTDOCFLAGS", "-D warnings"),
         Step::cargo(["test", "--no-run"].iter().chain(&locked)),
+        Step::cargo(["build", "--profile", "sim", "--locked", "--package", "marcato-sim"]),
     ]
 }
 
@@ -111,6 +120,10 @@ fn brokers(machine: &Machine) -> Vec<Step> {
 fn with_python(step: Step, machine: &Machine) -> Step {
     let python = python(&machine.root);
     if python.exists() { step.with("MARCATO_PYTHON", python) } else { step }
+}
+
+fn simulation(_: &Machine) -> Vec<Step> {
+    vec![Step::xtask(["sim"]), Step::xtask(["sim", "--mutations"])]
 }
 
 fn fuzzing(_: &Machine) -> Vec<Step> {

@@ -17,7 +17,7 @@ use marcato_protocol::subject::Subjects;
 
 use super::network::Item;
 use super::{Actor, Event, World};
-use crate::coverage::Group;
+use crate::coverage::{Group, REFUSALS};
 use crate::fault::Kind;
 use crate::plan::Command as CommandPlan;
 use crate::truth::Signed;
@@ -342,8 +342,8 @@ impl World {
             }
         }
         for refusal in &report.refused {
-            let name: &'static str = refusal_name(refusal.why);
-            self.coverage.count(Group::Refusal, name);
+            let name = REFUSALS.iter().find(|(why, _)| *why == refusal.why);
+            self.coverage.count(Group::Refusal, name.map_or("another", |(_, name)| name));
         }
         if report.orders.len() > 1 {
             self.occurs("a read was signed anew");
@@ -379,20 +379,5 @@ impl World {
     /// The key of an operator.
     pub(super) fn operator_key(&self, operator: usize) -> &'static NodeSignKey {
         &self.keys.operators[operator].1
-    }
-}
-
-const fn refusal_name(why: marcato_client::core::RefusedWhy) -> &'static str {
-    use marcato_client::core::RefusedWhy as Why;
-    match why {
-        Why::Malformed => "malformed",
-        Why::Unsigned => "unsigned",
-        Why::Signature => "signature",
-        Why::OtherOrder => "other order",
-        Why::OtherStep => "other step",
-        Why::OtherNode => "other node",
-        Why::Sealed => "sealed",
-        Why::NoCertificate => "no certificate",
-        Why::KeyChanged => "key changed",
     }
 }

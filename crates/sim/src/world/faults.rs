@@ -198,12 +198,12 @@ impl World {
     fn new_rules(&mut self, node: usize) {
         self.hit(Kind::NewRules);
         let files = &mut self.nodes[node].files;
-        match self.random.below(6) {
+        match self.random.below(8) {
             0 => files.read_only = !files.read_only,
             1 => files.second = !files.second,
             2 => files.service = ServiceAgent::Missing,
             3 => files.service = ServiceAgent::Old,
-            4 => files.group = self.random.pick(&['a', 'b', 'c']),
+            4..=6 => files.group = self.random.pick(&['a', 'b', 'c']),
             _ => files.allowed = self.random.pick(&[Allowed::Everything, Allowed::NoRestarts]),
         }
         let files = files.clone();

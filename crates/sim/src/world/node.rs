@@ -155,7 +155,8 @@ impl World {
         self.note(format_args!("node {node} ends: {how:?}, records lost: {lost}"));
         self.hang_up(node, !power);
         let rest = match std::mem::take(&mut self.nodes[node].rest) {
-            0 => self.random.between(50, 3_000),
+            0 if self.random.chance(500) => self.random.between(50, 800),
+            0 => self.random.between(800, 5_000),
             rest => rest,
         };
         self.queue.push(self.now + rest, Event::Start(Actor::Node(node)));

@@ -113,7 +113,7 @@ impl World {
         let on = Some(node);
         let limit = limit.as_ms();
         let mut lasts =
-            if change { self.random.between(20, 900) } else { self.random.between(1, 30) };
+            if change { self.random.between(20, 1_800) } else { self.random.between(1, 30) };
         let mut end = End::Well;
         if self.hits(Kind::SlowAction, on) {
             lasts = self.random.between(500, limit + limit / 2);

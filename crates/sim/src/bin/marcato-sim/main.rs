@@ -1,14 +1,17 @@
 //! Runs the simulation: what `cargo xtask sim` calls.
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
+mod campaign;
+
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use marcato_sim::campaign::{self, Case, Tally};
 use marcato_sim::coverage::Group;
 use marcato_sim::plan::{CrashOf, Plan};
-use marcato_sim::run;
+use marcato_sim::run::{self, Case};
+
+use crate::campaign::Tally;
 
 /// How often the progress is told.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
@@ -66,7 +69,7 @@ fn main() -> ExitCode {
         }
     }
     println!("{REPEATED} seeds gave the same trace twice each: {}", faults.is_empty());
-    let crashes = campaign::all_crashes();
+    let crashes = run::all_crashes();
     let tally = timed("crash", &arguments, None, |index| crashes.get(index as usize).copied());
     faults.extend(told(&tally));
     let seeds = arguments.minutes.map_or(arguments.seeds, |_| u64::MAX);
@@ -139,7 +142,7 @@ fn told(tally: &Tally) -> Vec<String> {
 
 /// Runs seeds, and crashes of the small run, until the checkers find something.
 fn until_caught(arguments: &Arguments) -> ExitCode {
-    let crashes = campaign::all_crashes();
+    let crashes = run::all_crashes();
     // A few seeds first, then all crashes, then more seeds.
     let case = |index: u64| match index.checked_sub(20) {
         None => Some(Case::Seed(arguments.first + index)),

@@ -1,27 +1,17 @@
-//! Many runs on several threads: seeds in their order, or the crashes of the small run.
+//! Many runs on several threads.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use crate::coverage::Coverage;
-use crate::plan::CrashOf;
-use crate::run::{self, Verdict};
+use marcato_sim::coverage::Coverage;
+use marcato_sim::run::{Case, Verdict};
 
 /// How many verdicts wait for whoever counts them.
 const VERDICTS_MAX: usize = 16;
 
 /// How many failed runs are remembered; more help nobody.
 const FAILED_MAX: usize = 20;
-
-/// A run that can be repeated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Case {
-    /// A seed.
-    Seed(u64),
-    /// The small run, crashed after an effect.
-    Crash(u64, CrashOf),
-}
 
 /// What many runs showed.
 #[derive(Debug, Default)]
@@ -36,35 +26,6 @@ pub struct Tally {
     pub failed: Vec<(Case, String)>,
     /// How many runs had violations.
     pub failures: u64,
-}
-
-impl Case {
-    /// Runs it.
-    #[must_use]
-    pub fn run(self, keep_trace: bool) -> Verdict {
-        match self {
-            Self::Seed(seed) => run::seed(seed, keep_trace),
-            Self::Crash(effect, of) => run::crashed(0, Some((effect, of)), keep_trace),
-        }
-    }
-
-    /// The arguments that repeat it.
-    #[must_use]
-    pub fn arguments(self) -> String {
-        match self {
-            Self::Seed(seed) => format!("--seed {seed}"),
-            Self::Crash(effect, CrashOf::Daemon) => format!("--crash {effect}"),
-            Self::Crash(effect, CrashOf::Host) => format!("--crash {effect} --power"),
-        }
-    }
-}
-
-/// Every crash of the small run: after each effect, of the program alone and of its host.
-#[must_use]
-pub fn all_crashes() -> Vec<Case> {
-    let effects = run::crashed(0, None, false).effects;
-    let both = |effect| [CrashOf::Daemon, CrashOf::Host].map(|of| Case::Crash(effect, of));
-    (1..=effects).flat_map(both).collect()
 }
 
 /// Runs cases on so many threads until there are no more, or `go_on` says that it is enough. It is
