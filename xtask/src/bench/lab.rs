@@ -30,80 +30,88 @@ struct Lab<'a> {
     _folder: TempDir,
 }
 
-/// Measures one order to a large lab.
-pub fn measure(
-    programs: &Programs,
-    scratch: &Path,
-    effort: &Effort,
-) -> Result<Vec<Section>, String> {
+/// What was seen of it.
+struct Seen {
+    /// From nothing to all registered.
+    up: Duration,
+    /// How many processes the nodes are in.
+    processes: usize,
+    /// Memory of the hub and of the node processes in bytes: before the first order, and at the end.
+    memory: [(u64, u64); 2],
+    /// Expected nodes, and those that were `ok`: in the first order and in the last.
+    answered: [(usize, usize); 2],
+    /// The orders between.
+    cost: orders::Cost,
+}
+
+/// Measures orders to a large lab.
+pub fn measure(programs: &Programs, scratch: &Path, effort: &Effort) -> Result<Section, String> {
     tell(&format!("a lab of {} nodes", effort.lab));
     let folder = TempDir::new_in(scratch).map_err(|error| error.to_string())?;
     let lab = Lab { programs, dir: folder.path().join("lab"), _folder: folder };
     let (_, up) = process::succeed(lab.command("up").args(["--nodes", &effort.lab.to_string()]))?;
     let (hub, nodes) = lab.processes()?;
-    let count = effort.lab + 1;
-    let fresh = (process::memory(hub)?, memory(&nodes)?);
+    let memory = || Ok::<_, String>((process::memory(hub)?.rss, pss(&nodes)?));
+    let fresh = memory()?;
 
     tell(&format!("{} orders to it", effort.lab_runs));
     let mco = || fleet::mco(programs, &lab.dir.join("client.toml"));
-    // The first order also makes the nodes known to the client, and is told by node.
-    let (expected, states) = orders::states(mco())?;
-    let answered = states.get("ok").copied().unwrap_or(0);
+    let answered = || {
+        let (expected, states) = orders::states(mco())?;
+        Ok::<_, String>((expected, states.get("ok").copied().unwrap_or(0)))
+    };
+    // The first order also makes the nodes known to the client.
+    let first = answered()?;
     let cost = orders::cost(mco, &nodes, hub, (effort.lab_runs, Duration::ZERO, Duration::ZERO))?;
-    let (expected_then, states_then) = orders::states(mco())?;
-    let answered_then = states_then.get("ok").copied().unwrap_or(0);
-    let memory = (process::memory(hub)?, memory(&nodes)?);
-
-    let all = cost.orders * count;
-    let busy = (cost.nodes + cost.hub + cost.client).as_secs_f64() / cost.took.as_secs_f64();
-    let per_node = |bytes: u64| Value::bytes(bytes / u64::try_from(count).unwrap_or(1));
-    let silent =
-        Figure::new("nodes that did not answer", Value::Count(count - answered.min(answered_then)))
-            .at_most(Value::Count(0))
-            .note(format!(
-                "{} expected, {} ok in the first order and {} of {} in the last",
-                Value::Count(expected),
-                Value::Count(answered),
-                Value::Count(answered_then),
-                Value::Count(expected_then),
-            ));
-    let figures = vec![
-        silent,
-        Figure::new("wall of `mco rpc rpcutil ping`", Value::time(median(cost.walls.clone())))
-            .note(range(&cost.walls)),
-        Figure::new("CPU of the node processes, per node", share(cost.nodes, all))
-            .note(format!("{} in all", share(cost.nodes, cost.orders))),
-        Figure::new("CPU of the hub (broker and registry), per node", share(cost.hub, all))
-            .note(format!("{} in all", share(cost.hub, cost.orders))),
-        Figure::new("CPU of `mco`, per node", share(cost.client, all))
-            .note(format!("{} in all", share(cost.client, cost.orders))),
-        Figure::new("`mco lab up` until all have registered", Value::time(up))
-            .note("keys and certificates made, with fsync"),
-        Figure::new("RSS of the hub", Value::bytes(memory.0.rss)).note(format!(
-            "{} a node; {} before the first order",
-            per_node(memory.0.rss),
-            Value::bytes(fresh.0.rss)
-        )),
-        Figure::new("PSS of the node processes", Value::bytes(memory.1)).note(format!(
-            "{} a node; {} before the first order",
-            per_node(memory.1),
-            Value::bytes(fresh.1)
-        )),
-    ];
-    let how = format!(
-        "`mco lab up --nodes {}`: the nodes' real code, keys and connections, in {} processes, and \
-         this machine as one node more; only packages and services are simulated. One order, all \
-         receipts signed, sealed, verified and opened; median of {} orders after one to warm up. All \
-         of it shares the machine's cores: {busy:.1} of them were busy with it.",
-        Value::Count(effort.lab),
-        nodes.len(),
-        cost.orders,
-    );
-    let title = format!("{} lab nodes", Value::Count(effort.lab));
-    Ok(vec![Section { title, how, peer: None, figures }])
+    let answered = [first, answered()?];
+    let memory = [fresh, memory()?];
+    Ok(section(effort.lab, &Seen { up, processes: nodes.len(), memory, answered, cost }))
 }
 
-fn memory(nodes: &[u32]) -> Result<u64, String> {
+fn section(size: usize, seen: &Seen) -> Section {
+    // This machine is one more.
+    let count = size + 1;
+    let Seen { up, processes, memory: [fresh, last], answered: [first, end], cost } = seen;
+    let busy = (cost.nodes + cost.hub + cost.client).as_secs_f64() / cost.took.as_secs_f64();
+    let said = |(expected, ok): (usize, usize)| {
+        format!("{} ok of {} expected", Value::Count(ok), Value::Count(expected))
+    };
+    let cpu = |what: &str, cpu: Duration| {
+        Figure::new(format!("CPU of {what}, per node"), share(cpu, cost.orders * count))
+            .note(format!("{} in all", share(cpu, cost.orders)))
+    };
+    let memory = |what: &str, fresh: u64, bytes: u64| {
+        let each = Value::bytes(bytes / u64::try_from(count).unwrap_or(1));
+        let note = format!("{each} a node; {} before the first order", Value::bytes(fresh));
+        Figure::new(what, Value::bytes(bytes)).note(note)
+    };
+    let silent = count.saturating_sub(first.1.min(end.1));
+    let figures = vec![
+        Figure::new("nodes that did not answer", Value::Count(silent))
+            .at_most(Value::Count(0))
+            .note(format!("first order: {}; last: {}", said(*first), said(*end))),
+        Figure::new("wall of `mco rpc rpcutil ping`", Value::time(median(cost.walls.clone())))
+            .note(range(&cost.walls)),
+        cpu("the node processes", cost.nodes),
+        cpu("the hub (broker and registry)", cost.hub),
+        cpu("`mco`", cost.client),
+        memory("RSS of the hub", fresh.0, last.0),
+        memory("PSS of the node processes", fresh.1, last.1),
+        Figure::new("`mco lab up` until all have registered", Value::time(*up))
+            .note("keys and certificates made, with fsync"),
+    ];
+    let how = format!(
+        "`mco lab up --nodes {size}`: the nodes' real code, keys and connections, in {processes} \
+         processes, and this machine as one node more; only packages and services are simulated. \
+         One order to all, every receipt signed, sealed, verified and opened; median of {} orders \
+         after one to warm up. All of it shares the machine's cores: {busy:.1} of them were busy \
+         with it.",
+        cost.orders,
+    );
+    Section { title: format!("{} lab nodes", Value::Count(size)), how, peer: None, figures }
+}
+
+fn pss(nodes: &[u32]) -> Result<u64, String> {
     nodes.iter().map(|&pid| process::memory(pid).map(|memory| memory.pss)).sum()
 }
 

@@ -127,7 +127,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), String> {
         sections.extend(separate::measure(&programs, &scratch, effort)?);
     }
     if wanted(Part::Lab) {
-        sections.extend(lab::measure(&programs, &scratch, effort)?);
+        sections.push(lab::measure(&programs, &scratch, effort)?);
     }
     let page = Page { before, load_after: machine::load()?, sections };
     if arguments.quick || !arguments.part.is_empty() {
