@@ -16,6 +16,8 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// How often the client asks the broker whether it is there.
 pub(crate) const PING_EVERY: Duration = Duration::from_secs(20);
+/// How long a message may wait until those before it are taken; nats-server's own write deadline.
+pub(crate) const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a flush may take.
 pub(crate) const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest pause before a link is made again: 50,000 nodes then come at about 1,700 a second.

@@ -185,7 +185,8 @@ impl Link {
     /// Publishes a message, if the connection stands.
     ///
     /// # Errors
-    /// [`LinkError::NotConnected`] or [`LinkError::Unsendable`]; nothing was sent then.
+    /// [`LinkError::NotConnected`], also where the broker takes nothing in time, or
+    /// [`LinkError::Unsendable`]; nothing was sent then.
     pub async fn publish(&self, message: Message) -> Result<(), LinkError> {
         publish(&self.client, message).await
     }
@@ -260,13 +261,17 @@ async fn publish(client: &Client, message: Message) -> Result<(), LinkError> {
     let wrong = |why: String| LinkError::Unsendable { subject: subject.clone(), why };
     let headers = convert::headers(&message.headers).map_err(wrong)?;
     let Message { subject: to, reply, body, .. } = message;
-    let sent = match (reply, headers) {
-        (Some(reply), Some(headers)) => {
-            client.publish_with_reply_and_headers(to, reply, headers, body.into()).await
+    let send = async {
+        match (reply, headers) {
+            (Some(reply), Some(headers)) => {
+                client.publish_with_reply_and_headers(to, reply, headers, body.into()).await
+            }
+            (Some(reply), None) => client.publish_with_reply(to, reply, body.into()).await,
+            (None, Some(headers)) => client.publish_with_headers(to, headers, body.into()).await,
+            (None, None) => client.publish(to, body.into()).await,
         }
-        (Some(reply), None) => client.publish_with_reply(to, reply, body.into()).await,
-        (None, Some(headers)) => client.publish_with_headers(to, headers, body.into()).await,
-        (None, None) => client.publish(to, body.into()).await,
     };
-    sent.map_err(|error| wrong(error.to_string()))
+    // A broker that answers pings and reads nothing must not hold the program for ever.
+    let sent = tokio::time::timeout(config::PUBLISH_TIMEOUT, send).await;
+    sent.map_err(|_| LinkError::NotConnected)?.map_err(|error| wrong(error.to_string()))
 }

@@ -156,14 +156,47 @@ pub(super) fn read_policy(dir: &Path) -> Result<Policy, Vec<String>> {
             let what = format!("{}: more than {POLICY_FILES_MAX} files", dir.display());
             return Err(vec![what]);
         }
-        // A file that vanished since the folder was read is none.
-        if let Some(text) = read(&path).map_err(|error| vec![error.to_string()])? {
-            files.push((path.display().to_string(), text));
+        match read(&path).map_err(|error| vec![error.to_string()])? {
+            Some(text) => files.push((path.display().to_string(), text)),
+            // What it was to deny must not be allowed by the rules behind it. (Editors keep such
+            // links as their locks, under hidden names.)
+            None if path.is_symlink() && !is_hidden(&path) => {
+                return Err(vec![format!("{}: a link that leads nowhere", path.display())]);
+            }
+            // A file that vanished since the folder was read is none.
+            None => {}
         }
     }
     Policy::parse(&files).map_err(|errors| texts(&errors))
 }
 
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
 fn texts(errors: &[impl Display]) -> Vec<String> {
     errors.iter().map(ToString::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::write;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_policy_whose_file_is_elsewhere_and_gone_is_no_policy() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        write(at("50-all.policy"), "allow callers=* agents=* actions=*\n").unwrap();
+        symlink("someone@host.1:2", at(".#50-all.policy")).unwrap();
+        assert_eq!(read_policy(dir.path()).unwrap().len(), 1, "an editor's lock is no rule");
+        write(at("denied"), "deny callers=* agents=* actions=* effect=change\n").unwrap();
+        symlink(at("denied"), at("00-deny.policy")).unwrap();
+        assert_eq!(read_policy(dir.path()).unwrap().len(), 2);
+        std::fs::remove_file(at("denied")).unwrap();
+        let errors = read_policy(dir.path()).unwrap_err();
+        assert!(errors[0].ends_with("00-deny.policy: a link that leads nowhere"), "{errors:?}");
+    }
 }
