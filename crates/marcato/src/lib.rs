@@ -4,7 +4,6 @@
 //! The only room that prints, exits, or reads the home directory. What it knows of the fleet it
 //! knows through `client`, `node` and `hub`.
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test fails by panicking"))]
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 pub mod config;
 pub mod jobs;
