@@ -13,7 +13,8 @@ use crate::nats_servers;
 
 pub use tools::Tool;
 
-use process::{End, Interrupt, Step};
+pub use process::Interrupt;
+use process::{End, Step};
 
 /// What the stages need to know about the machine they run on.
 #[derive(Debug)]

@@ -15,8 +15,8 @@ const SUITE: &str = "bookworm";
 /// Where Debian is fetched from.
 const MIRROR: &str = "http://deb.debian.org/debian";
 
-/// What every host has beyond the minimum.
-const PACKAGES: &str = "systemd,systemd-sysv,dbus,openssl,nginx-light,ca-certificates";
+/// What every host has beyond the minimum; Python, because agents are written in it.
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,openssl,nginx-light,ca-certificates,python3";
 
 /// To be counted up when `finish` does something else, so that old trees are not used again.
 const REVISION: &str = "1";

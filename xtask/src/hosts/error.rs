@@ -35,6 +35,9 @@ pub enum Error {
         /// The end of what it printed.
         text: String,
     },
+    /// What a test wants to hold does not.
+    #[error("{0}")]
+    Unmet(String),
     /// A host did not come up.
     #[error("{host} did not boot: {why}; the end of {}:\n{tail}", log.display())]
     Boot {

@@ -111,7 +111,7 @@ impl Fleet {
 
     fn client_toml(&self) -> String {
         format!(
-            "state = \"{dir}/state\"\n\n[fleets.{COLLECTIVE}]\nbroker = \"{broker}\"\n\
+            "state = \"{dir}/state\"\nagents = \"{dir}/agents\"\n\n[fleets.{COLLECTIVE}]\nbroker = \"{broker}\"\n\
              authority = \"{authority}\"\ncaller = \"{CALLER}\"\nkey = \"{dir}/operator\"\n",
             dir = self.dir.display(),
             broker = self.broker(),
@@ -224,6 +224,11 @@ impl Fleet {
 /// The operator's configuration of the hosts in a folder, for `MARCATO_CONFIG`.
 pub fn config(set: &Path) -> PathBuf {
     set.join(FOLDER).join("client.toml")
+}
+
+/// Where the operator keeps the declarations of agents that do not ship with the program.
+pub fn agents(set: &Path) -> PathBuf {
+    set.join(FOLDER).join("agents")
 }
 
 /// The target folder of this workspace, wherever cargo was told to put it.

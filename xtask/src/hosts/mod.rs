@@ -1,4 +1,5 @@
-//! Real Debian hosts on this machine: `cargo xtask hosts up 3`, `list`, `sh web1`, `down`.
+//! Real Debian hosts on this machine: `cargo xtask hosts up 3`, `list`, `sh web1`, `down`; and
+//! `cargo xtask hosts test`, which is the end-to-end test on them.
 //!
 //! Each host is an overlay over one tree made by debootstrap, booted with its own systemd by
 //! systemd-nspawn and hung on a bridge of its own: real dpkg, real units, real links to cut. What
@@ -18,6 +19,7 @@ mod process;
 mod run;
 mod set;
 mod state;
+mod test;
 
 use clap::{Args, Subcommand};
 use error::{Error, Result};
@@ -52,6 +54,17 @@ enum What {
         /// Only Debian, without Marcato on it.
         #[arg(long)]
         bare: bool,
+    },
+    /// Boot three hosts, judge Marcato on them by what they themselves say, and end them.
+    Test {
+        /// Only the cases whose name has these words in it.
+        only: Option<String>,
+        /// The folder with `mco` and `mcod` [default: build them].
+        #[arg(long)]
+        programs: Option<PathBuf>,
+        /// Leave the hosts up at the end.
+        #[arg(long)]
+        keep: bool,
     },
     /// End all hosts and remove what they need, also after a crash; the base tree stays.
     Down,
@@ -130,6 +143,11 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode> {
             up(&dir, *nodes, Some(Programs::in_folder(folder)?))?;
         }
         What::Up { nodes, programs: None, .. } => up(&dir, *nodes, Some(Programs::build()?))?,
+        What::Test { only, programs, keep } => {
+            let programs = programs.as_deref().map_or_else(Programs::build, Programs::in_folder)?;
+            let passed = test::run(&dir, programs, only.as_deref(), *keep)?;
+            return Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
         What::Down => Hosts::open(&dir)?.down()?,
         What::List => list(&Hosts::open(&dir)?),
         What::Sh { name } => return inside(&dir, name, &["/bin/bash", "--login"]),

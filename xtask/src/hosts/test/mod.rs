@@ -1,0 +1,123 @@
+//! `cargo xtask hosts test`: the operator's commands against real hosts, judged by what dpkg, systemd
+//! and the kernel of those hosts say.
+//!
+//! Nothing is simulated: `mco` and `mcod` are the programs that are shipped, installed as units, and
+//! what a report says is compared with the host that it speaks of. Each case leaves the hosts as it
+//! found them, so that any of them can be run alone.
+
+mod away;
+mod changing;
+mod looking;
+mod operator;
+mod plugins;
+mod policy;
+mod rest;
+mod restarts;
+mod service;
+mod site;
+
+use super::error::{Error, Result};
+use super::fleet::Programs;
+use super::set::Hosts;
+use crate::ci::Interrupt;
+use site::Site;
+use std::path::Path;
+use std::time::Instant;
+
+/// How many nodes there are: one with nginx alone in its fault group, another one with it, and one
+/// without.
+const NODES: u16 = 3;
+
+/// A case: what must hold, and how it is shown.
+type Case = (&'static str, fn(&mut Site) -> Result<()>);
+
+/// All cases, in the order in which they are run.
+const CASES: &[Case] = &[
+    ("find names every node, from the registry alone", looking::find),
+    ("ping is answered by every node", looking::ping),
+    ("the versions shown are those that dpkg has", looking::versions),
+    ("a package that comes, changes and goes is followed", looking::a_package_comes_and_goes),
+    ("a restart in one fault group touches one host", changing::one_group),
+    ("an unfiltered restart leaves a host without the service alone", changing::everywhere),
+    ("a service that no host has is no success", changing::nobody_has_it),
+    ("nothing is changed without being asked for", changing::not_confirmed),
+    ("a host shut down in order is down at once, and back after its boot", away::shut_down),
+    ("a node whose daemon was killed is down at once", away::killed),
+    ("a daemon that is stopped ends cleanly and is down at once", away::stopped),
+    ("a cut link is no response, then down", away::cut),
+    ("a change outlives a restart of its daemon", restarts::restarted),
+    ("a change outlives a killed daemon", restarts::killed),
+    ("a change that is killed with its daemon is not called done", restarts::both_killed),
+    ("a denial names its rule, and a reload takes a new one", policy::denied),
+    ("a broken file is named by its line, and the old rules hold", policy::broken),
+    ("an agent in another language answers like any other", plugins::documented),
+    ("a rogue agent leaves no process behind", plugins::rogue),
+    ("services are restarted over D-Bus, and without a bus by systemctl", service::both_ways),
+    ("a node at rest, and what was logged", rest::figures),
+];
+
+/// Boots new hosts, runs the cases whose words hold `only`, and ends the hosts; false when a case
+/// failed.
+///
+/// # Errors
+/// When the hosts cannot be made, or something of them is left at the end.
+pub fn run(dir: &Path, programs: Programs, only: Option<&str>, keep: bool) -> Result<bool> {
+    let chosen = |&&(name, _): &&Case| only.is_none_or(|part| name.contains(part));
+    let cases: Vec<&Case> = CASES.iter().filter(chosen).collect();
+    if cases.is_empty() {
+        let names: Vec<_> = CASES.iter().map(|(name, _)| *name).collect();
+        return Err(Error::Usage(format!("no such case; there are:\n  {}", names.join("\n  "))));
+    }
+    let begun = Instant::now();
+    let interrupt = Interrupt::listen().map_err(Error::Machine)?;
+    let mut hosts = Hosts::open(dir)?;
+    if hosts.specs().iter().any(|spec| hosts.container(&spec.name).is_some()) {
+        return Err(Error::Usage(
+            "hosts are up already; `cargo xtask hosts down` ends them".to_owned(),
+        ));
+    }
+    let tested = boot(&mut hosts, programs).map(|site| run_cases(site, &cases, &interrupt));
+    let ended = if keep { Ok(()) } else { hosts.down() };
+    let (passed, failed) = tested?;
+    println!("\n{} s", begun.elapsed().as_secs());
+    println!("{passed} passed, {failed} failed");
+    ended?;
+    Ok(failed == 0)
+}
+
+fn boot(hosts: &mut Hosts, programs: Programs) -> Result<Site> {
+    let begun = Instant::now();
+    println!("booting {NODES} hosts and the hub's");
+    hosts.up(NODES, Some(programs.clone()))?;
+    println!("up, joined and registered after {:.1} s", begun.elapsed().as_secs_f64());
+    Site::new(Hosts::open(hosts.dir())?, programs.mco)
+}
+
+/// How many passed and how many failed; those that an interrupt left out count as failed.
+fn run_cases(mut site: Site, cases: &[&Case], interrupt: &Interrupt) -> (usize, usize) {
+    let mut passed = 0;
+    for (name, case) in cases {
+        if interrupt.came() {
+            println!("interrupted");
+            break;
+        }
+        println!("\n{name}");
+        let begun = Instant::now();
+        let ended = case(&mut site);
+        let took = begun.elapsed().as_secs_f64();
+        match ended {
+            Ok(()) => {
+                passed += 1;
+                println!("    ok, {took:.1} s");
+            }
+            Err(error) => {
+                println!("    FAILED after {took:.1} s: {error}");
+                site.show_journals();
+                if let Err(error) = site.heal() {
+                    println!("    what follows may fail for this: {error}");
+                }
+            }
+        }
+    }
+    (passed, cases.len() - passed)
+}
