@@ -91,15 +91,18 @@ pub struct Fleet {
     server: Option<Server>,
     pub middle: Middle,
     disk: Disk,
-    hub: Option<(oneshot::Sender<()>, JoinHandle<Result<(), LinkError>>)>,
+    hub: Option<(oneshot::Sender<()>, Work)>,
     nodes: BTreeMap<String, Option<Node>>,
     /// Agents beside those that ship with the program.
     external: Option<PathBuf>,
 }
 
+/// A task of the hub's or a node's.
+type Work = JoinHandle<Result<(), LinkError>>;
+
 struct Node {
     handle: Handle,
-    work: JoinHandle<Result<(), LinkError>>,
+    work: Work,
 }
 
 impl Fleet {

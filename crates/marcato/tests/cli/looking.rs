@@ -1,0 +1,112 @@
+//! Looking and changing, without a terminal.
+
+use rustix::process::Signal;
+
+use crate::kit::{Lab, mco, transcript};
+
+#[test]
+fn looking() {
+    let lab = Lab::up(6);
+    insta::assert_snapshot!(lab.session(&[
+        "find",
+        "find -W hagroup=c",
+        "find --json -I web1.example.com",
+        "ping -I /web/",
+        "package openssl status -I /example/",
+        "service nginx status -W hagroup=c",
+        "rpc rpcutil get_fact fact=hagroup -F hagroup>=a",
+        "rpc rpcutil ping -I web1.example.com --json",
+        "package openssl status -I web1.example.com --json",
+        "ping -q",
+    ]));
+}
+
+#[test]
+fn nothing() {
+    let lab = Lab::up(6);
+    insta::assert_snapshot!(lab.session(&[
+        "find -W hagroup=d",
+        "find -F roel=web",
+        "find -I web1",
+        "find -I wbe1.example.com -F hagroup=z",
+        "find -F hagroup=zz --json",
+        "ping -W hagroup=d",
+        "ping -W hagroup=d --json",
+        "package nosuch status -I /example/",
+        "service ngnix status -W hagroup=c",
+        "rpc rpcutil get_fact fact=roel -I /example/",
+        "service nginx restart --yes -I this-machine",
+    ]));
+}
+
+#[test]
+fn changing() {
+    let lab = Lab::up(6);
+    insta::assert_snapshot!(lab.session(&[
+        "service nginx restart -W hagroup=c",
+        "service nginx restart -W hagroup=c --yes",
+        "service nginx restart -W hagroup=c --yes --json",
+        "rpc service restart service=nginx -I web1.example.com --yes -q",
+    ]));
+}
+
+#[test]
+fn more_than_ten_nodes_are_shown_in_groups() {
+    let lab = Lab::up(24);
+    insta::assert_snapshot!(lab.session(&[
+        "package openssl status -I /example/",
+        "service nginx status -I /example/",
+        "ping --each -I /example/",
+    ]));
+}
+
+#[test]
+fn nodes_that_are_silent() {
+    let lab = Lab::up(6);
+    lab.signal_nodes(Signal::STOP);
+    insta::assert_snapshot!(lab.session(&[
+        "ping -t 0.5 -W hagroup=c",
+        "ping -t 0.5 -W hagroup=c --json",
+        "ping -q -t 0.5 -I web1.example.com",
+        "service nginx restart -t 0.5 -W hagroup=c --yes",
+    ]));
+}
+
+#[test]
+fn results_are_kept() {
+    let lab = Lab::up(2);
+    let output = lab.mco("ping --json").output().unwrap();
+    let replies: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let id = replies["job"].as_str().unwrap();
+    let file = lab.home().join(format!("lab/state/jobs/{id}.json"));
+    let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(kept["command"], serde_json::json!(["ping", "--json"]));
+    assert_eq!(kept["report"]["nodes"].as_array().unwrap().len(), 3);
+    assert_eq!((&kept["exit"], &kept["id"]), (&0.into(), &replies["job"]));
+}
+
+/// A home that cannot be written costs the result, never the order.
+#[test]
+fn without_a_place_for_results() {
+    let lab = Lab::up(2);
+    let text = std::fs::read_to_string(lab.config()).unwrap();
+    let state = lab.home().join("lab/state").display().to_string();
+    let config = lab.home().join("client.toml");
+    std::fs::write(&config, text.replace(&state, "/proc/nowhere")).unwrap();
+    let mut command = mco(lab.home());
+    let words = "ping -I web1.example.com";
+    command.env("MARCATO_CONFIG", config).args(words.split(' '));
+    insta::assert_snapshot!(transcript(words, &command.output().unwrap(), lab.home()));
+}
+
+#[test]
+fn help_and_version() {
+    let home = tempfile::tempdir().unwrap();
+    let lines =
+        ["--help", "--version", "rpc -h", "find -h", "lab --help", "authority sign-node -h"];
+    let texts = lines.map(|words| {
+        let output = mco(home.path()).args(words.split(' ')).output().unwrap();
+        transcript(words, &output, home.path())
+    });
+    insta::assert_snapshot!(texts.join("\n"));
+}

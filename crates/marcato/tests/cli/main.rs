@@ -1,0 +1,9 @@
+//! Whole commands as an operator types them: the real programs, a lab of simulated hosts, and what is
+//! to be seen, word by word (`snapshots/`; `INSTA_UPDATE=always` writes them anew).
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod authority;
+mod kit;
+mod looking;
+mod pipes;
+mod terminal;

@@ -1,0 +1,64 @@
+//! Streams that are closed, full, or no terminal.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use crate::kit::{Lab, redact};
+
+#[test]
+fn a_reader_that_has_enough_ends_nothing_with_an_error() {
+    let lab = Lab::up(24);
+    for words in ["find", "ping --each", "ping --json", "--help"] {
+        let mut command = lab.mco(words);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!said.contains("panic") && !said.contains("error"), "{words}: {said}");
+        assert_eq!(output.status.code(), Some(0), "{words}");
+    }
+}
+
+#[test]
+fn closed_from_the_beginning() {
+    let lab = Lab::up(2);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = lab.mco("find");
+    let both = (writer.try_clone().unwrap(), writer);
+    let status = command.stdout(both.0).stderr(both.1).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_full_disk_is_told() {
+    let lab = Lab::up(2);
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let check = |words: &str, exit: i32| {
+        let output = lab.mco(words).stdout(full()).output().unwrap();
+        let said = redact(&String::from_utf8(output.stderr).unwrap(), lab.home());
+        let error = "error: standard output: No space left on device";
+        assert!(said.contains(error), "{words}: {said}");
+        assert_eq!(output.status.code(), Some(exit), "{words}");
+    };
+    check("find", 69);
+    // What became of the nodes stays true.
+    check("ping", 0);
+}
+
+#[test]
+fn colours_are_for_terminals_unless_told_otherwise() {
+    let lab = Lab::up(2);
+    let check = |words: &str, colour: bool| {
+        let words = format!("rpc rpcutil get_fact fact=hagroup {words}");
+        let output = lab.mco(&words).env("CLICOLOR", "1").output().unwrap();
+        assert_eq!(output.stdout.contains(&0x1b), colour, "{words}");
+    };
+    // A silent node is yellow.
+    lab.signal_nodes(rustix::process::Signal::STOP);
+    check("-t 0.2", false);
+    check("-t 0.2 --color always", true);
+    check("-t 0.2 --color never", false);
+}
