@@ -243,6 +243,10 @@ async fn a_restart_is_ok_only_when_the_service_stays_up() {
     let late = (TimedOut, Some(Reason::RunLimit), Changed::Unknown);
     restart(&[up, up, up], Ok(Job::TooLong), late, "not restarted after 5 s").await;
     restart(&[up, ("deactivating", 1)], Ok(Job::TooLong), late, "still tries").await;
+    let unheard = || Ok(Job::Unheard("the bus went away".into()));
+    restart(&[up, up, up], unheard(), failed(Changed::Unknown), "the bus went away").await;
+    restart(&[up, ("inactive", 0)], unheard(), failed(Changed::Unknown), "may still be").await;
     let lost = (Well, None, Changed::True);
+    restart(&[up, ("active", 2), ("active", 2)], unheard(), lost, "").await;
     restart(&[up, ("active", 2), ("active", 2)], Ok(Job::TooLong), lost, "").await;
 }

@@ -107,6 +107,8 @@ pub enum Job {
     NotDone(String),
     /// It was not over at the deadline.
     TooLong,
+    /// It may have begun, and may be done: the manager was not heard to its end; why.
+    Unheard(String),
 }
 
 /// The agent.
@@ -152,7 +154,7 @@ impl Service {
             Err(error) => return Outcome::failed(Reason::Action, Changed::Unknown, error),
         };
         let mut settled = true;
-        if after.is_active() && matches!(job, Ok(Job::Done | Job::TooLong)) {
+        if after.is_active() && matches!(job, Ok(Job::Done | Job::TooLong | Job::Unheard(_))) {
             sleep(self.services.settle().min(deadline.saturating_duration_since(Instant::now())))
                 .await;
             let first = after.clone();
@@ -180,6 +182,11 @@ impl Service {
                     limit.as_secs()
                 );
                 Outcome::timed_out(Reason::RunLimit, Changed::Unknown, message)
+            }
+            // Nor does a bus that ended say that nothing comes of it.
+            Ok(Job::Unheard(why)) if !after.is_active() || changed == Changed::False => {
+                let message = format!("{name}: it may still be restarted: {why}");
+                Outcome::failed(Reason::Action, Changed::Unknown, message)
             }
             Ok(_) if !after.is_active() => failed(format!("{} after the restart", after.active)),
             Ok(_) if !settled => failed("it does not stay up after the restart".into()),

@@ -153,7 +153,11 @@ impl Systemd {
         let Some(bus) = self.bus().await else { return systemctl::restart(unit, until).await };
         match timeout_at(until, restart(&bus, unit)).await {
             Ok(Ok(job)) => Ok(job),
-            Ok(Err(error)) => Err(self.failure(error).await.into_words()),
+            Ok(Err(error)) => match self.failure(error).await {
+                Failure::Systemd(words) => Err(words),
+                // Whether systemd got the call is not known.
+                Failure::Bus(words) => Ok(Job::Unheard(words)),
+            },
             Err(_) => Ok(Job::TooLong),
         }
     }
