@@ -1,5 +1,6 @@
 //! The stages as one table: what each does, its budget, and what it needs.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use super::tools::{Tool, python};
@@ -68,6 +69,14 @@ pub const STAGES: &[Stage] = &[
         cleanup: nothing,
     },
     Stage {
+        name: "hosts",
+        about: "three Debian hosts with systemd, judged by their own dpkg and systemd",
+        minutes: 8,
+        needs_root: Some("real hosts need root: mounts, a bridge, containers"),
+        steps: hosts,
+        cleanup: |_| vec![Step::xtask(["hosts", "down"])],
+    },
+    Stage {
         name: "fuzzing",
         about: "every fuzz target for some seconds",
         minutes: 2,
@@ -112,8 +121,24 @@ fn tests(machine: &Machine) -> Vec<Step> {
 
 fn brokers(machine: &Machine) -> Vec<Step> {
     let servers = std::env::join_paths(nats_servers::programs(&machine.root)).unwrap_or_default();
-    let step = Step::cargo(["test", "--package", "marcato-broker", "--test", "suite", "--locked"]);
-    vec![with_python(step, machine).with("MARCATO_NATS_SERVER", servers)]
+    // Of the whole workspace, as in the other stages: for one package alone its dependencies would
+    // be built anew, with the features that it needs.
+    let suites = BROKER_SUITES.iter().flat_map(|name| ["--test", name]);
+    let words = ["test", "--workspace", "--locked"].into_iter().chain(suites);
+    let step = with_python(Step::cargo(words), machine);
+    vec![step.with("MARCATO_NATS_SERVER", servers)]
+}
+
+/// The tests that play on every broker: the broker's own, and a whole fleet's.
+const BROKER_SUITES: [&str; 4] = ["suite", "end_to_end", "end_to_end_programs", "attacks"];
+
+fn hosts(_: &Machine) -> Vec<Step> {
+    // With these tests cargo builds the programs, as the stages before have built them.
+    let programs = ["test", "--workspace", "--locked", "--no-run", "--test", "end_to_end_programs"];
+    let folder = crate::hosts::target().join("debug");
+    let mut test: Vec<OsString> = ["hosts", "test", "--programs"].map(OsString::from).to_vec();
+    test.push(folder.into());
+    vec![Step::cargo(programs), Step::xtask(test)]
 }
 
 /// With the name of the Python that has the tests' packages, where there is one.

@@ -24,6 +24,7 @@ mod test;
 use clap::{Args, Subcommand};
 use error::{Error, Result};
 use fleet::Programs;
+pub use fleet::target;
 use set::Hosts;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
@@ -165,7 +166,7 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode> {
 
 /// `target/hosts` of this workspace.
 fn default_dir() -> PathBuf {
-    fleet::target().join("hosts")
+    target().join("hosts")
 }
 
 fn up(dir: &Path, nodes: u16, programs: Option<Programs>) -> Result<()> {
