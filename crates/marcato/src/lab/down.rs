@@ -95,6 +95,9 @@ mod tests {
         assert!(!lab.path("lab.lock").exists(), "nothing is written either");
         let failure = lab.claim().unwrap_err();
         assert!(failure.text.contains("etc is there already"), "{failure}");
+        assert!(!lab.path("lab.lock").exists());
+        fs::write(lab.path("lab.lock"), "").unwrap();
+        assert!(lab.claim().is_err());
         let failure = main(&lab, true).unwrap_err();
         assert!(failure.text.contains("nothing was removed"), "{failure}");
         // A file of the lock's name that says something else is no lab's.

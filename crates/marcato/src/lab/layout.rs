@@ -73,6 +73,13 @@ impl Layout {
         Ok(Self { dir })
     }
 
+    /// The folder as a word that a POSIX shell reads back.
+    pub(super) fn word(&self) -> String {
+        let text = self.dir.display().to_string();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+        if text.chars().all(plain) { text } else { quoted(&text) }
+    }
+
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
@@ -97,24 +104,33 @@ impl Layout {
     /// Takes the folder for a lab, and holds it for one command, so that two do not bring it up at
     /// once. A folder is the lab's only where nothing was in the way of what it makes.
     pub(super) fn claim(&self) -> Result<File, Failure> {
+        if !is_there(&self.path(LOCK)) {
+            // Before the lock is made: not even that is left in a folder that is somebody else's.
+            self.check_free()?;
+        }
         make_dir(&self.dir).map_err(|error| self.failure(&error))?;
         let (mut file, marked) = self.lock(true)?;
         if marked {
             return Ok(file);
         }
-        let foreign = MADE.iter().filter(|name| **name != LOCK).map(|name| self.path(name));
-        if let Some(path) = foreign.into_iter().find(|path| fs::symlink_metadata(path).is_ok()) {
-            let text = format_args!("{} is there already, and no lab made it", path.display());
-            return Err(Failure::new(Exit::Usage, text).hint("another folder: --dir DIR"));
-        }
+        self.check_free()?;
         file.write_all(MARK.as_bytes()).map_err(|error| self.failure(&error))?;
         Ok(file)
+    }
+
+    /// Whether nothing is in the way of what a lab makes.
+    fn check_free(&self) -> Result<(), Failure> {
+        let mut foreign = MADE.iter().filter(|name| **name != LOCK).map(|name| self.path(name));
+        foreign.find(|path| is_there(path)).map_or(Ok(()), |path| {
+            let text = format_args!("{} is there already, and no lab made it", path.display());
+            Err(Failure::new(Exit::Usage, text).hint("another folder: --dir DIR"))
+        })
     }
 
     /// Holds a lab that was made before, for one command; says whether the lab made the folder's
     /// files.
     pub(super) fn hold(&self) -> Result<(File, bool), Failure> {
-        if fs::symlink_metadata(self.path(LOCK)).is_err() {
+        if !is_there(&self.path(LOCK)) {
             return Err(self.not_up());
         }
         self.lock(false)
@@ -154,7 +170,7 @@ impl Layout {
         };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
             Failure::new(Exit::Config, format_args!("{}: {error}", path.display()))
-                .hint(format_args!("mco lab down --purge --dir {}", self.dir.display()))
+                .hint(format_args!("mco lab down --purge --dir {}", self.word()))
         })
     }
 
@@ -170,7 +186,7 @@ impl Layout {
     /// What there is to say where nothing runs.
     pub(super) fn not_up(&self) -> Failure {
         Failure::new(Exit::Unavailable, format_args!("no lab is up in {}", self.dir.display()))
-            .hint(format_args!("mco lab up --dir {}", self.dir.display()))
+            .hint(format_args!("mco lab up --dir {}", self.word()))
     }
 }
 
@@ -179,6 +195,16 @@ impl Running {
     pub(super) fn is_up(&self) -> bool {
         self.processes.len() > 1 && self.processes.iter().all(Process::lives)
     }
+}
+
+/// A text as a POSIX shell reads it back.
+pub(super) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Whether the name is taken, be it by a link that leads nowhere.
+fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
 }
 
 /// Makes a folder, and those above it, for its owner alone.

@@ -8,7 +8,7 @@ use marcato_core::{Exit, Identity, Terms, Timestamp};
 use marcato_protocol::keys::KeyFile;
 use marcato_protocol::version::Spoken;
 
-use super::layout::{CALLER, COLLECTIVE, Layout};
+use super::layout::{CALLER, COLLECTIVE, Layout, quoted};
 use crate::words::Failure;
 
 /// Runs `mco lab env`.
@@ -19,11 +19,6 @@ pub(super) fn env(lab: &Layout) -> Result<Exit, Failure> {
         "export MARCATO_CONFIG={}\nexport MARCATO_BROKER='nats://{address}'\n",
         quoted(&lab.client_toml().display().to_string())
     ))
-}
-
-/// A text as a POSIX shell reads it back.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Runs `mco lab status`.
@@ -39,10 +34,9 @@ pub(super) fn status(lab: &Layout) -> Result<Exit, Failure> {
     }
     if !running.is_up() {
         print(&text)?;
-        return Err(lab.failure(&"some of its processes have ended").hint(format_args!(
-            "mco lab down --dir {0} && mco lab up --dir {0}",
-            lab.dir.display()
-        )));
+        return Err(lab
+            .failure(&"some of its processes have ended")
+            .hint(format_args!("mco lab down --dir {0} && mco lab up --dir {0}", lab.word())));
     }
     if let Some(address) = running.address {
         text += &format!("{:12} nats://{address}\n", "broker");

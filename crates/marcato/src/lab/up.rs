@@ -57,7 +57,7 @@ fn up(lab: &Layout, nodes: u32, apart: Option<u32>) -> Result<Exit, Failure> {
                 "the lab is up: {nodes} nodes and this machine, in {}",
                 lab.dir.display()
             ));
-            tell(&format!("Next: eval \"$(mco lab env --dir {})\" && mco ping", lab.dir.display()));
+            tell(&format!("Next: eval \"$(mco lab env --dir {})\" && mco ping", lab.word()));
             Ok(Exit::Ok)
         }
         Err(failure) => {
