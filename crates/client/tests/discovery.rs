@@ -313,3 +313,17 @@ fn the_directory_keeps_its_keys() {
     let text = directory.to_text();
     assert_eq!(Directory::parse(&text).unwrap(), directory);
 }
+
+/// A hub that says a little now and then holds nobody for ever.
+#[test]
+fn an_answer_in_drops_ends() {
+    let fleet = nodes(&["web1"]);
+    let mut asking = Asking::new(order(), kit::directory(&fleet));
+    let question = asking.sent[0].clone();
+    for at in 0..60 {
+        assert!(!asking.done, "{at} s");
+        asking.step(part(&question, at, 1024, listed(&fleet)));
+        asking.after(1000);
+    }
+    assert_eq!(asking.inquiry.outcome(), Some(&Outcome::NoAnswer));
+}

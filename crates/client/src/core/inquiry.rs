@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use marcato_core::limits::client::{ASK_AGAIN_AFTER, ASKED_AGAIN_MAX, ASKED_NAMES_BYTES_MAX};
+use marcato_core::limits::client::{
+    ASK_AGAIN_AFTER, ASKED_AGAIN_MAX, ASKED_FOR_MAX, ASKED_NAMES_BYTES_MAX,
+};
 use marcato_core::limits::protocol::SET_NODES_MAX;
 use marcato_core::limits::timing::HUB_WAIT;
 use marcato_core::{CallerId, Collective, FactName, Identity, OrderId, Terms, Timestamp};
@@ -99,6 +101,7 @@ pub struct Inquiry {
     listed: Vec<Listed>,
     since: Option<Timestamp>,
     learned: BTreeMap<Identity, KnownNode>,
+    began: Timestamp,
     again_at: Timestamp,
     heard: Timestamp,
     tries: u32,
@@ -119,6 +122,7 @@ impl Inquiry {
             listed: Vec::new(),
             since: None,
             learned: BTreeMap::new(),
+            began: now,
             again_at: now + ASK_AGAIN_AFTER,
             heard: now,
             tries: 0,
@@ -199,7 +203,7 @@ impl Inquiry {
             Event::Checked(_) | Event::Signed(_) | Event::NotSigned(_) => {}
         }
         if self.outcome.is_none() {
-            effects.push(Effect::WakeAt(self.again_at.min(self.heard + HUB_WAIT)));
+            effects.push(Effect::WakeAt(self.again_at.min(self.ends_at())));
         }
         effects
     }
@@ -246,9 +250,14 @@ impl Inquiry {
         self.again_at = now + ASK_AGAIN_AFTER;
     }
 
+    /// When it ends without a whole answer.
+    fn ends_at(&self) -> Timestamp {
+        (self.heard + HUB_WAIT).min(self.began + ASKED_FOR_MAX)
+    }
+
     /// Asks again, or gives up, when it is time for it.
     fn look(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        if now >= self.heard + HUB_WAIT || self.tries > ASKED_AGAIN_MAX {
+        if now >= self.ends_at() || self.tries > ASKED_AGAIN_MAX {
             // Nodes without a certificate are left out by name; they are not forgotten.
             let end = if self.certifying { Outcome::Found } else { Outcome::NoAnswer };
             return self.end(end, effects);

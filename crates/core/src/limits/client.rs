@@ -11,6 +11,10 @@ pub const ASK_AGAIN_AFTER: Span = Span::from_ms(1500);
 /// How often a question is asked again before what is missing counts as not there.
 pub const ASKED_AGAIN_MAX: u32 = 8;
 
+/// How long a hub's answers may take in all, however often it says something: whoever holds its words
+/// back must not hold a command for hours.
+pub const ASKED_FOR_MAX: Span = Span::from_secs(60);
+
 /// The names in one question for certificates, in bytes: with the rest of the question well under
 /// the limit of a body.
 pub const ASKED_NAMES_BYTES_MAX: usize = 128 * 1024;
