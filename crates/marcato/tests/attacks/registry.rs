@@ -74,10 +74,6 @@ async fn a_hub_hides_a_node_or_invents_one() {
     let report = fleet.run("package status package=openssl", "").await;
     let vanished: Vec<&str> = report.vanished.iter().map(Identity::as_str).collect();
     assert_eq!((line(&report).as_str(), vanished), ("web2 Ok", vec!["web1"]));
-    // A read reached it all the same, and its answer is shown.
-    let unexpected: Vec<&str> = report.unexpected.iter().map(|n| n.node.as_str()).collect();
-    assert!(unexpected.is_empty() || unexpected == ["web1"]);
-
     lie(&fleet, |found| {
         if let Some(nodes) = listed(found) {
             let spoken = Spoken::RELEASE;
