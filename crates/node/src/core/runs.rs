@@ -22,6 +22,7 @@ use super::intake::{Stop, reject};
 use super::journal::{About, JournalKey, JournalRecord, KeptMessage};
 use super::node::Node;
 use super::run::RunKey;
+use super::steady::Steady;
 
 /// Where an order comes from.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +74,8 @@ struct Job {
     change: bool,
     stage: Stage,
     limit: Span,
+    /// Until when it may start, by the steady clock: one that is set back gives no more time.
+    startable: Timestamp,
     /// When a read is answered for.
     late_at: Option<Timestamp>,
     progress_at: Timestamp,
@@ -107,8 +110,9 @@ impl Job {
         }
     }
 
-    fn is_expired(&self, now: Timestamp) -> bool {
-        matches!(self.stage, Stage::Waiting) && now > self.about.start_by + SKEW
+    fn is_expired(&self, now: Timestamp, steady: Steady) -> bool {
+        let over = now > self.about.start_by + SKEW || steady.now() > self.startable;
+        matches!(self.stage, Stage::Waiting) && over
     }
 }
 
@@ -221,6 +225,7 @@ impl Node {
         let progress_at = now + if change { PROGRESS_EVERY } else { READ_PROGRESS_AFTER };
         let approved = Some(approved);
         let (late_at, progress_said) = (None, false);
+        let startable = self.steady.of(about.start_by + SKEW);
         let key = about.key;
         let job = Job {
             about,
@@ -229,6 +234,7 @@ impl Node {
             change,
             stage,
             limit,
+            startable,
             late_at,
             progress_at,
             progress_said,
@@ -248,6 +254,7 @@ impl Node {
             change: true,
             stage: Stage::Running,
             limit: Span::default(),
+            startable: self.steady.now(),
             late_at: None,
             progress_at: now,
             progress_said: true,
@@ -329,7 +336,7 @@ impl Node {
     fn start(&mut self, key: RunKey, now: Timestamp) {
         let Some(job) = self.runs.jobs.get(&key) else { return };
         let superseded = if job.change { self.check_superseded(&job.about) } else { Ok(()) };
-        if job.is_expired(now) {
+        if job.is_expired(now, self.steady) {
             return self.expire(key, now);
         }
         if let Err(Stop::Refused(state, reason, text)) = superseded {
@@ -468,7 +475,7 @@ impl Node {
                 let mut end = End::rejected(Reason::RunLimit, &text);
                 end.state = EndState::TimedOut;
                 self.finish((about, &answer), end, None, now);
-            } else if job.is_expired(now) {
+            } else if job.is_expired(now, self.steady) {
                 self.expire(key, now);
             } else if due(job.progress_at) && job.phase().is_some() {
                 self.say_progress(key, now);

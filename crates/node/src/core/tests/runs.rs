@@ -254,3 +254,15 @@ fn a_clock_that_is_set_back_silences_nothing() {
     assert!(got.sent.iter().any(|message| message.headers.kind() == Some(Kind::Heartbeat)));
     assert_eq!(bench.ended(key).end(), (EndState::Ok, None));
 }
+
+#[test]
+fn a_clock_that_is_set_back_gives_no_more_time_to_start() {
+    let mut bench = Bench::new();
+    let first = bench.ask("service restart service=a").run();
+    let waits = bench.draft("service restart service=b");
+    assert!(bench.send(&waits).runs.is_empty());
+    bench.now = bench.now - seconds(3600);
+    let got = bench.pass(seconds(45));
+    assert_eq!(got.end(), (EndState::Rejected, Some(Reason::Expired)));
+    assert!(bench.ended(first).runs.is_empty());
+}
