@@ -45,6 +45,8 @@ pub struct HostTruth {
     pub identity: Identity,
     /// Its files, each with the moment from which they held.
     pub files: Vec<(u64, Files)>,
+    /// By how much its clock was set back in all, in milliseconds.
+    pub set_back: u64,
     /// When its journal was found damaged: what it knew of earlier orders may be lost.
     pub damaged: Vec<u64>,
 }

@@ -76,6 +76,7 @@ pub fn truth() -> Bench {
     let host = HostTruth {
         identity: keys.hosts[0].identity.clone(),
         files: vec![(0, Files::new(0))],
+        set_back: 0,
         damaged: Vec::new(),
     };
     let job = JobTruth { changes: true, orders: vec![ORDER], ..JobTruth::default() };

@@ -51,8 +51,12 @@ fn judge(said: &Said, signed: &Signed, runs: &[&Run]) -> Option<&'static str> {
         EndState::Ok if signed.changes && runs.len() != 1 => Some("it was not done exactly once"),
         EndState::Failed if one(ActionResult::Failed) == 0 => Some("nothing failed"),
         EndState::TimedOut => {
-            let late =
-                runs.iter().any(|run| run.outcome.as_ref().is_none_or(|(at, _)| *at > said.at));
+            // A read over its limit is answered for, though it goes on.
+            let limit = signed.order.run_limit_ms.as_ms();
+            let late = runs.iter().any(|run| {
+                let ended = run.outcome.as_ref().map_or(said.at, |(at, _)| *at);
+                ended >= run.at + limit
+            });
             let none = one(ActionResult::TimedOut) == 0 && !late;
             none.then_some("nothing took too long")
         }

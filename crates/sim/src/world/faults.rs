@@ -57,7 +57,8 @@ impl World {
                 for node in fault.nodes {
                     self.hit(Kind::SkewedClock);
                     let most = self.random.pick(&[20, 45, 90]);
-                    self.nodes[node].offset = self.off_by(most);
+                    let offset = self.off_by(most);
+                    self.set_clock(node, offset);
                 }
             }
             Kind::OtherVersion => {
@@ -157,7 +158,8 @@ impl World {
             Kind::SteppedClock => {
                 self.hit(kind);
                 let most = self.random.pick(&[5, 60, 200]);
-                self.nodes[node].offset += self.off_by(most);
+                let offset = self.nodes[node].offset + self.off_by(most);
+                self.set_clock(node, offset);
             }
             Kind::NewRules => self.new_rules(node),
             Kind::JournalDamage => {
@@ -177,6 +179,12 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    fn set_clock(&mut self, node: usize, offset: i64) {
+        let back = u64::try_from(self.nodes[node].offset - offset).unwrap_or(0);
+        self.truth.hosts[node].set_back += back;
+        self.nodes[node].offset = offset;
     }
 
     fn restart_broker(&mut self) {

@@ -170,6 +170,7 @@ impl World {
         let hosts = plan.hosts.iter().map(|files| HostTruth {
             identity: keys.hosts[files.index].identity.clone(),
             files: vec![(0, files.clone())],
+            set_back: 0,
             damaged: Vec::new(),
         });
         let truth = Truth { hosts: hosts.collect(), until: plan.until, ..Truth::default() };
