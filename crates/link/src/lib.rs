@@ -42,6 +42,10 @@ pub enum Event {
     Dropped,
     /// The broker refused something, in its own words.
     Refused(String),
+    /// The client library has given up, and nothing comes any more: told once. Bytes of a broker's
+    /// can have it panic (a message of 2^64 - 1 bytes, with async-nats 0.51); whoever lives on must
+    /// start anew.
+    Ended,
 }
 
 /// Why there is no connection.
@@ -203,8 +207,9 @@ impl Link {
             tokio::select! {
                 biased;
                 Some(event) = self.events.recv() => return event,
-                Some(message) = self.subscriptions.next(), if !self.subscriptions.is_empty() => {
-                    return convert::message(message);
+                message = self.subscriptions.next(), if !self.subscriptions.is_empty() => {
+                    // Subscriptions end with the library's own task alone.
+                    return message.map_or(Event::Ended, convert::message);
                 }
                 else => std::future::pending().await,
             }
@@ -274,4 +279,44 @@ async fn publish(client: &Client, message: Message) -> Result<(), LinkError> {
     // A broker that answers pings and reads nothing must not hold the program for ever.
     let sent = tokio::time::timeout(config::PUBLISH_TIMEOUT, send).await;
     sent.map_err(|_| LinkError::NotConnected)?.map_err(|error| wrong(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use marcato_core::Span;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A broker that answers whatever comes with a message of an impossible length.
+    async fn hostile(listener: TcpListener) -> std::io::Result<()> {
+        let (mut stream, _) = listener.accept().await?;
+        let info = "INFO {\"server_id\":\"x\",\"server_name\":\"x\",\"version\":\"2.10.0\",\
+            \"proto\":1,\"host\":\"h\",\"port\":1,\"headers\":true,\"max_payload\":1048576}\r\n";
+        stream.write_all(info.as_bytes()).await?;
+        let mut said = Vec::new();
+        let mut buffer = [0; 1024];
+        while !said.windows(4).any(|part| part == b"SUB ") {
+            let read = stream.read(&mut buffer).await?;
+            said.extend_from_slice(&buffer[..read]);
+            stream.write_all(b"PONG\r\n").await?;
+        }
+        stream.write_all(b"MSG a 1 18446744073709551615\r\nx\r\n").await?;
+        std::future::pending().await
+    }
+
+    #[tokio::test]
+    async fn a_link_says_that_its_library_has_ended() -> Result<(), Box<dyn std::error::Error>> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let server = format!("nats://{}", listener.local_addr()?).parse()?;
+        let broker = tokio::spawn(hostile(listener));
+        let config = LinkConfig::client(vec![server], "test".into(), Span::from_secs(5));
+        let mut link = Link::connect(&config).await?;
+        link.subscribe("a".into()).await?;
+        let ended = async { while link.recv().await != Event::Ended {} };
+        tokio::time::timeout(Duration::from_secs(20), ended).await?;
+        broker.abort();
+        Ok(())
+    }
 }

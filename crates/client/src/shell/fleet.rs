@@ -488,7 +488,8 @@ impl Fleet {
             LinkEvent::NoResponders { subject } => Some(Event::NoResponders(subject)),
             // What was thrown away is asked for once more, as after a break.
             LinkEvent::Connected | LinkEvent::Dropped => Some(Event::Connected),
-            LinkEvent::Disconnected => None,
+            // The accounts are closed by their own clock.
+            LinkEvent::Disconnected | LinkEvent::Ended => None,
             LinkEvent::Refused(why) => {
                 tracing::warn!(server = self.server(), %why, "the broker refused");
                 None

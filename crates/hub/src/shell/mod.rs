@@ -18,7 +18,8 @@ const CLOSE_WAIT: Duration = Duration::from_secs(1);
 /// elsewhere makes no difference; while it is away the hub waits for it.
 ///
 /// # Errors
-/// [`LinkError`] where the broker does not admit the hub.
+/// [`LinkError`] where the broker does not admit the hub, or what it sent ended the connection's own
+/// task.
 pub async fn run(
     setup: Setup,
     servers: Vec<ServerUrl>,
@@ -36,10 +37,12 @@ pub async fn run(
         let event = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            event = link.recv() => match link_event(event) {
+            event = link.recv() => match event {
+                LinkEvent::Ended => return Err(LinkError::NotConnected),
+                event => match link_event(event) {
                 Some(event) => event,
                 None => continue,
-            },
+            }},
             () = sleep_until(wake) => Event::Tick,
         };
         wake = None;
@@ -77,6 +80,7 @@ fn link_event(event: LinkEvent) -> Option<Event> {
             tracing::warn!("messages came faster than they were taken, and some are lost");
             None
         }
+        LinkEvent::Ended => None,
         LinkEvent::Refused(why) => {
             tracing::warn!(%why, "the broker refused");
             None

@@ -58,6 +58,8 @@ pub struct NodeShell {
     stop: Arc<Notify>,
     wake: Option<Pin<Box<Sleep>>>,
     facts_at: Instant,
+    /// Whether the link has ended by itself.
+    lost: bool,
 }
 
 /// Tells a running node to reload or to end; cheap to clone.
@@ -147,6 +149,7 @@ impl NodeShell {
             stop,
             wake: None,
             facts_at: Instant::now() + first_look()?.as_duration(),
+            lost: false,
         };
         shell.log_broken();
         Ok((shell, handle))
@@ -161,7 +164,8 @@ impl NodeShell {
     /// Works until it is told to end.
     ///
     /// # Errors
-    /// [`LinkError`] where the broker does not admit the node.
+    /// [`LinkError`] where the broker does not admit the node, or what it sent ended the connection's
+    /// own task: the process must be started anew then.
     pub async fn run(mut self) -> Result<(), LinkError> {
         let name = format!("node {}", self.identity);
         let mut link = Link::connect(&LinkConfig::node(self.config.broker.clone(), name)).await?;
@@ -184,7 +188,7 @@ impl NodeShell {
             tracing::warn!(node = %self.identity, "the disk is slow: something may not be written");
         }
         tracing::info!(node = %self.identity, "ended");
-        Ok(())
+        if self.lost { Err(LinkError::NotConnected) } else { Ok(()) }
     }
 
     /// What happens next, if it is something for the core.
@@ -213,7 +217,7 @@ impl NodeShell {
         }
     }
 
-    fn of_link(&self, event: marcato_link::Event) -> Option<Event> {
+    fn of_link(&mut self, event: marcato_link::Event) -> Option<Event> {
         use marcato_link::Event as Heard;
         let node = &self.identity;
         match event {
@@ -228,6 +232,11 @@ impl NodeShell {
             Heard::Message(message) => Some(Event::Message(message)),
             // A node's answers are wanted or not.
             Heard::NoResponders { .. } => None,
+            Heard::Ended => {
+                tracing::error!(%node, "the connection's task has died; the node ends, to be started anew");
+                self.lost = true;
+                Some(Event::Stopping)
+            }
             Heard::Dropped => {
                 tracing::error!(%node, "messages came faster than they could be read; some are lost");
                 None
