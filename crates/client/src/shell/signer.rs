@@ -113,12 +113,15 @@ pub fn read_key_file(path: &Path) -> Result<KeyFile, SignerError> {
     let io = |error| SignerError::File { path: path.to_owned(), error };
     let file = File::open(path).map_err(io)?;
     let mode = file.metadata().map_err(io)?.permissions().mode() & 0o7777;
+    let mut text = String::new();
+    file.take(KEY_FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text).map_err(io)?;
+    let key = OperatorKey::parse(&text);
+    let key = key.map_err(|error| SignerError::Key { path: path.to_owned(), error })?;
+    // After reading: a public key, which everybody may read, is told apart from a careless mode.
     if mode & 0o077 != 0 {
         return Err(SignerError::Open { path: path.to_owned(), mode });
     }
-    let mut text = String::new();
-    file.take(KEY_FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text).map_err(io)?;
-    OperatorKey::parse(&text).map_err(|error| SignerError::Key { path: path.to_owned(), error })
+    Ok(key)
 }
 
 /// A key that was read from a file.

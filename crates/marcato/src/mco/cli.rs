@@ -33,6 +33,11 @@ pub enum Command {
     /// Ask for a service, or restart it
     Service(Service),
     /// A fleet on this machine, to try things on
+    #[command(long_about = "A fleet on this machine, to try things on.\n\n\
+    The hub and the nodes are the real programs over real connections: real keys, signatures, \
+    policies and receipts. Only the packages and services of the nodes are simulated. This machine \
+    itself joins as the node this-machine, with its true facts, read-only.\n\n\
+    Everything lies in one folder; nothing outside it is touched.")]
     Lab(Lab),
     /// Sign nodes' certificates with the fleet's authority
     Authority(Authority),
@@ -262,11 +267,6 @@ pub enum ServiceAction {
 
 /// `mco lab …`
 #[derive(Debug, Args)]
-#[command(long_about = "A fleet on this machine, to try things on.\n\n\
-    The hub and the nodes are the real programs over real connections: real keys, signatures, \
-    policies and receipts. Only the packages and services of the nodes are simulated. This machine \
-    itself joins as the node this-machine, with its true facts, read-only.\n\n\
-    Everything lies in one folder; nothing outside it is touched.")]
 pub struct Lab {
     /// What to do with the lab.
     #[command(subcommand)]

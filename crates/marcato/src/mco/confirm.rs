@@ -70,7 +70,9 @@ pub async fn ask(
     let no = || Failure::new(Exit::Nothing, "declined; no node was asked");
     thread::Builder::new().name("answer".into()).spawn(read).map_err(|_| no())?;
     let answer = answer.await;
-    console.answered();
+    if answer.as_ref().is_ok_and(|line| line.ends_with('\n')) {
+        console.answered();
+    }
     match answer {
         Ok(line) if wanted.is_met(&line) => Ok(()),
         _ => Err(no()),

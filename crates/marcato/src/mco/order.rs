@@ -102,7 +102,6 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
         wait: intent.order.timeout.unwrap_or(default),
         run_limit: ddl.metadata.timeout,
     };
-    let jobs = Jobs::open(&fleet.state);
     let interrupt = Interrupt::default();
     let setup = setup(&fleet, args);
     let done = block_on(interrupt.guard(async {
@@ -125,7 +124,7 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
     let (Done::Report(report, words), asked) = done else { return Ok(Exit::Nothing) };
     let took = started.elapsed().saturating_sub(asked);
     let took = Span::from_ms(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-    let exit = tell(intent, action, *report, took, jobs, console);
+    let exit = tell(intent, &fleet, action, *report, took, console);
     if let Some(line) = words {
         console.warn(&line);
     }
@@ -223,17 +222,18 @@ fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
 /// Shows the report and keeps it.
 fn tell(
     intent: &Intent,
+    fleet: &Fleet,
     action: &Action,
     report: Report,
     took: Span,
-    jobs: std::io::Result<Jobs>,
     console: &mut Console,
 ) -> Exit {
     let exit = report.exit();
-    let (jobs, id) = match jobs.and_then(|jobs| Ok((jobs.begin()?, jobs))) {
+    let (jobs, id) = match Jobs::open(&fleet.state).and_then(|jobs| Ok((jobs.begin()?, jobs))) {
         Ok((id, jobs)) => (Some(jobs), Some(id)),
         Err(error) => {
-            console.warn(&format!("warning: the result is not kept: {error}"));
+            let state = fleet.state.display();
+            console.warn(&format!("warning: the result is not kept: {state}: {error}"));
             (None, None)
         }
     };

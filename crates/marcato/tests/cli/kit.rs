@@ -143,7 +143,9 @@ pub fn on_terminal(command: &Command, answers: &[(&str, &str)], home: &Path) -> 
     for (name, value) in command.get_envs() {
         child.env(name, value.unwrap_or_default());
     }
-    let mut child = child.stdin(slave()).stdout(slave()).stderr(slave()).spawn().unwrap();
+    let mut running = child.stdin(slave()).stdout(slave()).stderr(slave()).spawn().unwrap();
+    // It holds the terminal's other side as well.
+    drop(child);
     let mut master = std::fs::File::from(master);
     let (mut seen, mut from) = (Vec::new(), 0);
     let mut answers = answers.iter();
@@ -161,7 +163,7 @@ pub fn on_terminal(command: &Command, answers: &[(&str, &str)], home: &Path) -> 
             next = answers.next();
         }
     }
-    let status = child.wait().unwrap();
+    let status = running.wait().unwrap();
     assert!(next.is_none(), "never seen: {next:?} in {}", String::from_utf8_lossy(&seen));
     let text = String::from_utf8_lossy(&seen).replace("\r\n", "\n");
     // Of the line of progress only the last state stays, as on a screen.
