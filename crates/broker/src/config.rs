@@ -41,7 +41,10 @@ impl Config {
     }
 
     /// Refuses an address that others can reach, as long as nothing protects what they would find.
-    pub(crate) fn check_address(&self) -> Result<(), BindError> {
+    ///
+    /// # Errors
+    /// [`BindError`], with what to do instead.
+    pub fn check_address(&self) -> Result<(), BindError> {
         let ip = self.listen.ip();
         let allowed = match self.insecure_plaintext_on {
             InsecurePlaintext::Nowhere => ip.is_loopback(),

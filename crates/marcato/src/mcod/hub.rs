@@ -25,6 +25,8 @@ pub fn main(args: HubArgs) -> Result<Exit, Failure> {
     let config = read(&file)?;
     let broker = broker_config(&config)?;
     if args.check {
+        let checked = broker.as_ref().map_or(Ok(()), Config::check_address);
+        checked.map_err(|error| Failure::new(Exit::Config, error))?;
         return Ok(Exit::Ok);
     }
     // A descriptor for each client; what the system refuses shows when they are used up.

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     fn check(flags: [&str; 2], want: &str) {
-        let [kind, term] = flags.map(|text| text.to_owned());
+        let [kind, term] = flags.map(str::to_owned);
         let terms = match &*kind {
             "-F" => marcato_core::Terms { facts: vec![term], ..Default::default() },
             _ => marcato_core::Terms { identities: vec![term], ..Default::default() },
