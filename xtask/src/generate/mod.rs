@@ -67,7 +67,7 @@ pub fn write(root: &Path) -> Result<Vec<String>, String> {
     Ok(changed)
 }
 
-/// A link of rustdoc, `[text](item)` or [`item`]; it leads nowhere outside of rustdoc.
+/// A link of rustdoc, in either of its two forms; it leads nowhere outside of rustdoc.
 static LINK: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\[([^\[\]]+)\]\([^()]*\)|\[(`[^`]+`)\]").ok());
 
