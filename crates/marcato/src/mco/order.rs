@@ -23,10 +23,7 @@ use crate::words::Failure;
 use crate::words::group::escape;
 use crate::words::json::Replies;
 use crate::words::table::{self, Screen};
-use crate::words::tally::{About, hints};
-
-/// So many sentences say what can be done about what went wrong.
-const HINTS_MAX: usize = 2;
+use crate::words::tally::About;
 
 /// What a command wants done.
 #[derive(Debug)]
@@ -276,8 +273,8 @@ fn show(report: &Report, about: &About<'_>, quiet: bool, console: &mut Console) 
         console.warn(&interrupted(report, console.screen));
         return;
     }
-    for hint in hints(report, HINTS_MAX) {
-        console.note(&hint);
+    for hint in &shown.hints {
+        console.note(hint);
     }
 }
 

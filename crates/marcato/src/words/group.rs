@@ -23,10 +23,10 @@ pub struct Group<'a> {
 /// Groups by state, reason and the outputs that the declaration marks; never by free text. The
 /// biggest ok group comes first, then the other ok ones, then what failed, then what is silent.
 #[must_use]
-pub fn group<'a>(nodes: &'a [NodeReport], marked: &[&str]) -> Vec<Group<'a>> {
+pub fn group<'a>(nodes: &[&'a NodeReport], marked: &[&str]) -> Vec<Group<'a>> {
     let mut groups: BTreeMap<(EndState, Option<Reason>, String), Vec<&NodeReport>> =
         BTreeMap::new();
-    for node in nodes {
+    for &node in nodes {
         let outputs = values(node, marked);
         groups.entry((node.state, node.reason, outputs)).or_default().push(node);
     }
@@ -47,7 +47,7 @@ const fn rank(state: EndState) -> u8 {
 /// The outputs that the declaration marks `group`, in its order. Of several those are left out that
 /// say the same everywhere: 50 times `installed` beside 50 versions tells nothing.
 #[must_use]
-pub fn marked<'a>(nodes: &[NodeReport], action: Option<&'a Action>) -> Vec<&'a str> {
+pub fn marked<'a>(nodes: &[&NodeReport], action: Option<&'a Action>) -> Vec<&'a str> {
     let all: Vec<&str> = action.into_iter().flat_map(Action::grouped).collect();
     let tells = |name: &&&str| {
         let mut seen =

@@ -6,6 +6,8 @@ pub mod group;
 pub mod json;
 pub mod table;
 pub mod tally;
+#[cfg(test)]
+mod tests;
 pub mod time;
 mod usage;
 

@@ -11,13 +11,15 @@ use marcato_core::{Changed, EndState, Identity, Reason};
 
 use super::fold::fold;
 use super::group::{Group, escape, group, marked, plain, values};
-use super::tally::{About, remarks, tally};
+use super::tally::{About, hints, remarks, tally};
 use super::time::{clock, since};
 
 /// Up to so many nodes have a line each.
 const EACH_MAX: usize = 10;
 /// So many lines a report has at most, tally and remarks included.
 const LINES_MAX: usize = 20;
+/// So many sentences say what can be done about what went wrong.
+const HINTS_MAX: usize = 2;
 /// So many outputs of a node stand on its line where the declaration marks none.
 const OUTPUTS_MAX: usize = 8;
 /// So many columns names get at least, however long what stands before them is.
@@ -42,6 +44,8 @@ pub struct Shown {
     pub data: Vec<String>,
     /// Everything else; the tally is the last line.
     pub talk: Vec<String>,
+    /// What can be done about what went wrong.
+    pub hints: Vec<String>,
 }
 
 /// The report in lines; `odd` leaves out the nodes that are ok.
@@ -49,16 +53,17 @@ pub struct Shown {
 pub fn show(report: &Report, about: &About<'_>, screen: Screen, odd: bool) -> Shown {
     let mut talk = remarks(report, screen);
     talk.push(tally(report, about));
-    let room = LINES_MAX.saturating_sub(talk.len());
+    let hints = if report.interrupted { Vec::new() } else { hints(report, HINTS_MAX) };
+    let room = LINES_MAX.saturating_sub(talk.len() + hints.len());
     let wanted = |node: &&NodeReport| !odd || node.state != EndState::Ok;
-    let nodes: Vec<NodeReport> = report.nodes.iter().filter(wanted).cloned().collect();
+    let nodes: Vec<&NodeReport> = report.nodes.iter().filter(wanted).collect();
     let table = Table { report, about, screen, marked: marked(&nodes, about.action) };
     let data = if about.each || nodes.len() <= EACH_MAX {
         table.node_lines(&nodes)
     } else {
         table.group_lines(&group(&nodes, &table.marked), room)
     };
-    Shown { data, talk }
+    Shown { data, talk, hints }
 }
 
 /// Cuts names to so many columns at a blank, and says how many nodes are not named.
@@ -141,11 +146,11 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
-    fn node_lines(&self, nodes: &[NodeReport]) -> Vec<String> {
+    fn node_lines(&self, nodes: &[&NodeReport]) -> Vec<String> {
         let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
         let name = widest(&mut nodes.iter().map(|node| node.node.as_str().len()));
         let word = widest(&mut nodes.iter().map(|node| verdict(node.state, node.reason).len()));
-        let line = |node: &NodeReport| {
+        let line = |node: &&NodeReport| {
             let plain = format!("{:word$}", verdict(node.state, node.reason));
             let line = format!("{:name$}  {plain}  {}", node.node, self.said(node));
             let line = cut(line.trim_end().to_owned(), self.screen);

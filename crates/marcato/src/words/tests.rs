@@ -1,0 +1,214 @@
+//! Reports as a person and a script see them.
+
+use marcato_client::core::{NodeReport, Report};
+use marcato_core::ddl::{Action, Ddl};
+use marcato_core::{Exit, Span};
+use serde_json::{Value, json};
+
+use super::json::Replies;
+use super::table::{Screen, show};
+use super::tally::{About, hints};
+
+const TERMINAL: Screen = Screen { width: Some(80), color: false };
+const PIPE: Screen = Screen { width: None, color: false };
+
+/// `count` nodes `name1`, `name2` … with a state, a reason (or none) and a version.
+fn nodes(name: &str, count: usize, state: &str, reason: Option<&str>, version: &str) -> Vec<Value> {
+    let signed = !["no_response", "lost", "down", "skipped"].contains(&state);
+    let node = |number| {
+        let data = if version.is_empty() {
+            json!({})
+        } else {
+            json!({"ensure": version, "state": "installed"})
+        };
+        json!({
+            "node": format!("{name}{number}.x"), "state": state, "reason": reason,
+            "changed": "false", "signed": signed, "data": data,
+        })
+    };
+    (1..=count).map(node).collect()
+}
+
+fn report(nodes: Vec<Value>) -> Report {
+    let expected = nodes.len();
+    let mut nodes: Vec<NodeReport> =
+        nodes.into_iter().map(|node| serde_json::from_value(node).unwrap()).collect();
+    nodes.sort_by(|a, b| a.node.cmp(&b.node));
+    let mut report: Report = serde_json::from_value(json!({
+        "collective": "lab", "caller": "ops", "agent": "package", "action": "status",
+        "orders": [], "issued": "2026-11-23T12:00:00.000Z", "ended": "2026-11-23T12:00:01.000Z",
+        "expected": expected, "nodes": [], "unexpected": [], "not_capable": [], "read_only": [],
+        "gone": [], "vanished": [], "refused": [], "interrupted": false
+    }))
+    .unwrap();
+    report.nodes = nodes;
+    report
+}
+
+fn action() -> Action {
+    let ddl = Ddl::parse(marcato_agents::package::DDL).unwrap();
+    ddl.actions.into_values().next().unwrap()
+}
+
+fn lines(report: &Report, screen: Screen, odd: bool) -> (Vec<String>, Vec<String>) {
+    let action = action();
+    let about = About {
+        action: Some(&action),
+        job: Some(&"K7PX".parse().unwrap()),
+        took: Span::from_ms(38),
+        times: false,
+        each: false,
+        exit: report.exit(),
+    };
+    let shown = show(report, &about, screen, odd);
+    (shown.data, shown.talk)
+}
+
+fn check(nodes: Vec<Value>, screen: Screen, want: &[&str]) {
+    let (mut got, talk) = lines(&report(nodes), screen, false);
+    got.extend(talk);
+    assert_eq!(got, want);
+}
+
+#[test]
+fn the_odd_ones_stand_next_to_the_prompt() {
+    let mut all = nodes("web", 40, "ok", None, "3.0.20");
+    all.extend(nodes("old", 9, "ok", None, "1.0.1"));
+    all.extend(nodes("db", 2, "failed", Some("action"), ""));
+    all.extend(nodes("gw", 1, "ok", Some("absent"), ""));
+    all.extend(nodes("app", 3, "down", Some("not-connected"), ""));
+    check(
+        all,
+        TERMINAL,
+        &[
+            "40  3.0.20               web[1-40].x",
+            " 9  1.0.1                old[1-9].x",
+            " 1  absent               gw1.x",
+            " 2  failed  action       db[1-2].x",
+            " 3  down  not-connected  app[1-3].x",
+            "Finished processing 52 / 55 hosts in 38 ms · job K7PX · 1 absent, 2 failed, 3 down · exit 2",
+        ],
+    );
+}
+
+#[test]
+fn few_nodes_have_a_line_each_and_what_they_say_is_harmless() {
+    let mut all = nodes("web", 1, "ok", None, "3.0.20\u{1b}[2J");
+    let mut failed = nodes("db", 1, "failed", Some("action"), "");
+    failed[0]["message"] = json!("no\nspace");
+    all.append(&mut failed);
+    let mut down = nodes("gw", 1, "down", Some("not-connected"), "");
+    down[0]["down_since"] = json!("2026-11-23T09:00:00.000Z");
+    all.append(&mut down);
+    let mut silent = nodes("app", 1, "no_response", Some("silent"), "");
+    silent[0]["changed"] = json!("unknown");
+    silent[0]["may_start_until"] = json!("2026-11-23T12:00:40.000Z");
+    all.append(&mut silent);
+    check(
+        all,
+        TERMINAL,
+        &[
+            "app1.x  no response  silent  may start until 12:00:40Z",
+            "db1.x   failed  action       no\\nspace",
+            "gw1.x   down  not-connected  since 3 h",
+            "web1.x  ok                   3.0.20\\u{1b}[2J",
+            "Finished processing 2 / 4 hosts in 38 ms · job K7PX · 1 failed, 1 no response, 1 down · exit 2",
+        ],
+    );
+}
+
+/// Fifty thousand nodes and as many versions: still one screen, and nothing that failed is hidden.
+#[test]
+fn a_report_has_twenty_lines_at_most() {
+    let mut all = Vec::new();
+    for version in 0..300 {
+        all.extend(nodes(
+            &format!("web{version}-"),
+            300 - version,
+            "ok",
+            None,
+            &version.to_string(),
+        ));
+    }
+    all.extend(nodes("db", 4_000, "failed", Some("action"), ""));
+    all.extend(nodes("app", 850, "no_response", Some("silent"), ""));
+    let mut report = report(all);
+    report.read_only = vec!["gw1.x".parse().unwrap(), "gw2.x".parse().unwrap()];
+    for screen in [TERMINAL, PIPE] {
+        let (data, talk) = lines(&report, screen, false);
+        let hints = hints(&report, 2).len();
+        assert_eq!(data.len() + talk.len() + hints, 20);
+        assert!(data[0].starts_with(" 300  0 "), "{}", data[0]);
+        assert!(data[13].contains("groups of 1–287 nodes"), "{}", data[13]);
+        assert!(data[14].starts_with("4000  failed  action"), "{}", data[14]);
+        assert!(data[15].starts_with(" 850  no response"), "{}", data[15]);
+        let widest = data.iter().map(|line| line.chars().count()).max().unwrap();
+        assert_eq!(widest <= 80, screen == TERMINAL, "{widest}");
+    }
+    let (data, _) = lines(&report, TERMINAL, true);
+    assert_eq!(data.len(), 2, "only what is wrong: {data:?}");
+}
+
+#[test]
+fn who_was_left_out_is_named() {
+    let mut report = report(nodes("web", 1, "ok", None, "1"));
+    report.not_capable = vec!["gw1.x".parse().unwrap(), "gw2.x".parse().unwrap()];
+    report.vanished = vec!["db1.x".parse().unwrap()];
+    report.gone = vec!["db2.x".parse().unwrap()];
+    report.refused = serde_json::from_value(json!([
+        {"node": "web2.x", "why": "signature", "text": "the signature\u{7} is wrong", "count": 3},
+    ]))
+    .unwrap();
+    report.expected = None;
+    let (_, talk) = lines(&report, TERMINAL, false);
+    assert_eq!(
+        talk,
+        [
+            "2 without the agent package, not asked: gw[1-2].x",
+            "1 known here, but not to the hub: db1.x",
+            "1 gone, unheard for seven days",
+            "3 in the name of web2.x did not count: the signature\\u{7} is wrong",
+            "no hub answers here, so the expected set is unknown: these are the nodes that answered",
+            "Finished processing 1 / ? hosts in 38 ms · job K7PX",
+        ]
+    );
+}
+
+#[test]
+fn the_most_frequent_reasons_have_hints() {
+    let mut all = nodes("web", 3, "denied", Some("policy"), "");
+    all.extend(nodes("db", 2, "down", Some("not-connected"), ""));
+    all.extend(nodes("app", 1, "rejected", Some("clock"), ""));
+    all.extend(nodes("gw", 9, "ok", Some("absent"), ""));
+    assert_eq!(
+        hints(&report(all), 2),
+        [
+            "Next: policy: Add a rule to /etc/marcato/policy.d on the node, if this caller should be allowed.",
+            "Next: not-connected: Look at the host.",
+        ]
+    );
+}
+
+#[test]
+fn every_expected_node_has_an_element_in_json() {
+    let mut all = nodes("web", 1, "ok", None, "1");
+    all.extend(nodes("db", 1, "timed_out", Some("still-running"), ""));
+    all.extend(nodes("gw", 1, "down", Some("not-connected"), ""));
+    let mut report = report(all);
+    // The client's word, although nodes may sign that state as well.
+    report.nodes[0].signed = false;
+    let replies = Replies::of(&report, None, Exit::Failed, Span::from_ms(7));
+    let replies = serde_json::to_value(&replies).unwrap();
+    let field = |name: &str| -> Vec<Value> {
+        replies["replies"].as_array().unwrap().iter().map(|reply| reply[name].clone()).collect()
+    };
+    assert_eq!(field("sender"), ["db1.x", "gw1.x", "web1.x"]);
+    assert_eq!(field("state"), ["timed_out", "down", "ok"]);
+    assert_eq!(field("statuscode"), [Value::Null, Value::Null, json!(0)]);
+    assert_eq!(field("statusmsg"), ["timed out", "down", "OK"]);
+    assert_eq!(field("data")[1], json!({}));
+    assert_eq!(
+        (&replies["exit"], &replies["expected"], &replies["job"]),
+        (&json!(2), &json!(3), &Value::Null)
+    );
+}
