@@ -47,6 +47,8 @@ pub struct HostTruth {
     pub files: Vec<(u64, Files)>,
     /// By how much its clock was set back in all, in milliseconds.
     pub set_back: u64,
+    /// When its clock was set.
+    pub clock_set: Vec<u64>,
     /// When its journal was found damaged: what it knew of earlier orders may be lost.
     pub damaged: Vec<u64>,
 }

@@ -12,9 +12,12 @@ use super::{simulation, succeed};
 /// Where the patches are.
 const PATCHES: &str = "crates/sim/mutations";
 
-/// Where the copy is, below the target folder: always the same place, so that only what a patch
-/// alters is built anew.
+/// Where the copy and what is built of it are, below the target folder: always the same place, so
+/// that only what a patch alters is built anew.
 const COPY: &str = "sim-mutations";
+
+/// What of a target folder is taken over for the copy's.
+const BUILT: [&str; 3] = ["deps", ".fingerprint", "build"];
 
 /// Runs every mutation until it is caught.
 ///
@@ -23,24 +26,61 @@ const COPY: &str = "sim-mutations";
 pub fn run(root: &Path) -> Result<(), String> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target = root.join(target.unwrap_or_else(|| "target".into()));
-    let tree = target.join(COPY);
+    let (tree, own) = (target.join(COPY).join("tree"), target.join(COPY).join("target"));
+    let fault = |error: io::Error| format!("{}: {error}", target.join(COPY).display());
+    if !own.is_dir() {
+        take_over(&target.join("sim"), &own.join("sim")).map_err(fault)?;
+    }
     let patches = patches(&root.join(PATCHES))?;
     for patch in &patches {
         let name = patch.file_stem().unwrap_or_default().to_string_lossy();
-        let sources = sources(root)?;
-        let fault = |error: io::Error| format!("{}: {error}", tree.display());
-        copy(root, &tree, &sources).map_err(fault)?;
+        copy(root, &tree, &sources(root)?).map_err(fault)?;
         let mut apply = Command::new("git");
         // The copy lies inside of this repository, and is none: git must not look for one.
-        apply.arg("apply").arg(patch).current_dir(&tree).env("GIT_CEILING_DIRECTORIES", &target);
+        apply.arg("apply").arg(patch).current_dir(&tree);
+        apply.env("GIT_CEILING_DIRECTORIES", target.join(COPY));
         succeed(&mut apply, &format!("the mutation {name} does not apply"))?;
         print!("mutation {name}: ");
         io::stdout().flush().map_err(|error| error.to_string())?;
         let mut command = simulation(&tree, &["--until-caught"]);
-        command.env("CARGO_TARGET_DIR", &target);
+        // Cargo tells two trees that share a target folder apart by nothing at all.
+        command.env("CARGO_TARGET_DIR", &own);
         succeed(&mut command, &format!("the mutation {name} was not caught"))?;
     }
     println!("{} mutations, each caught", patches.len());
+    Ok(())
+}
+
+/// Takes over what was built of other people's crates, which is the same for every tree.
+fn take_over(from: &Path, to: &Path) -> io::Result<()> {
+    for folder in BUILT.map(|name| (from.join(name), to.join(name))) {
+        if folder.0.is_dir() {
+            take_over_folder(&folder.0, &folder.1)?;
+        }
+    }
+    Ok(())
+}
+
+fn take_over_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (name, path) = (entry.file_name(), entry.path());
+        if name.to_string_lossy().trim_start_matches("lib").starts_with("marcato") {
+            continue;
+        }
+        let to = to.join(&name);
+        if path.is_dir() {
+            take_over_folder(&path, &to)?;
+        } else {
+            fs::copy(&path, &to)?;
+            // Cargo goes by the time.
+            fs::File::options()
+                .write(true)
+                .open(&to)?
+                .set_modified(entry.metadata()?.modified()?)?;
+        }
+    }
     Ok(())
 }
 

@@ -77,6 +77,7 @@ pub fn truth() -> Bench {
         identity: keys.hosts[0].identity.clone(),
         files: vec![(0, Files::new(0))],
         set_back: 0,
+        clock_set: Vec::new(),
         damaged: Vec::new(),
     };
     let job = JobTruth { changes: true, orders: vec![ORDER], ..JobTruth::default() };

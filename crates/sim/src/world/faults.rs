@@ -184,6 +184,7 @@ impl World {
     fn set_clock(&mut self, node: usize, offset: i64) {
         let back = u64::try_from(self.nodes[node].offset - offset).unwrap_or(0);
         self.truth.hosts[node].set_back += back;
+        self.truth.hosts[node].clock_set.push(self.now);
         self.nodes[node].offset = offset;
     }
 

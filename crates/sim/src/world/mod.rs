@@ -171,6 +171,7 @@ impl World {
             identity: keys.hosts[files.index].identity.clone(),
             files: vec![(0, files.clone())],
             set_back: 0,
+            clock_set: Vec::new(),
             damaged: Vec::new(),
         });
         let truth = Truth { hosts: hosts.collect(), until: plan.until, ..Truth::default() };
