@@ -93,6 +93,9 @@ fn show(found: &Found, terms: &Terms, console: &mut Console) {
         }
     }
     if found.nodes.is_empty() {
+        if !found.complete {
+            console.warn("no hub answers here, and no node either");
+        }
         return;
     }
     let down = || found.nodes.iter().filter_map(|(node, down)| Some((node, (*down)?)));

@@ -58,7 +58,9 @@ pub(super) fn remarks(report: &Report, screen: Screen) -> Vec<String> {
         let count = report.refused.len() - REFUSED_SHOWN_MAX;
         lines.push(format!("{count} more kinds of messages did not count: see --json"));
     }
-    if report.expected.is_none() {
+    if report.expected.is_none() && report.nodes.is_empty() {
+        lines.push("no hub answers here, and no node either".to_owned());
+    } else if report.expected.is_none() {
         let what = "no hub answers here, so the expected set is unknown: these are the nodes that answered";
         lines.push(what.to_owned());
     }
