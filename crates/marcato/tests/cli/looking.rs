@@ -72,6 +72,16 @@ fn nodes_that_are_silent() {
     ]));
 }
 
+/// Down is known at once: nobody waits for a node that is not connected.
+#[test]
+fn nodes_that_are_down() {
+    let lab = Lab::up(3);
+    lab.signal_nodes(Signal::KILL);
+    insta::assert_snapshot!(
+        lab.session(&["ping -t 60 -I /web/", "service nginx restart -t 60 -I /web/ --yes",])
+    );
+}
+
 #[test]
 fn results_are_kept() {
     let lab = Lab::up(2);
