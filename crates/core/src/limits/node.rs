@@ -3,7 +3,8 @@
 use crate::time::Span;
 
 /// How many orders of one caller a node remembers at a time, answered or not. More are refused, not
-/// forgotten: for 35 s, as long as a read lives, this is 230 reads a second.
+/// forgotten: a read of the common wait is remembered for 65 s (wait and twice the skew), so this is
+/// 126 reads a second.
 pub const SEEN_PER_CALLER_MAX: usize = 8192;
 
 /// What the kept receipts of one caller may weigh, in bytes.
