@@ -184,11 +184,11 @@ async fn key_files() {
         assert!(error.contains(part), "{error}");
     };
     check(&folder.path().join("none"), "No such file");
-    check(&folder.path().join("ed25519.pub"), "others may read this key (mode 0644)");
-    let mut open = File::create_new(folder.path().join("public")).unwrap();
-    open.set_permissions(Permissions::from_mode(0o600)).unwrap();
-    open.write_all(&std::fs::read(folder.path().join("ed25519.pub")).unwrap()).unwrap();
-    check(&folder.path().join("public"), "this is a public key");
+    check(&folder.path().join("ed25519.pub"), "this is a public key");
+    let mut careless = File::create_new(folder.path().join("careless")).unwrap();
+    careless.set_permissions(Permissions::from_mode(0o644)).unwrap();
+    careless.write_all(&std::fs::read(&file).unwrap()).unwrap();
+    check(&folder.path().join("careless"), "others may read this key (mode 0644)");
     let locked = Command::new("ssh-keygen")
         .args(["-q", "-p", "-P", "", "-N", "secret", "-f"])
         .arg(&file)
