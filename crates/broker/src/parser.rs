@@ -185,7 +185,8 @@ fn scan(buf: &[u8], limits: ParserLimits, connect_only: bool) -> Result<Scan<'_>
     let Some(end) = window.iter().position(|b| *b == b'\n') else {
         let verb = verb_so_far(window)?;
         admit(verb, connect_only)?;
-        check_line(verb, window, limits)?;
+        // It may be the first half of the line's end.
+        check_line(verb, window.strip_suffix(b"\r").unwrap_or(window), limits)?;
         return Ok(Scan::Partial(None));
     };
     let line = &buf[..end];
@@ -237,7 +238,6 @@ fn admit(verb: Option<Verb>, connect_only: bool) -> Result<(), Refusal> {
 
 fn check_line(verb: Option<Verb>, line: &[u8], limits: ParserLimits) -> Result<(), Refusal> {
     let name = VERBS.iter().find(|(_, v)| Some(*v) == verb).map_or(0, |(name, _)| name.len());
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
     let args = line.len().saturating_sub(name + 1);
     if args > limits.control_line { Err(Refusal::ControlLine) } else { Ok(()) }
 }
@@ -328,4 +328,32 @@ fn number(word: &[u8]) -> Option<u64> {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         sum.checked_mul(10)?.checked_add(digit)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: ParserLimits = ParserLimits { control_line: 16, payload: 16 };
+
+    /// Whether the line is too long must not depend on where the network cut it.
+    fn check(line: &str, too_long: bool) {
+        for cut in 0..=line.len() {
+            let mut parser = Parser::new(LIMITS, false);
+            let (first, second) = line.as_bytes().split_at(cut);
+            let refused = [first, second].iter().any(|piece| {
+                let mut piece: &[u8] = piece;
+                matches!(parser.next(&mut piece, |_, _| ()), Err(Refusal::ControlLine))
+            });
+            assert_eq!(refused, too_long, "{line:?} cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_lines_length_is_counted_without_its_end() {
+        check("SUB a 0123456789abcd\r\n", false);
+        check("SUB a 0123456789abcd\n", false);
+        check("SUB a 0123456789abcde\r\n", true);
+        check("SUB a 0123456789abcd\r\r\n", true);
+    }
 }
