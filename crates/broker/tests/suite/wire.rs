@@ -42,16 +42,17 @@ fn every_case_on_every_server() {
 }
 
 /// Plays all cases on one kind of server, and says which failed.
+///
+/// Each has a server of its own: nobody sees from outside when a server has forgotten a client that
+/// closed, and until then that client's subscriptions take a group's messages.
 fn play_all(cases: &[Case], name: &str, start: impl Fn(&str) -> Server) -> Vec<String> {
     let mut failures = Vec::new();
-    for profile in servers::PROFILES {
-        let server = start(profile);
-        for case in cases.iter().filter(|case| case.profile == profile) {
-            for cut in [false, true] {
-                if let Err(what) = play(case, name, server.address(), cut) {
-                    let cut = if cut { ", byte by byte" } else { "" };
-                    failures.push(format!("{} on {name}{cut}: {what}", case.name));
-                }
+    for case in cases {
+        for cut in [false, true] {
+            let server = start(&case.profile);
+            if let Err(what) = play(case, name, server.address(), cut) {
+                let cut = if cut { ", byte by byte" } else { "" };
+                failures.push(format!("{} on {name}{cut}: {what}", case.name));
             }
         }
     }
@@ -65,10 +66,7 @@ fn play(case: &Case, server: &str, address: SocketAddr, cut: bool) -> Result<(),
     let steps: Vec<_> = case.steps.iter().filter(|step| step.counts_for(server)).collect();
     for (index, step) in steps.iter().enumerate() {
         if !clients.contains_key(step.client.as_str()) {
-            let connect = || Client::connect(address, answers_pings);
-            let alone = case.profile == "one" && clients.is_empty();
-            let client = if alone { settled(connect) } else { connect() };
-            let client = client.map_err(|e| e.to_string())?;
+            let client = Client::connect(address, answers_pings).map_err(|e| e.to_string())?;
             clients.insert(&step.client, client);
         }
         let client = clients.get_mut(step.client.as_str()).unwrap();
@@ -101,18 +99,6 @@ fn play(case: &Case, server: &str, address: SocketAddr, cut: bool) -> Result<(),
         client.quiet_end(cut).map_err(|e| format!("at the end of client {name:?}: {e}"))?;
     }
     Ok(())
-}
-
-/// Connects until the server has forgotten the last case's client.
-fn settled(connect: impl Fn() -> io::Result<Client>) -> io::Result<Client> {
-    loop {
-        let mut client = connect()?;
-        let ping = Piece::Bytes(b"PING\r\n".to_vec());
-        let sent = client.send(&[ping], false);
-        if sent.is_ok() && client.line().is_ok_and(|line| line == Some(b"PONG\r\n".to_vec())) {
-            return Ok(client);
-        }
-    }
 }
 
 struct Client {
