@@ -87,15 +87,24 @@ impl Release {
     }
 }
 
-/// The Debian archive that this machine uses already.
+/// The Debian archive that this machine uses already. A fresh machine may have no lists yet.
 fn archive() -> Result<String, String> {
+    if let Some(archive) = listed_archive()? {
+        return Ok(archive);
+    }
+    run(Command::new("apt-get").args(["--quiet", "update"]))
+        .map_err(|error| format!("apt has no lists of packages, and as this user: {error}"))?;
+    listed_archive()?.ok_or_else(|| "apt knows no archive of Debian".to_owned())
+}
+
+fn listed_archive() -> Result<Option<String>, String> {
     let output = Command::new("apt-get")
         .args(["indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"])
         .output()
         .map_err(|error| format!("apt-get cannot be started: {error}"))?;
     let output = String::from_utf8_lossy(&output.stdout).into_owned();
     let archive = output.lines().find_map(|line| line.strip_prefix("Debian "));
-    archive.map(str::to_owned).ok_or_else(|| "apt knows no archive of Debian".to_owned())
+    Ok(archive.map(str::to_owned))
 }
 
 /// apt-get with lists, cache and sources under `apt`, and nothing of the system's but how to reach

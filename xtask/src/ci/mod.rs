@@ -124,7 +124,8 @@ fn run_stage(stage: &stages::Stage, machine: &Machine, interrupt: &Interrupt) ->
         let deadline = Instant::now() + stages::CLEANUP_TIME;
         for step in (stage.cleanup)(machine) {
             println!("--- {step}");
-            if let End::Failed(why) = step.run(machine, deadline, interrupt) {
+            // Not cut short by the interrupt that may have ended the stage.
+            if let End::Failed(why) = step.run(machine, deadline, &Interrupt::default()) {
                 println!("not cleared away: {why}");
             }
         }

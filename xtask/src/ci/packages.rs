@@ -11,6 +11,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("debootstrap", "makes the tree of the real hosts"),
     ("systemd-container", "boots the real hosts"),
     ("iproute2", "connects the real hosts, and cuts them off"),
+    ("procps", "kill ends real hosts in order, pgrep finds what a killed daemon left"),
     ("apt-utils", "makes the archive from which a real host takes an update"),
 ];
 

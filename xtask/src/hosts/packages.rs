@@ -6,12 +6,13 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Each command that is called, and the package that has it.
-const NEEDED: [(&str, &str); 6] = [
+const NEEDED: [(&str, &str); 7] = [
     ("debootstrap", "debootstrap"),
     ("systemd-nspawn", "systemd-container"),
     ("ip", "iproute2"),
     ("nsenter", "util-linux"),
     ("ssh-keygen", "openssh-client"),
+    ("kill", "procps"),
     ("apt-ftparchive", "apt-utils"),
 ];
 

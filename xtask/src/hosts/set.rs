@@ -31,6 +31,20 @@ impl Hosts {
         Ok(Self { dir, state })
     }
 
+    /// The same for `down`, which needs no state: what is not written down it ends by force.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn open_damaged(dir: &Path) -> Result<Self> {
+        Self::open(dir).or_else(|error| {
+            eprintln!("{error}");
+            Ok(Self {
+                dir: dir.canonicalize().map_err(file("find", dir))?,
+                state: State::default(),
+            })
+        })
+    }
+
     /// Makes and boots `nodes` hosts and the hub's, new ones each time, and waits until all are up
     /// and, with Marcato on them, have joined and registered.
     ///
