@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use marcato_client::core::Report;
 use marcato_core::limits::client::JOBS_KEPT_MAX;
-use marcato_core::{Exit, JobId};
+use marcato_core::{Exit, Identity, JobId, OrderId};
 use serde::{Deserialize, Serialize};
 
 /// The letters of an id: none that a person takes for another when it is read out.
@@ -26,25 +26,70 @@ pub struct Kept {
     pub id: JobId,
     /// The command as it was typed, a word each.
     pub command: Vec<String>,
-    /// The exit code.
-    pub exit: u8,
-    /// What became of it, node by node.
-    pub report: Report,
+    /// How far it came.
+    #[serde(flatten)]
+    pub stage: Stage,
+}
+
+/// How far a job came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "stage", rename_all = "snake_case")]
+pub enum Stage {
+    /// It was about to be sent. Where this stays, the command ended before its accounts did: nodes
+    /// may have begun.
+    Begun {
+        /// The order's id.
+        order: OrderId,
+        /// The nodes that it is for; none are named where no hub said which there are.
+        nodes: Vec<Identity>,
+    },
+    /// It has a result.
+    Ended {
+        /// The exit code.
+        exit: u8,
+        /// What became of it, node by node.
+        report: Box<Report>,
+    },
 }
 
 impl Kept {
     /// The version of the form.
     pub const SCHEMA: &str = "marcato.job.v1";
+}
 
-    /// What is to be kept of a job.
+/// A job that was begun: its id, and where its result goes.
+#[derive(Debug)]
+pub struct Begun {
+    jobs: Jobs,
+    kept: Kept,
+}
+
+impl Begun {
+    /// The job's id.
     #[must_use]
-    pub fn of(id: JobId, command: Vec<String>, exit: Exit, report: Report) -> Self {
-        Self { schema: Self::SCHEMA.to_owned(), id, command, exit: exit.code(), report }
+    pub const fn id(&self) -> &JobId {
+        &self.kept.id
+    }
+
+    /// Writes the result down, whole or not at all, and removes the oldest beyond the limit.
+    ///
+    /// # Errors
+    /// What the system says; what the job was about to do stays written down.
+    pub fn finish(mut self, exit: Exit, report: Report) -> io::Result<()> {
+        self.kept.stage = Stage::Ended { exit: exit.code(), report: Box::new(report) };
+        self.jobs.write(&self.kept)?;
+        self.jobs.prune()
+    }
+
+    /// Gives the id back: nothing was sent.
+    pub fn forget(self) {
+        // A file that stays costs one of the places, and nothing else.
+        let _ = fs::remove_file(self.jobs.file(&self.kept.id));
     }
 }
 
 /// The folder of the results, readable by its owner alone: outputs of nodes may be confidential.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Jobs {
     folder: PathBuf,
 }
@@ -60,11 +105,30 @@ impl Jobs {
         Ok(Self { folder })
     }
 
-    /// Reserves an id that no kept job has, also where several commands begin at once.
+    /// Writes down what is about to be sent, under an id that no kept job has, also where several
+    /// commands begin at once.
     ///
     /// # Errors
     /// What the system says.
-    pub fn begin(&self) -> io::Result<JobId> {
+    pub fn begin(
+        &self,
+        command: Vec<String>,
+        order: OrderId,
+        nodes: Vec<Identity>,
+    ) -> io::Result<Begun> {
+        let (schema, stage) = (Kept::SCHEMA.to_owned(), Stage::Begun { order, nodes });
+        let kept = Kept { schema, id: self.reserve()?, command, stage };
+        let begun = Begun { jobs: self.clone(), kept };
+        match self.write(&begun.kept) {
+            Ok(()) => Ok(begun),
+            Err(error) => {
+                begun.forget();
+                Err(error)
+            }
+        }
+    }
+
+    fn reserve(&self) -> io::Result<JobId> {
         for _ in 0..TRIES_MAX {
             let id = random_id()?;
             match create(&self.file(&id)) {
@@ -76,11 +140,7 @@ impl Jobs {
         Err(io::Error::other("no id is free"))
     }
 
-    /// Writes a result down, whole or not at all, and removes the oldest beyond the limit.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn finish(&self, kept: &Kept) -> io::Result<()> {
+    fn write(&self, kept: &Kept) -> io::Result<()> {
         let file = self.file(&kept.id);
         let draft = file.with_extension("new");
         let written = create(&draft).and_then(|mut new| {
@@ -91,13 +151,7 @@ impl Jobs {
             // What is half written helps nobody; the first error is the one to tell.
             let _ = fs::remove_file(&draft);
         }
-        written.and_then(|()| self.prune())
-    }
-
-    /// Gives an id back whose job came to nothing.
-    pub fn forget(&self, id: &JobId) {
-        // An empty file that stays costs one of the places, and nothing else.
-        let _ = fs::remove_file(self.file(id));
+        written
     }
 
     /// Reads a result.
@@ -169,14 +223,24 @@ mod tests {
         .unwrap()
     }
 
+    fn begin(jobs: &Jobs) -> Begun {
+        let order = OrderId::from_bytes([7; 16]);
+        jobs.begin(vec!["ping".into()], order, vec!["web1".parse().unwrap()]).unwrap()
+    }
+
     #[test]
     fn results_are_kept_for_their_owner_alone() {
         let state = tempfile::tempdir().unwrap();
         let jobs = Jobs::open(&state.path().join("deep/state")).unwrap();
-        let id = jobs.begin().unwrap();
-        let kept = Kept::of(id.clone(), vec!["ping".into()], Exit::Nothing, report());
-        jobs.finish(&kept).unwrap();
-        assert_eq!(jobs.read(&id).unwrap(), kept);
+        let begun = begin(&jobs);
+        let id = begun.id().clone();
+        let order = OrderId::from_bytes([7; 16]);
+        let nodes: Vec<Identity> = vec!["web1".parse().unwrap()];
+        assert_eq!(jobs.read(&id).unwrap().stage, Stage::Begun { order, nodes });
+        begun.finish(Exit::Nothing, report()).unwrap();
+        let kept = jobs.read(&id).unwrap();
+        assert_eq!(kept.stage, Stage::Ended { exit: 1, report: Box::new(report()) });
+        assert_eq!((kept.id, kept.command), (id.clone(), vec!["ping".to_owned()]));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&jobs.folder), mode(&jobs.file(&id))), (0o700, 0o600));
         assert_eq!(fs::read_dir(&jobs.folder).unwrap().count(), 1, "no draft stays");
@@ -188,18 +252,27 @@ mod tests {
         let jobs = Jobs::open(state.path()).unwrap();
         let ids: Vec<JobId> = (0..JOBS_KEPT_MAX + 3)
             .map(|number| {
-                let id = jobs.begin().unwrap();
+                let id = begin(&jobs).id().clone();
                 let file = File::options().write(true).open(jobs.file(&id)).unwrap();
                 let age = std::time::Duration::from_secs(10_000 - number as u64);
                 file.set_modified(std::time::SystemTime::now() - age).unwrap();
                 id
             })
             .collect();
-        let newest = jobs.begin().unwrap();
-        jobs.finish(&Kept::of(newest.clone(), Vec::new(), Exit::Ok, report())).unwrap();
+        let newest = begin(&jobs);
+        let id = newest.id().clone();
+        newest.finish(Exit::Ok, report()).unwrap();
         assert_eq!(fs::read_dir(&jobs.folder).unwrap().count(), JOBS_KEPT_MAX);
         let is_there = |id: &JobId| jobs.file(id).exists();
         assert!(!ids[..4].iter().any(is_there) && ids[4..].iter().all(is_there));
-        assert!(is_there(&newest));
+        assert!(is_there(&id));
+    }
+
+    #[test]
+    fn an_id_is_given_back() {
+        let state = tempfile::tempdir().unwrap();
+        let jobs = Jobs::open(state.path()).unwrap();
+        begin(&jobs).forget();
+        assert_eq!(fs::read_dir(&jobs.folder).unwrap().count(), 0);
     }
 }

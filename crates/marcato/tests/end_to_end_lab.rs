@@ -2,20 +2,50 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// A lab that ends with the test.
 struct Lab(tempfile::TempDir);
 
 impl Lab {
-    fn mco(&self, arguments: &[&str]) -> Output {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mco"));
         command.args(arguments).env("MARCATO_CONFIG", self.dir().join("client.toml"));
-        command.env_remove("MARCATO_BROKER").env_remove("MARCATO_FLEET");
-        command.stdin(Stdio::null()).output().unwrap()
+        command.env_remove("MARCATO_BROKER").env_remove("MARCATO_FLEET").stdin(Stdio::null());
+        command
+    }
+
+    fn mco(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// What it runs: name and process.
+    fn processes(&self) -> Vec<(String, Pid)> {
+        let lab: Value =
+            serde_json::from_slice(&std::fs::read(self.dir().join("lab.json")).unwrap()).unwrap();
+        let process = |process: &Value| {
+            let pid = i32::try_from(process["pid"].as_i64().unwrap()).unwrap();
+            (process["what"].as_str().unwrap().to_owned(), Pid::from_raw(pid).unwrap())
+        };
+        lab["processes"].as_array().unwrap().iter().map(process).collect()
+    }
+
+    /// The jobs that are written down.
+    fn jobs(&self) -> Vec<Value> {
+        let Ok(folder) = std::fs::read_dir(self.dir().join("state/jobs")) else {
+            return Vec::new();
+        };
+        // A draft is about to get its name.
+        let files = folder.map(|entry| entry.unwrap().path());
+        let whole = files.filter(|path| path.extension().is_some_and(|end| end == "json"));
+        whole.filter_map(|path| serde_json::from_slice(&std::fs::read(path).ok()?).ok()).collect()
     }
 
     fn dir(&self) -> &Path {
@@ -67,6 +97,17 @@ fn up_asked_changed_down() {
     assert!(again.contains("the lab is up"), "{again}");
     let (env, _) = said(&lab.lab(&["env"]), 0);
     assert!(env.contains("export MARCATO_BROKER='nats://127.0.0.1:"), "{env}");
+    assert_eq!(lab.processes().len(), 2, "the hub's and the nodes'");
+    for (what, pid) in lab.processes() {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        let (session, terminal) = (fields[3].parse(), fields[4]);
+        assert_eq!((session, terminal), (Ok(pid.as_raw_nonzero().get()), "0"), "{what}: {stat}");
+    }
+    for path in names(lab.dir()).iter().filter(|path| **path != own) {
+        let mode = std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+    }
 
     let (found, _) = lab.run(&["find", "-W", "hagroup=c"], 0);
     assert_eq!(found, "old1.example.com\nweb3.example.com\n");
@@ -95,4 +136,85 @@ fn up_asked_changed_down() {
     assert!(err.contains("Nothing was sent"), "{err}");
     said(&lab.lab(&["down", "--purge"]), 0);
     assert_eq!(names(lab.dir()), BTreeSet::from([own]), "what it made is gone, and nothing else");
+}
+
+#[test]
+fn what_is_sent_is_written_down_before() {
+    let lab = Lab(tempfile::tempdir().unwrap());
+    said(&lab.lab(&["up", "--nodes", "6"]), 0);
+    let (_, nodes) = lab.processes().pop().unwrap();
+    // So that nobody answers meanwhile.
+    kill_process(nodes, Signal::STOP).unwrap();
+    let restart = ["service", "nginx", "restart", "-W", "hagroup=c", "--yes", "-t", "60"];
+    let mut child = lab.command(&restart).stderr(Stdio::piped()).spawn().unwrap();
+    while lab.jobs().is_empty() {
+        assert_eq!(child.try_wait().unwrap(), None);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let job = lab.jobs().pop().unwrap();
+    assert_eq!((&job["stage"], &job["command"][2]), (&"begun".into(), &"restart".into()), "{job}");
+    assert_eq!(job["nodes"], serde_json::json!(["old1.example.com", "web3.example.com"]));
+
+    // The terminal goes, or somebody ends it: the accounts are closed all the same.
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let err = told(&mut child);
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{err}");
+    assert!(err.contains("may still start it"), "{err}");
+    let job = lab.jobs().pop().unwrap();
+    assert_eq!((&job["stage"], &job["exit"]), (&"ended".into(), &130.into()), "{job}");
+    kill_process(nodes, Signal::CONT).unwrap();
+}
+
+#[test]
+fn another_program_has_the_port() {
+    let lab = Lab(tempfile::tempdir().unwrap());
+    said(&lab.lab(&["up", "--nodes", "1"]), 0);
+    let port = |lab: &Lab| {
+        let (env, _) = said(&lab.lab(&["env"]), 0);
+        let (_, port) = env.trim().trim_end_matches('\'').rsplit_once(':').unwrap();
+        port.parse::<u16>().unwrap()
+    };
+    let before = port(&lab);
+    said(&lab.lab(&["down"]), 0);
+    let taken = std::net::TcpListener::bind(("127.0.0.1", before));
+    said(&lab.lab(&["up", "--nodes", "1"]), 0);
+    // Where somebody else was faster, the lab stood aside for him too.
+    assert!(taken.is_err() || port(&lab) != before);
+    lab.run(&["ping"], 0);
+}
+
+fn demo(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mco"));
+    command.args(["lab", "demo"]).env("TMPDIR", folder).stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn the_demo_shows_what_it_says_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, _) = said(&demo(folder.path()).output().unwrap(), 0);
+    assert_eq!(out.matches("[exit ").count(), 7, "{out}");
+    assert!(out.contains("[exit 4]") && out.contains("web2.example.com"), "{out}");
+    assert_eq!(names(folder.path()), BTreeSet::new());
+}
+
+#[test]
+fn who_leaves_the_demo_leaves_no_fleet() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child =
+        demo(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    while !lines.next().unwrap().unwrap().starts_with("$ mco find") {}
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    lines.for_each(drop);
+    let err = told(&mut child);
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{err}");
+    assert_eq!(names(folder.path()), BTreeSet::new(), "{err}");
+}
+
+/// What a program says on standard error until its end.
+fn told(child: &mut Child) -> String {
+    let mut text = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    text
 }

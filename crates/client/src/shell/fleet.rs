@@ -117,6 +117,14 @@ pub struct Choice {
     pub selection: Selection,
 }
 
+impl Choice {
+    /// The id that the order will have.
+    #[must_use]
+    pub const fn order(&self) -> OrderId {
+        self.id
+    }
+}
+
 /// What happens while a job runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Live<'a> {

@@ -15,6 +15,7 @@ use rand_core::{CryptoRng, SeedableRng as _};
 
 use super::hosts::{LabHost, THIS_MACHINE};
 use super::layout::{CALLER, COLLECTIVE, Layout, make_dir, write};
+use super::up::ANY_PORT;
 use crate::words::Failure;
 
 /// The keys that only the operators' side holds.
@@ -43,7 +44,7 @@ pub(super) fn fleet(lab: &Layout) -> Result<Keys, Failure> {
         );
         write(&lab.path("etc/policy.d/00-lab.policy"), policy.as_bytes())?;
         if !lab.hub().join("hub.toml").exists() {
-            hub(lab, &keys, SocketAddr::from(([127, 0, 0, 1], 0)))?;
+            hub(lab, &keys, ANY_PORT)?;
         }
         Ok(keys)
     };

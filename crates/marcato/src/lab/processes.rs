@@ -4,7 +4,6 @@
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -28,8 +27,8 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts this program's own `lab ARGUMENTS` in a process group of its own, with standard error
-    /// in a log file. It leaves the terminal by itself.
+    /// Starts this program's own `lab ARGUMENTS`, with standard error in a log file. It leaves the
+    /// terminal by itself, for which it must not lead a process group.
     pub(super) fn start(
         what: &str,
         arguments: &[&std::ffi::OsStr],
@@ -37,7 +36,7 @@ impl Process {
     ) -> io::Result<Self> {
         let log = OpenOptions::new().append(true).create(true).mode(0o600).open(log)?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("lab").args(arguments).current_dir("/").process_group(0);
+        command.arg("lab").args(arguments).current_dir("/");
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         // It would make log lines go without their time, as if journald took them.
         command.env_remove("JOURNAL_STREAM");

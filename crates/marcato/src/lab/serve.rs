@@ -24,7 +24,7 @@ const DISK_THREADS: usize = 2;
 
 /// Becomes `mcod hub`, away from the terminal.
 pub(super) fn hub(lab: &Layout) -> Result<Exit, Failure> {
-    leave_terminal();
+    leave_terminal(lab)?;
     let error = Command::new(mcod_program(lab)?)
         .args(["hub", "--config"])
         .arg(lab.hub())
@@ -37,7 +37,7 @@ pub(super) fn hub(lab: &Layout) -> Result<Exit, Failure> {
 /// Runs so many of the lab's nodes from that one on, until it is told to end. The last index of all
 /// is this machine.
 pub(super) fn nodes(lab: &Layout, first: usize, count: usize) -> Result<Exit, Failure> {
-    leave_terminal();
+    leave_terminal(lab)?;
     mcod::start_logging();
     // A journal, a lock and a connection for each node; what the system refuses shows later.
     let _ = marcato_broker::raise_open_files();
@@ -107,7 +107,7 @@ fn mcod_program(lab: &Layout) -> Result<PathBuf, Failure> {
 }
 
 /// A session of its own: what happens to the terminal does not concern the lab.
-fn leave_terminal() {
-    // Fails only where it leads a session already.
-    let _ = rustix::process::setsid();
+fn leave_terminal(lab: &Layout) -> Result<(), Failure> {
+    let left = rustix::process::setsid();
+    left.map(drop).map_err(|error| lab.failure(&format_args!("leaving the terminal: {error}")))
 }

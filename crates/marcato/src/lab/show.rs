@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use marcato_client::shell::signer::{KeySigner, read_key_file};
-use marcato_client::shell::{ClientSetup, Fleet, FleetError};
+use marcato_client::shell::{ClientSetup, Fleet, FleetError, Found};
 use marcato_core::{Exit, Identity, Terms, Timestamp};
 use marcato_protocol::keys::KeyFile;
 use marcato_protocol::version::Spoken;
@@ -41,7 +41,13 @@ pub(super) fn status(lab: &Layout) -> Result<Exit, Failure> {
     if let Some(address) = running.address {
         text += &format!("{:12} nats://{address}\n", "broker");
     }
-    let nodes = registered(lab)?;
+    let Found { nodes, complete, .. } = registered(lab)?;
+    if !complete {
+        print(&text)?;
+        return Err(lab
+            .failure(&"its registry does not answer")
+            .hint(format_args!("see {}", lab.log("hub.log").display())));
+    }
     let down: Vec<&(Identity, Option<Timestamp>)> =
         nodes.iter().filter(|(_, down)| down.is_some()).collect();
     text += &format!("{:12} {} registered, {} down\n", "nodes", nodes.len(), down.len());
@@ -55,7 +61,7 @@ pub(super) fn status(lab: &Layout) -> Result<Exit, Failure> {
 }
 
 /// The nodes that the lab's registry knows.
-pub(super) fn registered(lab: &Layout) -> Result<Vec<(Identity, Option<Timestamp>)>, Failure> {
+pub(super) fn registered(lab: &Layout) -> Result<Found, Failure> {
     let running = lab.running()?.unwrap_or_default();
     let address = running.address.ok_or_else(|| lab.not_up())?;
     let key = |name: &str| match read_key_file(&lab.path(name)) {
@@ -78,7 +84,7 @@ pub(super) fn registered(lab: &Layout) -> Result<Vec<(Identity, Option<Timestamp
         let mut fleet = Fleet::connect(setup).await?;
         let found = fleet.find(Terms::default(), &operator).await?;
         fleet.close().await?;
-        Ok::<_, FleetError>(found.nodes)
+        Ok::<_, FleetError>(found)
     };
     crate::mco::block_on(async { found.await.map_err(|error| lab.failure(&error)) })
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use marcato_core::Exit;
@@ -15,6 +15,8 @@ use crate::words::Failure;
 
 /// So many nodes share a process: each needs three descriptors.
 const NODES_PER_PROCESS: u32 = 2_500;
+/// Where the hub listens the first time: the system chooses.
+pub(super) const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// How long the hub may take to listen.
 const HUB_WAIT: Duration = Duration::from_secs(10);
 /// How long the nodes may take to register, and how much longer for each of them.
@@ -72,8 +74,16 @@ fn up(lab: &Layout, nodes: u32, apart: Option<u32>) -> Result<Exit, Failure> {
 fn bring_up(lab: &Layout, nodes: u32, apart: Option<u32>) -> Result<(), Failure> {
     let keys = make::fleet(lab)?;
     let mut running = Running { address: None, nodes, processes: Vec::new() };
-    let address = start_hub(lab, &mut running)?;
-    // From now on it comes back at the same place.
+    let address = match start_hub(lab, &mut running) {
+        Ok(address) => address,
+        // Another program may have its port since the lab was last up.
+        Err(_) if running.processes.pop().is_some_and(|hub| !hub.lives()) => {
+            make::hub(lab, &keys, ANY_PORT).map_err(|error| lab.failure(&error))?;
+            start_hub(lab, &mut running)?
+        }
+        Err(failure) => return Err(failure),
+    };
+    // From now on it comes back at the same place, where that is free.
     make::hub(lab, &keys, address).map_err(|error| lab.failure(&error))?;
     make::client(lab, &keys, address)?;
     make::nodes(lab, &keys, address, nodes)?;
@@ -141,7 +151,10 @@ fn wait_for_nodes(lab: &Layout, running: &Running) -> Result<(), Failure> {
     let end = begun + REGISTER_WAIT + REGISTER_WAIT_EACH * running.nodes;
     let mut told = begun;
     loop {
-        let registered = show::registered(lab)?.iter().filter(|(_, down)| down.is_none()).count();
+        let found = show::registered(lab)?;
+        // Before the registry is there, those answer that are: they have not registered.
+        let there = found.nodes.iter().filter(|(_, down)| found.complete && down.is_none());
+        let registered = there.count();
         if registered >= wanted {
             return Ok(());
         }

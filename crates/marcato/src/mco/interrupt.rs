@@ -1,10 +1,12 @@
 //! Ctrl-C: the first one stops sending and has the accounts closed, the second one leaves at once.
-//! Before anything is sent, the first one leaves.
+//! Before anything is sent, the first one leaves. A terminal that is gone and a TERM count as one.
 
 use std::cell::OnceCell;
+use std::task::Poll;
 
 use marcato_client::shell::Interrupter;
 use marcato_core::Exit;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::words::Failure;
 
@@ -32,25 +34,51 @@ impl Interrupt {
         tokio::select! {
             // Of both at once the operator counts.
             biased;
-            failure = self.wait() => Err(failure),
+            failure = self.wait(Leave::watch()) => Err(failure),
             result = command => result,
         }
     }
 
-    async fn wait(&self) -> Failure {
-        pressed().await;
+    async fn wait(&self, mut leave: Leave) -> Failure {
+        leave.wait().await;
         let Some(job) = self.job.get() else {
             return Failure::new(Exit::Interrupted, "interrupted. Nothing was sent.");
         };
         job.interrupt();
-        pressed().await;
+        leave.wait().await;
         Failure::new(Exit::Interrupted, "interrupted twice; what was sent runs on its nodes.")
     }
 }
 
-/// Waits for a Ctrl-C; for ever where the system does not tell of them.
-async fn pressed() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+/// The signals by which an operator leaves: Ctrl-C, the end of the terminal, TERM.
+#[derive(Debug)]
+pub struct Leave(Vec<Signal>);
+
+impl Leave {
+    /// Takes them from now on; needs the runtime. What was ignored from the start stays ignored, as
+    /// `nohup` and a shell's `&` want it.
+    #[must_use]
+    pub fn watch() -> Self {
+        let ignored = ignored();
+        let kinds = [SignalKind::interrupt(), SignalKind::hangup(), SignalKind::terminate()];
+        let kinds = kinds.into_iter().filter(|kind| ignored >> (kind.as_raw_value() - 1) & 1 == 0);
+        // A system that does not tell of a signal ends the program by it.
+        Self(kinds.filter_map(|kind| signal(kind).ok()).collect())
     }
+
+    /// Waits for one of them; for ever where there is none.
+    pub async fn wait(&mut self) {
+        std::future::poll_fn(|cx| {
+            let came = |signal: &mut Signal| matches!(signal.poll_recv(cx), Poll::Ready(Some(())));
+            if self.0.iter_mut().any(came) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+/// The signals that this process ignores, a bit each (proc(5), `SigIgn` of `status`).
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    line.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or_default()
 }

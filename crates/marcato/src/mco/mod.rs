@@ -20,6 +20,7 @@ use clap::Parser as _;
 use marcato_core::Exit;
 
 use self::cli::{Cli, Command};
+pub(crate) use self::interrupt::Leave;
 use crate::words::{self, Failure};
 
 /// The flags whose values may come from the environment instead.

@@ -8,7 +8,7 @@ use marcato_client::shell::signer::Signer;
 use marcato_client::shell::{Choice, ClientSetup, Fleet as Connection, Live};
 use marcato_core::ddl::Action;
 use marcato_core::limits::timing::{CHANGE_WAIT, READ_WAIT};
-use marcato_core::{ActionName, AgentName, EndState, Exit, JobId, Reason, Span};
+use marcato_core::{ActionName, AgentName, EndState, Exit, Reason, Span};
 use marcato_filter::Filter;
 use marcato_protocol::version::Spoken;
 
@@ -18,12 +18,12 @@ use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::{block_on, confirm, declared, nothing, sign};
 use crate::config::Fleet;
-use crate::jobs::{Jobs, Kept};
+use crate::jobs::{Begun, Jobs};
 use crate::words::Failure;
 use crate::words::group::escape;
 use crate::words::json::Replies;
 use crate::words::table::{self, Screen};
-use crate::words::tally::About;
+use crate::words::tally::{self, About};
 
 /// What a command wants done.
 #[derive(Debug)]
@@ -118,10 +118,10 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
         }
         done.map(|report| (report, errand.asked))
     }))?;
-    let (Done::Report(report, words), asked) = done else { return Ok(Exit::Nothing) };
+    let (Done::Report { report, job, words }, asked) = done else { return Ok(Exit::Nothing) };
     let took = started.elapsed().saturating_sub(asked);
     let took = Span::from_ms(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-    let exit = tell(intent, &fleet, action, *report, took, console);
+    let exit = tell(intent, action, *report, job, took, console);
     if let Some(line) = words {
         console.warn(&line);
     }
@@ -145,8 +145,15 @@ pub fn setup(fleet: &Fleet, args: &FleetArgs) -> ClientSetup {
 enum Done {
     /// No node was meant, and it was said why.
     Nothing,
-    /// The order was sent, and what there is to say where no node has what was asked for.
-    Report(Box<Report>, Option<String>),
+    /// The order was sent.
+    Report {
+        /// What became of it.
+        report: Box<Report>,
+        /// Where it is to be kept.
+        job: Option<Begun>,
+        /// What there is to say where no node has what was asked for.
+        words: Option<String>,
+    },
 }
 
 /// One order on its way.
@@ -179,17 +186,44 @@ impl Errand<'_> {
             confirm::ask(console, &self.fleet.name, &what, filter, selection).await?;
             self.asked = begun.elapsed();
         }
+        let job = self.begin(&choice, console);
         interrupt.job(self.connection.interrupter());
         let mut progress = Progress::start();
         let watch = &mut |job: &Job, live: Live<'_>| progress.show(console, job, live);
-        let report = self.connection.run(self.task.clone(), choice, &*self.signer, watch).await?;
+        let run = self.connection.run(self.task.clone(), choice, &*self.signer, watch).await;
         console.wipe();
+        let report = match run {
+            Ok(report) => report,
+            Err(error) => {
+                if let Some(job) = job {
+                    job.forget();
+                }
+                return Err(error.into());
+            }
+        };
         let words = if report.exit() == Exit::Nothing {
             nothing::there(&mut self.connection, &self.task, &report).await
         } else {
             None
         };
-        Ok(Done::Report(Box::new(report), words))
+        Ok(Done::Report { report: Box::new(report), job, words })
+    }
+
+    /// Writes down what is about to be sent: whatever becomes of this command, it can be looked up
+    /// what may run and where.
+    fn begin(&self, choice: &Choice, console: &mut Console) -> Option<Begun> {
+        let words = std::env::args_os().skip(1);
+        let command = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        let nodes = choice.selection.chosen.iter().map(|node| node.identity.clone()).collect();
+        let jobs = Jobs::open(&self.fleet.state);
+        match jobs.and_then(|jobs| jobs.begin(command, choice.order(), nodes)) {
+            Ok(begun) => Some(begun),
+            Err(error) => {
+                let state = self.fleet.state.display();
+                console.warn(&format!("warning: the result is not kept: {state}: {error}"));
+                None
+            }
+        }
     }
 
     /// No node is meant: says why, in the form that was asked for.
@@ -219,31 +253,24 @@ fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
 /// Shows the report and keeps it.
 fn tell(
     intent: &Intent,
-    fleet: &Fleet,
     action: &Action,
     report: Report,
+    job: Option<Begun>,
     took: Span,
     console: &mut Console,
 ) -> Exit {
     let exit = report.exit();
-    let (jobs, id) = match Jobs::open(&fleet.state).and_then(|jobs| Ok((jobs.begin()?, jobs))) {
-        Ok((id, jobs)) => (Some(jobs), Some(id)),
-        Err(error) => {
-            let state = fleet.state.display();
-            console.warn(&format!("warning: the result is not kept: {state}: {error}"));
-            (None, None)
-        }
-    };
+    let id = job.as_ref().map(Begun::id);
     let output = &intent.order.output;
     if output.json {
-        match to_json(&Replies::of(&report, id.as_ref(), exit, took)) {
+        match to_json(&Replies::of(&report, id, exit, took)) {
             Ok(text) => console.say(&text),
             Err(failure) => console.fail(&failure),
         }
     } else {
         let about = About {
             action: Some(action),
-            job: id.as_ref(),
+            job: id,
             took,
             times: intent.times,
             each: output.each,
@@ -251,14 +278,20 @@ fn tell(
         };
         show(&report, &about, output.quiet, console);
     }
-    if let (Some(jobs), Some(id)) = (jobs, id) {
-        keep(&jobs, id, exit, report, console);
+    if let Some(job) = job {
+        let id = job.id().clone();
+        if let Err(error) = job.finish(exit, report) {
+            console.warn(&format!("warning: the result of job {id} is not kept: {error}"));
+        }
     }
     exit
 }
 
 fn show(report: &Report, about: &About<'_>, quiet: bool, console: &mut Console) {
     if quiet && about.exit == Exit::Ok {
+        for line in tally::alarms(report, console.screen) {
+            console.warn(&line);
+        }
         return;
     }
     let shown = table::show(report, about, console.screen, quiet);
@@ -299,13 +332,4 @@ fn interrupted(report: &Report, screen: Screen) -> String {
         text.push_str(&format!("; {waiting} have not answered, and may still start it"));
     }
     text
-}
-
-fn keep(jobs: &Jobs, id: JobId, exit: Exit, report: Report, console: &mut Console) {
-    let words = std::env::args_os().skip(1);
-    let command = words.map(|word| word.to_string_lossy().into_owned()).collect();
-    if let Err(error) = jobs.finish(&Kept::of(id.clone(), command, exit, report)) {
-        jobs.forget(&id);
-        console.warn(&format!("warning: the result of job {id} is not kept: {error}"));
-    }
 }

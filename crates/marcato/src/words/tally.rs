@@ -33,22 +33,29 @@ pub struct About<'a> {
 /// What else there is to say: who was left out, what did not count.
 pub(super) fn remarks(report: &Report, screen: Screen) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut list = |nodes: Vec<&Identity>, what: &str| {
-        if !nodes.is_empty() {
-            let start = format!("{} {what}: ", nodes.len());
-            let used = start.chars().count();
-            lines.push(format!("{start}{}", names(nodes.into_iter(), screen, used)));
-        }
-    };
     let lack = format!("without the agent {}, not asked", report.agent);
-    list(report.not_capable.iter().collect(), &lack);
-    list(report.read_only.iter().collect(), "read-only, left out");
-    list(report.vanished.iter().collect(), "known here, but not to the hub");
-    let unexpected = report.unexpected.iter().map(|node| &node.node);
-    list(unexpected.collect(), "answered without being expected");
+    lines.extend(list(&report.not_capable, &lack, screen));
+    lines.extend(list(&report.read_only, "read-only, left out", screen));
     if !report.gone.is_empty() {
         lines.push(format!("{} gone, unheard for seven days", report.gone.len()));
     }
+    lines.extend(alarms(report, screen));
+    if report.expected.is_none() && report.nodes.is_empty() {
+        lines.push("no hub answers here, and no node either".to_owned());
+    } else if report.expected.is_none() {
+        let what = "no hub answers here, so the expected set is unknown: these are the nodes that answered";
+        lines.push(what.to_owned());
+    }
+    lines
+}
+
+/// What is told even to who wants quiet: somebody hides nodes, or speaks in their names.
+#[must_use]
+pub fn alarms(report: &Report, screen: Screen) -> Vec<String> {
+    let mut lines = Vec::new();
+    lines.extend(list(&report.vanished, "known here, but not to the hub", screen));
+    let unexpected = report.unexpected.iter().map(|node| &node.node);
+    lines.extend(list(unexpected, "answered without being expected", screen));
     for refusal in report.refused.iter().take(REFUSED_SHOWN_MAX) {
         let whose = refusal.node.as_ref().map_or("nobody", Identity::as_str);
         let (count, text) = (refusal.count, escape(&refusal.text));
@@ -58,13 +65,20 @@ pub(super) fn remarks(report: &Report, screen: Screen) -> Vec<String> {
         let count = report.refused.len() - REFUSED_SHOWN_MAX;
         lines.push(format!("{count} more kinds of messages did not count: see --json"));
     }
-    if report.expected.is_none() && report.nodes.is_empty() {
-        lines.push("no hub answers here, and no node either".to_owned());
-    } else if report.expected.is_none() {
-        let what = "no hub answers here, so the expected set is unknown: these are the nodes that answered";
-        lines.push(what.to_owned());
-    }
     lines
+}
+
+/// How many nodes, what of them, and their names; nothing where there are none.
+fn list<'a>(
+    nodes: impl IntoIterator<Item = &'a Identity>,
+    what: &str,
+    screen: Screen,
+) -> Option<String> {
+    let nodes: Vec<&Identity> = nodes.into_iter().collect();
+    let start = format!("{} {what}: ", nodes.len());
+    let used = start.chars().count();
+    let line = || format!("{start}{}", names(nodes.iter().copied(), screen, used));
+    (!nodes.is_empty()).then(line)
 }
 
 /// `Finished processing 50 / 50 hosts in 38 ms · job K7PX · 2 changed, 1 absent`

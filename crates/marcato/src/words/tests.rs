@@ -165,8 +165,8 @@ fn who_was_left_out_is_named() {
         talk,
         [
             "2 without the agent package, not asked: gw[1-2].x",
-            "1 known here, but not to the hub: db1.x",
             "1 gone, unheard for seven days",
+            "1 known here, but not to the hub: db1.x",
             "3 in the name of web2.x did not count: the signature\\u{7} is wrong",
             "no hub answers here, so the expected set is unknown: these are the nodes that answered",
             "Finished processing 1 / ? hosts in 38 ms · job K7PX",
