@@ -3,7 +3,7 @@
 //! They print nothing but what they are asked for; everything else is a log line on standard error,
 //! which journald takes.
 
-mod cli;
+pub mod cli;
 mod hub;
 mod logging;
 mod node;
