@@ -1,7 +1,9 @@
 //! What is wrong is told: one table of bad input, each with the exit code and the exact words.
 //!
-//! No case reaches a node: what a node and a broker do with bad messages is in `attacks`.
+//! No case reaches a node: what nodes do with bad messages is in `attacks`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod socket;
 
 use std::fs;
 use std::net::TcpListener;
@@ -23,7 +25,7 @@ struct Case {
     env: Vec<(String, String)>,
     /// Whether there is a client's configuration.
     configured: bool,
-    /// What must stand on standard error.
+    /// What must stand on standard error, or what a broker must say.
     said: String,
     /// How it must end.
     exit: i32,
@@ -81,6 +83,7 @@ struct World {
     agents: Vec<Child>,
     /// A broker that takes connections and says nothing.
     silent: TcpListener,
+    hub: socket::Hub,
 }
 
 impl World {
@@ -97,8 +100,10 @@ impl World {
         keygen(&["-t", "ed25519", "-N", "a passphrase", "-f", "locked"]);
         keygen(&["-t", "rsa", "-b", "2048", "-N", "", "-f", "short"]);
         keygen(&["-t", "ecdsa", "-m", "PEM", "-N", "", "-f", "pem"]);
-        let mut world =
-            Self { dir, agents: Vec::new(), silent: TcpListener::bind("127.0.0.1:0").unwrap() };
+        let authority = fs::read_to_string(dir.path().join("second.pub")).unwrap();
+        let hub = socket::Hub::start(dir.path(), authority.trim());
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut world = Self { dir, agents: Vec::new(), silent, hub };
         world.agent("agent-none", &[]);
         world.agent("agent-two", &["operator", "second"]);
         world
@@ -131,6 +136,12 @@ impl World {
     }
 
     fn check(&self, case: &Case) {
+        let [program, rest @ ..] = case.words.as_slice() else { panic!("no command") };
+        if program == "socket" {
+            let said = self.hub.hears(rest);
+            assert_eq!(said.trim_end(), case.said.trim_end(), "the broker to: {rest:?}");
+            return;
+        }
         let home = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let file = home.path().join(name);
@@ -212,7 +223,7 @@ key = '~/operator'
 #[test]
 fn bad_input() {
     let world = World::new();
-    let cases = cases(include_str!("bad_input.txt"));
+    let cases = cases(include_str!("cases.txt"));
     assert!(cases.len() >= 60, "{} cases", cases.len());
     let (world, cases) = (&world, &cases);
     let failed = std::thread::scope(|scope| {
