@@ -6,22 +6,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use marcato_core::Span;
+use marcato_core::limits::link as limits;
 use serde::{Deserialize, Deserializer};
 
 use crate::LinkError;
-
-/// How long one attempt to connect may take.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The pause between two attempts of an impatient link.
-pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(200);
-/// How often the client asks the broker whether it is there.
-pub(crate) const PING_EVERY: Duration = Duration::from_secs(20);
-/// How long a message may wait until those before it are taken; nats-server's own write deadline.
-pub(crate) const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a flush may take.
-pub(crate) const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest pause before a link is made again: 50,000 nodes then come at about 1,700 a second.
-const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(30);
 
 /// Where a broker listens: `nats://HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,8 +95,8 @@ impl LinkConfig {
             servers,
             name,
             patience: Patience::Forever,
-            pending_messages_max: 1024,
-            read_buffer_bytes: 4096,
+            pending_messages_max: limits::NODE_PENDING_MESSAGES_MAX,
+            read_buffer_bytes: limits::NODE_READ_BYTES_MAX,
         }
     }
 
@@ -119,8 +107,8 @@ impl LinkConfig {
             servers,
             name,
             patience: Patience::Forever,
-            pending_messages_max: 262_144,
-            read_buffer_bytes: u16::MAX,
+            pending_messages_max: limits::FLEET_PENDING_MESSAGES_MAX,
+            read_buffer_bytes: limits::FLEET_READ_BYTES_MAX,
         }
     }
 
@@ -131,8 +119,8 @@ impl LinkConfig {
             servers,
             name,
             patience: Patience::For(patience),
-            pending_messages_max: 262_144,
-            read_buffer_bytes: u16::MAX,
+            pending_messages_max: limits::FLEET_PENDING_MESSAGES_MAX,
+            read_buffer_bytes: limits::FLEET_READ_BYTES_MAX,
         }
     }
 
@@ -152,8 +140,8 @@ impl LinkConfig {
 /// Full jitter below a ceiling that doubles: the client's own delays are the same on every node.
 pub(crate) fn reconnect_delay(attempts: usize) -> Duration {
     let doublings = u32::try_from(attempts.min(16)).unwrap_or(16);
-    let ceiling =
-        Duration::from_millis(250).saturating_mul(1 << doublings).min(RECONNECT_DELAY_MAX);
+    let ceiling = limits::RECONNECT_DELAY_BASE.saturating_mul(1 << doublings);
+    let ceiling = ceiling.min(limits::RECONNECT_DELAY_MAX);
     // The standard library seeds each hasher from the system's randomness.
     let random = std::hash::RandomState::new().build_hasher().finish();
     let ms = u64::try_from(ceiling.as_millis()).unwrap_or(u64::MAX).max(1);
@@ -182,7 +170,7 @@ mod tests {
     #[test]
     fn delays_stay_below_their_ceiling() {
         for attempts in [0, 1, 5, 100, usize::MAX] {
-            assert!(reconnect_delay(attempts) < RECONNECT_DELAY_MAX);
+            assert!(reconnect_delay(attempts) < limits::RECONNECT_DELAY_MAX);
         }
     }
 }

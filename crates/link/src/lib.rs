@@ -16,13 +16,11 @@ use async_nats::connection::State;
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Subscriber};
 use futures_util::StreamExt as _;
 use futures_util::stream::SelectAll;
+use marcato_core::limits::link as limits;
 use marcato_protocol::message::Message;
 use tokio::sync::mpsc;
 
 pub use config::{LinkConfig, Patience, ServerError, ServerUrl};
-
-/// How many of the connection's own events may wait; it has a handful in its whole life.
-const EVENTS_MAX: usize = 64;
 
 /// What a link tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +101,7 @@ impl Link {
     /// # Errors
     /// [`LinkError::Unreachable`] when the patience ends, [`LinkError::NotAdmitted`] at once.
     pub async fn connect(config: &LinkConfig) -> Result<Self, LinkError> {
-        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        let (sender, events) = mpsc::channel(limits::EVENTS_MAX);
         let client = match config.patience {
             Patience::Forever => Self::attempt(config, &sender, true).await?,
             Patience::For(patience) => {
@@ -118,7 +116,7 @@ impl Link {
                         Ok(client) => break client,
                         Err(error @ LinkError::Unreachable { .. }) if Instant::now() < end => {
                             met = error;
-                            tokio::time::sleep(config::RETRY_PAUSE.min(left)).await;
+                            tokio::time::sleep(limits::RETRY_PAUSE.min(left)).await;
                         }
                         Err(error) => return Err(error),
                     }
@@ -145,8 +143,8 @@ impl Link {
         let mut options = ConnectOptions::new()
             .name(&config.name)
             .ignore_discovered_servers()
-            .connection_timeout(config::CONNECT_TIMEOUT)
-            .ping_interval(config::PING_EVERY)
+            .connection_timeout(limits::CONNECT_TIMEOUT)
+            .ping_interval(limits::PING_EVERY)
             .subscription_capacity(config.pending_messages_max)
             .read_buffer_capacity(config.read_buffer_bytes)
             .reconnect_delay_callback(delay)
@@ -226,7 +224,7 @@ impl Link {
             reason = "bounded in time, and it promises no more than the socket's buffer"
         )]
         let flush = self.client.flush();
-        let flushed = tokio::time::timeout(config::FLUSH_TIMEOUT, flush).await;
+        let flushed = tokio::time::timeout(limits::FLUSH_TIMEOUT, flush).await;
         flushed.map_err(|_| LinkError::NotConnected)?.map_err(|_| LinkError::NotConnected)
     }
 
@@ -277,7 +275,7 @@ async fn publish(client: &Client, message: Message) -> Result<(), LinkError> {
         }
     };
     // A broker that answers pings and reads nothing must not hold the program for ever.
-    let sent = tokio::time::timeout(config::PUBLISH_TIMEOUT, send).await;
+    let sent = tokio::time::timeout(limits::PUBLISH_TIMEOUT, send).await;
     sent.map_err(|_| LinkError::NotConnected)?.map_err(|error| wrong(error.to_string()))
 }
 

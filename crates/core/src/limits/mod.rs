@@ -9,6 +9,7 @@ pub mod crypto;
 pub mod facts;
 pub mod filter;
 pub mod hub;
+pub mod link;
 pub mod node;
 pub mod policy;
 pub mod protocol;
