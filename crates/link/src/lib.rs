@@ -7,6 +7,7 @@
 
 mod config;
 mod convert;
+mod news;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,9 +19,9 @@ use futures_util::StreamExt as _;
 use futures_util::stream::SelectAll;
 use marcato_core::limits::link as limits;
 use marcato_protocol::message::Message;
-use tokio::sync::mpsc;
 
 pub use config::{LinkConfig, Patience, ServerError, ServerUrl};
+use news::News;
 
 /// What a link tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,9 +37,10 @@ pub enum Event {
         /// The reply subject that the message carried.
         subject: String,
     },
-    /// The program was too slow and the client threw messages away.
+    /// The program was too slow and the client threw messages away; told once in a while, however
+    /// many.
     Dropped,
-    /// The broker refused something, in its own words.
+    /// The broker refused something, in its own words; told one by one, with a pause between.
     Refused(String),
     /// The client library has given up, and nothing comes any more: told once. Bytes of a broker's
     /// can have it panic (a message of 2^64 - 1 bytes, with async-nats 0.51); whoever lives on must
@@ -84,7 +86,7 @@ pub enum LinkError {
 #[derive(Debug)]
 pub struct Link {
     client: Client,
-    events: mpsc::Receiver<Event>,
+    news: Arc<News>,
     subscriptions: SelectAll<Subscriber>,
 }
 
@@ -101,16 +103,16 @@ impl Link {
     /// # Errors
     /// [`LinkError::Unreachable`] when the patience ends, [`LinkError::NotAdmitted`] at once.
     pub async fn connect(config: &LinkConfig) -> Result<Self, LinkError> {
-        let (sender, events) = mpsc::channel(limits::EVENTS_MAX);
+        let news = Arc::new(News::default());
         let client = match config.patience {
-            Patience::Forever => Self::attempt(config, &sender, true).await?,
+            Patience::Forever => Self::attempt(config, &news, true).await?,
             Patience::For(patience) => {
                 let end = Instant::now() + patience.as_duration();
                 // What a whole attempt met says more than that the last one was cut short.
                 let mut met = config.unreachable("no answer");
                 loop {
                     let left = end.saturating_duration_since(Instant::now());
-                    let attempt = Self::attempt(config, &sender, false);
+                    let attempt = Self::attempt(config, &news, false);
                     let result = tokio::time::timeout(left, attempt).await;
                     match result.unwrap_or_else(|_| Err(met.clone())) {
                         Ok(client) => break client,
@@ -123,15 +125,15 @@ impl Link {
                 }
             }
         };
-        Ok(Self { client, events, subscriptions: SelectAll::new() })
+        Ok(Self { client, news, subscriptions: SelectAll::new() })
     }
 
     async fn attempt(
         config: &LinkConfig,
-        sender: &mpsc::Sender<Event>,
+        news: &Arc<News>,
         keep_trying: bool,
     ) -> Result<Client, LinkError> {
-        let sender = sender.clone();
+        let news = Arc::clone(news);
         // The client asks for a delay before its very first attempt too, where nobody comes back in
         // a herd and somebody waits.
         let stood = Arc::new(AtomicBool::new(false));
@@ -149,16 +151,13 @@ impl Link {
             .read_buffer_capacity(config.read_buffer_bytes)
             .reconnect_delay_callback(delay)
             .event_callback(move |event| {
-                let sender = sender.clone();
                 if event == async_nats::Event::Connected {
                     stood.store(true, Ordering::Relaxed);
                 }
-                async move {
-                    if let Some(event) = convert::event(&event) {
-                        // A program that reads no events any more needs none.
-                        let _ = sender.try_send(event);
-                    }
+                if let Some(event) = convert::event(&event) {
+                    news.tell(event);
                 }
+                std::future::ready(())
             });
         if keep_trying {
             options = options.retry_on_initial_connect();
@@ -201,15 +200,12 @@ impl Link {
 
     /// The next event. Cancelling the wait loses nothing.
     pub async fn recv(&mut self) -> Event {
-        loop {
-            tokio::select! {
-                biased;
-                Some(event) = self.events.recv() => return event,
-                message = self.subscriptions.next(), if !self.subscriptions.is_empty() => {
-                    // Subscriptions end with the library's own task alone.
-                    return message.map_or(Event::Ended, convert::message);
-                }
-                else => std::future::pending().await,
+        tokio::select! {
+            biased;
+            event = self.news.next() => event,
+            // Subscriptions end with the library's own task alone.
+            message = self.subscriptions.next(), if !self.subscriptions.is_empty() => {
+                message.map_or(Event::Ended, convert::message)
             }
         }
     }
@@ -229,18 +225,15 @@ impl Link {
     }
 
     /// Sends what waits and closes the connection; gives up after `longest`.
-    pub async fn close(mut self, longest: Duration) {
-        if self.client.connection_state() != State::Connected || self.client.drain().await.is_err()
-        {
+    pub async fn close(self, longest: Duration) {
+        if self.client.connection_state() != State::Connected {
             return;
         }
         let closed = async {
-            // The channel of events ends, or tells of the end, when the connection is closed.
-            while let Some(event) = self.events.recv().await {
-                if event == Event::Disconnected {
-                    break;
-                }
+            if self.client.drain().await.is_err() {
+                return;
             }
+            while self.news.next().await != Event::Disconnected {}
         };
         let _ = tokio::time::timeout(longest, closed).await;
     }
@@ -280,41 +273,4 @@ async fn publish(client: &Client, message: Message) -> Result<(), LinkError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use marcato_core::Span;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    /// A broker that answers whatever comes with a message of an impossible length.
-    async fn hostile(listener: TcpListener) -> std::io::Result<()> {
-        let (mut stream, _) = listener.accept().await?;
-        let info = "INFO {\"server_id\":\"x\",\"server_name\":\"x\",\"version\":\"2.10.0\",\
-            \"proto\":1,\"host\":\"h\",\"port\":1,\"headers\":true,\"max_payload\":1048576}\r\n";
-        stream.write_all(info.as_bytes()).await?;
-        let mut said = Vec::new();
-        let mut buffer = [0; 1024];
-        while !said.windows(4).any(|part| part == b"SUB ") {
-            let read = stream.read(&mut buffer).await?;
-            said.extend_from_slice(&buffer[..read]);
-            stream.write_all(b"PONG\r\n").await?;
-        }
-        stream.write_all(b"MSG a 1 18446744073709551615\r\nx\r\n").await?;
-        std::future::pending().await
-    }
-
-    #[tokio::test]
-    async fn a_link_says_that_its_library_has_ended() -> Result<(), Box<dyn std::error::Error>> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let server = format!("nats://{}", listener.local_addr()?).parse()?;
-        let broker = tokio::spawn(hostile(listener));
-        let config = LinkConfig::client(vec![server], "test".into(), Span::from_secs(5));
-        let mut link = Link::connect(&config).await?;
-        link.subscribe("a".into()).await?;
-        let ended = async { while link.recv().await != Event::Ended {} };
-        tokio::time::timeout(Duration::from_secs(20), ended).await?;
-        broker.abort();
-        Ok(())
-    }
-}
+mod tests;

@@ -18,8 +18,12 @@ pub const NODE_READ_BYTES_MAX: u16 = 4 * 1024;
 /// The read buffer of a hub and of a command, in bytes: the largest that the client library has.
 pub const FLEET_READ_BYTES_MAX: u16 = 65_535;
 
-/// How many of the connection's own events may wait; it has a handful in its whole life.
-pub const EVENTS_MAX: usize = 64;
+/// How many of a broker's refusals wait to be told; more of the same time are not.
+pub const REFUSALS_MAX: usize = 16;
+
+/// How often, at most, the program is told that the broker refused something, or that messages were
+/// thrown away.
+pub const COMPLAINT_EVERY: Duration = Duration::from_secs(1);
 
 /// How long one attempt to connect may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
