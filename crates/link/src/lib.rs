@@ -230,7 +230,8 @@ impl Link {
             return;
         }
         let closed = async {
-            if self.client.drain().await.is_err() {
+            // A library that was told to drain ends at its next turn, whatever waits by then.
+            if self.flush().await.is_err() || self.client.drain().await.is_err() {
                 return;
             }
             while self.news.next().await != Event::Disconnected {}

@@ -3,6 +3,7 @@
 use std::io;
 
 use marcato_core::Span;
+use marcato_protocol::message::Headers;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -85,5 +86,38 @@ async fn a_flood_hides_no_connection() -> Outcome {
     assert_eq!(complaints, 1, "{heard:?}");
     drop(stream);
     broker.await??;
+    Ok(())
+}
+
+/// More than the sockets hold, all of it handed over before the library had a turn.
+#[tokio::test]
+async fn closing_sends_what_waits() -> Outcome {
+    const BODY: usize = 1024 * 1024;
+    const MESSAGES: usize = 14;
+    let (listener, config) = listen().await?;
+    let broker = tokio::spawn(async move {
+        let mut stream = welcome(&listener, b"PING").await?;
+        let mut buffer = vec![0; BODY];
+        let mut arrived = 0;
+        while arrived < MESSAGES * BODY {
+            let read = stream.read(&mut buffer).await?;
+            if read == 0 {
+                break;
+            }
+            arrived += buffer[..read].iter().filter(|byte| **byte == b'x').count();
+        }
+        // A client that drains asks last whether all has arrived.
+        stream.write_all(b"PONG\r\n").await?;
+        io::Result::Ok(arrived)
+    });
+    let link = Link::connect(&config).await?;
+    let body = vec![b'x'; BODY];
+    for _ in 0..MESSAGES {
+        let headers = Headers::default();
+        let message = Message { subject: "a".into(), reply: None, headers, body: body.clone() };
+        link.publish(message).await?;
+    }
+    link.close(PATIENCE).await;
+    assert_eq!(broker.await??, MESSAGES * BODY);
     Ok(())
 }
