@@ -74,7 +74,7 @@ fn play(case: &Case, server: &str, address: SocketAddr, cut: bool) -> Result<(),
         match &step.act {
             // A server may close before it has read everything; what it said counts.
             Act::Send(pieces) => client.send(pieces, cut).unwrap_or(()),
-            Act::Close => client.closed = true,
+            Act::Close => client.close().map_err(fail)?,
             Act::Closed => client.expect_close().map_err(fail)?,
             Act::Line(wanted) => client.expect(wanted).map_err(fail)?,
             Act::Repeated(line) => {
@@ -90,9 +90,6 @@ fn play(case: &Case, server: &str, address: SocketAddr, cut: bool) -> Result<(),
                 }
                 client.expect_all(&mut unordered).map_err(fail)?;
             }
-        }
-        if client.closed && matches!(step.act, Act::Close) {
-            client.stream.get_ref().shutdown(std::net::Shutdown::Both).ok();
         }
     }
     for (name, mut client) in clients {
@@ -181,6 +178,15 @@ impl Client {
             let place = wanted.iter().position(|(_, want)| *want == got);
             wanted.swap_remove(place.ok_or_else(|| format!("got {}", show(&got)))?);
         }
+        Ok(())
+    }
+
+    /// Says no more, and waits until the server has closed too.
+    fn close(&mut self) -> Result<(), String> {
+        self.closed = true;
+        // A server that has closed by now is what is waited for.
+        self.stream.get_ref().shutdown(std::net::Shutdown::Write).ok();
+        while self.line()?.is_some() {}
         Ok(())
     }
 
