@@ -3,7 +3,7 @@
 
 use marcato_core::Exit;
 use marcato_protocol::message::{Headers, KIND, Kind, Message, SIGNATURE};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::support::forge::Forge;
@@ -107,27 +107,35 @@ async fn to_nodes_and_the_hub() {
     assert_eq!((line(&report).as_str(), report.exit()), ("web1 Ok, web2 Ok", Exit::Ok));
 }
 
-/// Half messages and oversized ones on the socket itself: that connection ends, the others go on.
+/// Half messages and oversized ones on the socket itself: where nothing good can follow, that
+/// connection ends; the others go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_the_brokers_socket() {
     for kind in brokers::kinds() {
         let fleet = Fleet::start(Plan { broker: kind, hub: true, nodes: &["web1", "web2"] }).await;
         let hello = "CONNECT {\"verbose\":false,\"headers\":true}\r\n";
-        let pieces: [&[u8]; 8] = [
-            b"",
-            b"\r\n\r\n\r\n",
-            b"PUB mco.lab.node.web1 100\r\nhalf",
-            b"PUB mco.lab.node.web1 99999999999999999999\r\n",
-            b"PUB mco.lab.node.web1 2000000\r\n",
-            b"HPUB mco.lab.node.web1 50 10\r\nNATS/1.0\r\n\r\n",
-            b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-            &[0xff; 8192],
+        let pieces: [(&[u8], bool); 8] = [
+            (b"", false),
+            (b"\r\n\r\n\r\n", true),
+            (b"PUB mco.lab.node.web1 100\r\nhalf", false),
+            (b"PUB mco.lab.node.web1 99999999999999999999\r\n", true),
+            (b"PUB mco.lab.node.web1 2000000\r\n", true),
+            (b"HPUB mco.lab.node.web1 50 10\r\nNATS/1.0\r\n\r\n", true),
+            (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", true),
+            (&[0xff; 8192], true),
         ];
-        for piece in pieces {
+        let mut unfinished = Vec::new();
+        for (piece, ends) in pieces {
             let mut stream = TcpStream::connect(fleet.broker_address()).await.unwrap();
             stream.write_all(hello.as_bytes()).await.unwrap();
             // The broker may have closed it by now.
             let _ = stream.write_all(piece).await;
+            if ends {
+                // With input unread it resets the connection, which is an end too.
+                let _ = soon(stream.read_to_end(&mut Vec::new())).await;
+            } else {
+                unfinished.push(stream);
+            }
         }
         let report = fleet.run("rpcutil ping", "").await;
         assert_eq!(line(&report), "web1 Ok, web2 Ok");
