@@ -102,9 +102,11 @@ impl Mailbox {
         self.lock().end
     }
 
-    /// Whether something waits; if not, the task of `cx` is woken once it does.
+    /// Whether something waits, for a connection that has written all it took; if not, the task of
+    /// `cx` is woken once something does.
     pub fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
+        state.in_flight = 0;
         if !state.out.is_empty() {
             return Poll::Ready(());
         }
@@ -123,5 +125,27 @@ impl Mailbox {
     /// Notes that of what was taken `left` bytes are not yet written.
     pub fn left(&self, left: usize) {
         self.lock().in_flight = left;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mailbox() -> Mailbox {
+        Mailbox::new(1, SocketAddr::from(([127, 0, 0, 1], 1)), 100)
+    }
+
+    #[test]
+    fn what_is_written_counts_no_more() {
+        let mailbox = mailbox();
+        let post = |len| mailbox.post(len, |out| out.copy(&vec![0; len]));
+        assert!(post(100));
+        assert_eq!(mailbox.take().len(), 100);
+        mailbox.left(60);
+        assert!(post(40), "what is left and what waits fit together");
+        assert!(mailbox.poll_ready(&Context::from_waker(Waker::noop())).is_ready());
+        assert!(post(60), "of the first nothing is left");
+        assert!(!post(1));
     }
 }

@@ -87,6 +87,24 @@ fn a_client_that_takes_nothing_is_evicted_in_time() {
 }
 
 #[test]
+fn whoever_takes_everything_is_never_slow() {
+    let mut config = servers::config("default");
+    config.limits.pending_bytes = 64 * 1024;
+    let server = Server::with(config);
+    let mut quick = connect(server.address());
+    say_and_settle(&mut quick, &format!("{CONNECT}SUB slow 9\r\n"));
+    let mut publisher = connect(server.address());
+    say_and_settle(&mut publisher, &format!("{CONNECT}SUB me 1\r\n"));
+    for _ in 0..20 {
+        assert!(is_heard(&mut publisher, 60_000));
+        assert_eq!(line(&mut quick), "MSG slow 9 me 60000\r\n");
+        assert_eq!(line(&mut quick).len(), 60_002);
+        // Its connection has had a turn since.
+        say_and_settle(&mut quick, "");
+    }
+}
+
+#[test]
 fn connections_that_come_too_fast_are_turned_away() {
     let mut config = servers::config("default");
     config.limits.accept_rate = AcceptRate { burst: 3, per_second: 1, addresses: 16 };
