@@ -67,15 +67,22 @@ impl Exchange {
         self.clients().len()
     }
 
-    /// Says something to every client, then ends their connections if `end` says so.
-    pub fn tell_all(&self, line: impl Fn(&Mailbox) -> Vec<u8>, end: Option<End>) {
-        let clients: Vec<_> = self.clients().values().cloned().collect();
-        for mailbox in clients {
+    fn everybody(&self) -> Vec<Arc<Mailbox>> {
+        self.clients().values().cloned().collect()
+    }
+
+    /// Says something to every client.
+    pub fn tell_all(&self, line: impl Fn(&Mailbox) -> Vec<u8>) {
+        for mailbox in self.everybody() {
             let line = line(&mailbox);
             mailbox.post(line.len(), |out| out.copy(&line));
-            if let Some(end) = end {
-                mailbox.end(end);
-            }
+        }
+    }
+
+    /// Ends all connections once what waits is written.
+    pub fn end_all(&self, end: End) {
+        for mailbox in self.everybody() {
+            mailbox.end(end);
         }
     }
 

@@ -103,12 +103,16 @@ impl Mailbox {
     }
 
     /// Whether something waits, for a connection that has written all it took; if not, the task of
-    /// `cx` is woken once something does.
+    /// `cx` is woken once something does or the connection is to end. Where it was to end before
+    /// this, when nobody could be woken, it is woken at once.
     pub fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         state.in_flight = 0;
         if !state.out.is_empty() {
             return Poll::Ready(());
+        }
+        if state.end.is_some() {
+            cx.waker().wake_by_ref();
         }
         state.waker = Some(cx.waker().clone());
         Poll::Pending
@@ -131,9 +135,41 @@ impl Mailbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 
     fn mailbox() -> Mailbox {
         Mailbox::new(1, SocketAddr::from(([127, 0, 0, 1], 1)), 100)
+    }
+
+    #[test]
+    fn no_end_is_slept_through() {
+        let check = |before: fn(&Mailbox), after: fn(&Mailbox)| {
+            let (mailbox, woken) = (mailbox(), Arc::new(Woken::default()));
+            let waker = Waker::from(woken.clone());
+            before(&mailbox);
+            assert!(mailbox.poll_ready(&Context::from_waker(&waker)).is_pending());
+            after(&mailbox);
+            assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        };
+        check(|_| {}, |mailbox| mailbox.end(End::Shutdown));
+        check(|mailbox| mailbox.end(End::Shutdown), |_| {});
+        // Too much, and what was said of it has been taken already.
+        let overflow = |mailbox: &Mailbox| {
+            assert!(!mailbox.post(101, |out| out.copy(&[0; 101])));
+            assert!(!mailbox.take().is_empty());
+        };
+        check(overflow, |_| {});
     }
 
     #[test]

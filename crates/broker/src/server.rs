@@ -193,12 +193,12 @@ impl Shared {
 
     async fn wind_up(&self, mut tasks: JoinSet<()>) {
         tracing::info!(clients = self.exchange.connected(), "broker ends");
-        self.exchange.tell_all(|to| self.info(to.id, to.peer.ip(), None, true), None);
+        self.exchange.tell_all(|to| self.info(to.id, to.peer.ip(), None, true));
         let served = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(limits::LAME_DUCK, served).await.is_ok() {
             return;
         }
-        self.exchange.tell_all(|_| Vec::new(), Some(End::Shutdown));
+        self.exchange.end_all(End::Shutdown);
         let flushed = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(limits::SHUTDOWN_FLUSH, flushed).await.is_err() {
             tracing::warn!(clients = tasks.len(), "clients did not take their last messages");
