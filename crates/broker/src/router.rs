@@ -54,6 +54,11 @@ impl<C> Sub<C> {
         let number = self.delivered.fetch_add(1, Ordering::Relaxed) + 1;
         (number <= max).then_some(number == max)
     }
+
+    /// Whether it has had its last message.
+    fn is_over(&self) -> bool {
+        self.delivered.load(Ordering::Relaxed) >= self.max.load(Ordering::Relaxed)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -114,7 +119,8 @@ impl<C> Router<C> {
     }
 
     /// Enters a subscription to `pattern`, which must be a valid one. A `sid` that the client uses
-    /// already stays as it is, as with nats-server. Errs with [`Refusal::Subscriptions`] at the
+    /// already stays as it is, as with nats-server; one that has had its last message is free, also
+    /// while it waits for [`Router::remove_finished`]. Errs with [`Refusal::Subscriptions`] at the
     /// limit.
     pub fn subscribe(
         &mut self,
@@ -124,13 +130,14 @@ impl<C> Router<C> {
         pattern: &str,
         queue: Option<&str>,
     ) -> Result<(), Refusal> {
-        if let Some(sids) = self.clients.get(&client) {
-            if sids.contains_key(sid) {
+        if let Some(id) = self.find(client, sid) {
+            if !self.subs[id].is_over() {
                 return Ok(());
             }
-            if sids.len() >= self.subs_per_client {
-                return Err(Refusal::Subscriptions);
-            }
+            self.remove(client, sid);
+        }
+        if self.clients.get(&client).is_some_and(|sids| sids.len() >= self.subs_per_client) {
+            return Err(Refusal::Subscriptions);
         }
         let node_id = self.node_for(pattern);
         let id = self.subs.vacant_key();
@@ -158,12 +165,10 @@ impl<C> Router<C> {
 
     /// Ends a subscription, at once or once it has got `max` messages since its start.
     pub fn unsubscribe(&mut self, client: ClientId, sid: &str, max: Option<u64>) {
-        let Some(id) = self.clients.get(&client).and_then(|sids| sids.get(sid)).copied() else {
-            return;
-        };
+        let Some(id) = self.find(client, sid) else { return };
         let sub = &self.subs[id];
         match max {
-            Some(max) if sub.delivered.load(Ordering::Relaxed) < max => {
+            Some(max) if !sub.is_over() && sub.delivered.load(Ordering::Relaxed) < max => {
                 sub.max.store(max, Ordering::Relaxed);
             }
             _ => self.remove(client, sid),
@@ -174,11 +179,7 @@ impl<C> Router<C> {
     pub fn remove_finished(&mut self, finished: Finished) {
         for (client, sid) in finished {
             // The client may have ended it and begun anew with the same sid in the meantime.
-            let id = self.clients.get(&client).and_then(|sids| sids.get(&sid));
-            let over = id.map(|id| &self.subs[*id]).is_some_and(|sub| {
-                sub.delivered.load(Ordering::Relaxed) >= sub.max.load(Ordering::Relaxed)
-            });
-            if over {
+            if self.find(client, &sid).is_some_and(|id| self.subs[id].is_over()) {
                 self.remove(client, &sid);
             }
         }
@@ -189,6 +190,10 @@ impl<C> Router<C> {
         for id in self.clients.remove(&client).into_iter().flatten().map(|(_, id)| id) {
             self.detach(id);
         }
+    }
+
+    fn find(&self, client: ClientId, sid: &str) -> Option<SubId> {
+        self.clients.get(&client)?.get(sid).copied()
     }
 
     fn remove(&mut self, client: ClientId, sid: &str) {

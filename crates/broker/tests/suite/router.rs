@@ -137,6 +137,32 @@ fn a_client_holds_so_many_and_not_more() {
 }
 
 #[test]
+fn a_sid_is_free_after_its_last_message() {
+    let mut router = Router::new(1);
+    let mut finished = Finished::new();
+    router.subscribe((), 1, "9", "a", None).unwrap();
+    router.unsubscribe(1, "9", Some(1));
+    assert_eq!(router.deliver("a", None, 0, &mut finished, |_| true), 1);
+    // Others may come between a delivery and what it leaves to be removed.
+    router.subscribe((), 1, "9", "b", None).unwrap();
+    router.remove_finished(finished);
+    let heard = |subject| router.deliver(subject, None, 0, &mut Finished::new(), |_| true);
+    assert_eq!((heard("a"), heard("b")), (0, 1));
+}
+
+#[test]
+fn the_last_message_cannot_be_moved_once_it_has_come() {
+    let mut router = Router::new(1);
+    let mut finished = Finished::new();
+    router.subscribe((), 1, "9", "a", None).unwrap();
+    router.unsubscribe(1, "9", Some(1));
+    assert_eq!(router.deliver("a", None, 0, &mut finished, |_| true), 1);
+    router.unsubscribe(1, "9", Some(5));
+    router.remove_finished(finished);
+    assert!(router.is_empty());
+}
+
+#[test]
 fn a_member_that_is_gone_is_passed_over() {
     let mut router = Router::new(9);
     for client in 1..=3 {
