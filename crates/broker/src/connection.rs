@@ -21,7 +21,6 @@ use crate::connect::ConnectOptions;
 use crate::exchange::Exchange;
 use crate::mailbox::{End, Mailbox};
 use crate::outbound::Outbound;
-use crate::quiet::Quiet;
 use crate::refusal::Refusal;
 use crate::session::{Effects, Publish, Session};
 
@@ -52,7 +51,6 @@ struct Client {
     exchange: Arc<Exchange>,
     mailbox: Arc<Mailbox>,
     random: u64,
-    refusals: Quiet,
 }
 
 impl Drop for Client {
@@ -96,7 +94,7 @@ impl Effects for Client {
     }
 
     fn refused(&mut self, refusal: Refusal, subject: &str) {
-        if let Some(unlogged) = self.refusals.admit(Instant::now()) {
+        if let Some(unlogged) = self.exchange.refusals.admit(refusal, Instant::now()) {
             let (client, peer) = (self.mailbox.id, self.mailbox.peer);
             tracing::warn!(client, %peer, reason = %refusal, subject, unlogged, "refused");
         }
@@ -113,7 +111,7 @@ impl Connection {
         write_deadline: Duration,
         seed: u64,
     ) -> Self {
-        let client = Client { exchange, mailbox, random: seed, refusals: Quiet::default() };
+        let client = Client { exchange, mailbox, random: seed };
         Self {
             stream,
             session,

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use marcato_core::limits::broker::SHARED_BYTES_MIN;
 
 use crate::mailbox::{End, Mailbox};
+use crate::quiet::Quiet;
 use crate::refusal::Refusal;
 use crate::router::{ClientId, Finished, Router};
 use crate::session::Publish;
@@ -22,6 +23,8 @@ pub struct Exchange {
     next_id: AtomicU64,
     connections_max: usize,
     pending_max: usize,
+    /// Which refusals may be logged.
+    pub refusals: Quiet,
 }
 
 impl Exchange {
@@ -33,6 +36,7 @@ impl Exchange {
             next_id: AtomicU64::new(1),
             connections_max,
             pending_max,
+            refusals: Quiet::default(),
         }
     }
 

@@ -1,25 +1,38 @@
 //! Keeps whoever causes refusals from filling the log with them.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use marcato_core::limits::broker::REFUSAL_LOG_EVERY;
 
-/// Admits one line in a while and counts the others.
+use crate::refusal::Refusal;
+
+/// Admits one line in a while for each reason and counts the others. For all clients together,
+/// because a stranger may come as many; each reason apart, so that whoever provokes one hides no
+/// other.
 #[derive(Debug, Default)]
 pub struct Quiet {
+    reasons: Mutex<HashMap<Refusal, Reason>>,
+}
+
+#[derive(Debug, Default)]
+struct Reason {
     next: Option<Instant>,
     unlogged: u64,
 }
 
 impl Quiet {
     /// `Some` if a line may be logged now, with the number of those that were not since the last.
-    pub fn admit(&mut self, now: Instant) -> Option<u64> {
-        if self.next.is_some_and(|next| now < next) {
-            self.unlogged += 1;
+    pub fn admit(&self, reason: Refusal, now: Instant) -> Option<u64> {
+        let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        let Reason { next, unlogged } = reasons.entry(reason).or_default();
+        if next.is_some_and(|next| now < next) {
+            *unlogged += 1;
             return None;
         }
-        self.next = Some(now + REFUSAL_LOG_EVERY);
-        Some(std::mem::take(&mut self.unlogged))
+        *next = Some(now + REFUSAL_LOG_EVERY);
+        Some(std::mem::take(unlogged))
     }
 }
 
@@ -29,11 +42,12 @@ mod tests {
 
     #[test]
     fn counts_what_it_holds_back() {
-        let mut quiet = Quiet::default();
+        let quiet = Quiet::default();
         let now = Instant::now();
-        assert_eq!(quiet.admit(now), Some(0));
-        assert_eq!(quiet.admit(now), None);
-        assert_eq!(quiet.admit(now), None);
-        assert_eq!(quiet.admit(now + REFUSAL_LOG_EVERY), Some(2));
+        assert_eq!(quiet.admit(Refusal::Subject, now), Some(0));
+        assert_eq!(quiet.admit(Refusal::Subject, now), None);
+        assert_eq!(quiet.admit(Refusal::SlowConsumer, now), Some(0));
+        assert_eq!(quiet.admit(Refusal::Subject, now), None);
+        assert_eq!(quiet.admit(Refusal::Subject, now + REFUSAL_LOG_EVERY), Some(2));
     }
 }

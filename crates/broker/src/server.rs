@@ -18,7 +18,6 @@ use crate::connection::Connection;
 use crate::exchange::Exchange;
 use crate::gate::Gate;
 use crate::mailbox::End;
-use crate::quiet::Quiet;
 use crate::refusal::Refusal;
 use crate::router::ClientId;
 use crate::session::Session;
@@ -76,7 +75,6 @@ impl Broker {
         let Self { listener, shared } = self;
         let mut tasks = JoinSet::new();
         let mut gate = Gate::new(shared.config.limits.accept_rate);
-        let mut refusals = Quiet::default();
         let mut shutdown = pin!(shutdown);
         tracing::info!(address = %shared.address, "broker listens");
         loop {
@@ -87,7 +85,7 @@ impl Broker {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) => {
                         let admitted = gate.admit(peer.ip(), Instant::now());
-                        shared.clone().welcome(stream, peer, admitted, &mut refusals, &mut tasks);
+                        shared.clone().welcome(stream, peer, admitted, &mut tasks);
                     }
                     Err(error) => rest_after(error).await,
                 },
@@ -118,7 +116,6 @@ impl Shared {
         stream: TcpStream,
         peer: SocketAddr,
         admitted: bool,
-        refusals: &mut Quiet,
         tasks: &mut JoinSet<()>,
     ) {
         let id = self.exchange.next_id();
@@ -130,7 +127,7 @@ impl Shared {
             Ok(mailbox) => mailbox,
             Err(refusal) => {
                 turn_away(&stream, info, refusal);
-                if let Some(unlogged) = refusals.admit(Instant::now()) {
+                if let Some(unlogged) = self.exchange.refusals.admit(refusal, Instant::now()) {
                     tracing::warn!(%peer, reason = %refusal, unlogged, "connection refused");
                 }
                 return;
@@ -153,13 +150,19 @@ impl Shared {
         let connection =
             Connection::new(stream, session, exchange, mailbox, limits.write_deadline, random());
         tasks.spawn(async move {
-            match connection.run().await {
-                End::Refused(refusal) => {
-                    tracing::warn!(client = id, %peer, reason = %refusal, "client disconnected");
-                }
-                end => tracing::debug!(client = id, %peer, ?end, "client disconnected"),
-            }
+            let end = connection.run().await;
+            self.log_end(id, peer, end);
         });
+    }
+
+    fn log_end(&self, client: ClientId, peer: SocketAddr, end: End) {
+        let End::Refused(reason) = end else {
+            tracing::debug!(client, %peer, ?end, "client disconnected");
+            return;
+        };
+        if let Some(unlogged) = self.exchange.refusals.admit(reason, Instant::now()) {
+            tracing::warn!(client, %peer, %reason, unlogged, "client disconnected");
+        }
     }
 
     fn nonce(&self) -> Option<String> {

@@ -2,11 +2,14 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::servers::{self, Server};
 use marcato_broker::gate::AcceptRate;
 use marcato_broker::{BindError, Broker, Config, InsecurePlaintext};
+use tracing::{Level, Metadata, Subscriber, span};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const CONNECT: &str = "CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n";
@@ -102,6 +105,47 @@ fn whoever_takes_everything_is_never_slow() {
         // Its connection has had a turn since.
         say_and_settle(&mut quick, "");
     }
+}
+
+/// Counts the lines that would be logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<AtomicUsize>);
+
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::WARN
+    }
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[test]
+fn strangers_do_not_fill_the_log() {
+    const STRANGERS: usize = 200;
+    let lines = Lines::default();
+    let server = Server::with_log(servers::config("default"), lines.clone());
+    for _ in 0..STRANGERS {
+        let mut stranger = connect(server.address());
+        // A refusal after which the connection goes on, and one that ends it.
+        say(&mut stranger, "SUB a..b 1\r\nX\r\n");
+        assert_eq!(line(&mut stranger), "-ERR 'Invalid Subject'\r\n");
+        assert_eq!(line(&mut stranger), "-ERR 'Unknown Protocol Operation'\r\n");
+        assert_eq!(line(&mut stranger), "");
+    }
+    drop(server);
+    let lines = lines.0.load(Ordering::Relaxed);
+    assert!((2..STRANGERS).contains(&lines), "{lines} lines");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,9 @@ pub enum Server {
         _folder: tempfile::TempDir,
     },
 }
+
+/// What serves until the end.
+type Serve = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The nats-servers that `MARCATO_NATS_SERVER` names, with their versions.
 pub fn nats_servers() -> Vec<(String, PathBuf)> {
@@ -50,26 +54,35 @@ impl Server {
         Self::with(config(profile))
     }
 
-    /// The broker with this configuration, on a thread of its own.
+    /// The broker with this configuration, on threads of its own.
     pub fn with(config: Config) -> Self {
+        Self::start(config, |serve| {
+            let mut runtime = tokio::runtime::Builder::new_multi_thread();
+            runtime.worker_threads(2).enable_all().build().unwrap().block_on(serve);
+        })
+    }
+
+    /// The same on one thread alone, which is where `log` hears it.
+    pub fn with_log(config: Config, log: impl tracing::Subscriber + Send + Sync) -> Self {
+        Self::start(config, |serve| {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = runtime.enable_all().build().unwrap();
+            tracing::subscriber::with_default(log, || runtime.block_on(serve));
+        })
+    }
+
+    fn start(config: Config, run: impl FnOnce(Serve) + Send + 'static) -> Self {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::sync_channel(1);
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let broker = Broker::bind(config).unwrap();
-                tell.send(broker.local_addr()).unwrap();
-                broker
-                    .run(async {
-                        stopped.await.ok();
-                    })
-                    .await;
-            });
+        let serve = Box::pin(async move {
+            let broker = Broker::bind(config).unwrap();
+            tell.send(broker.local_addr()).unwrap();
+            let stopped = async {
+                stopped.await.ok();
+            };
+            broker.run(stopped).await;
         });
+        let thread = std::thread::spawn(move || run(serve));
         let address = told.recv().unwrap();
         Self::Ours { address, stop: Some(stop), thread: Some(thread) }
     }

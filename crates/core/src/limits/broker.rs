@@ -80,5 +80,5 @@ pub const ACCEPT_BACKLOG: u32 = 4096;
 /// How many reads one connection does before others get their turn.
 pub const READS_PER_TURN: usize = 8;
 
-/// How often, at most, one source of refusals is logged; the rest is counted.
+/// How often, at most, a refusal is logged for each reason; the rest is counted.
 pub const REFUSAL_LOG_EVERY: Duration = Duration::from_secs(1);
