@@ -18,9 +18,10 @@ pub const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// How many clients may be connected at once: nats-server's `max_connections`.
 pub const CONNECTIONS_MAX: usize = 64 * 1024;
 
-/// How many subscriptions one client may hold. nats-server sets no limit; a hub needs some dozens,
-/// and each costs the broker up to 1 KiB.
-pub const SUBSCRIPTIONS_MAX: usize = 16 * 1024;
+/// How many subscriptions one client may hold. nats-server sets no limit; a hub needs some dozens. Each
+/// costs the broker up to 20 KiB, with as many tokens and bytes as a pattern can have, so one client
+/// has it hold 20 MiB at most.
+pub const SUBSCRIPTIONS_MAX: usize = 1024;
 
 /// How many tokens a subject may have. nats-server sets no limit; Marcato's own subjects have under
 /// ten, and every token of a pattern costs the broker a node of its tree.
