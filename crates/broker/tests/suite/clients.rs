@@ -209,7 +209,7 @@ async fn drain_delivers_what_is_under_way() {
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_come_back_after_a_restart() {
     let (events, mut seen) = mpsc::channel(64);
-    let first = Server::ours("default");
+    let first = Server::with(Config::new(servers::own_address(3)));
     let address = first.address();
     let options = ConnectOptions::new()
         .reconnect_delay_callback(|_| Duration::from_millis(20))

@@ -175,7 +175,7 @@ fn the_end_is_announced_and_clean() {
 
 #[tokio::test]
 async fn a_broker_without_clients_ends_at_once() {
-    let broker = Broker::bind(servers::config("default")).unwrap();
+    let broker = Broker::bind(Config::new(servers::own_address(2))).unwrap();
     let address = broker.local_addr();
     let run = tokio::spawn(broker.run(std::future::ready(())));
     tokio::time::timeout(PATIENCE, run).await.unwrap().unwrap();

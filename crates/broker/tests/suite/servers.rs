@@ -29,6 +29,12 @@ pub enum Server {
 /// What serves until the end.
 type Serve = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// A loopback address for one test alone, with any port: no other test's sockets can take that port
+/// while nobody listens there.
+pub fn own_address(number: u8) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, number], 0))
+}
+
 /// The nats-servers that `MARCATO_NATS_SERVER` names, with their versions.
 pub fn nats_servers() -> Vec<(String, PathBuf)> {
     let named = std::env::var_os("MARCATO_NATS_SERVER").unwrap_or_default();
@@ -146,8 +152,8 @@ pub fn config(profile: &str) -> Config {
         "few" => limits.subscriptions = 2,
         "one" => limits.connections = 1,
         "pings" => {
-            limits.session.ping_interval = Duration::from_millis(400);
-            limits.session.stale_after = Duration::from_millis(1200);
+            limits.session.ping_interval = Duration::from_millis(1200);
+            limits.session.stale_after = Duration::from_millis(3600);
         }
         "login" => config.authorizer = Arc::new(OneUser),
         "late" => {
@@ -166,7 +172,7 @@ fn nats_config(profile: &str) -> &'static str {
         "small" => "max_payload: 32\nmax_control_line: 128\n",
         "few" => "max_subscriptions: 2\n",
         "one" => "max_connections: 1\n",
-        "pings" => "ping_interval: \"400ms\"\nping_max: 2\n",
+        "pings" => "ping_interval: \"1200ms\"\nping_max: 2\n",
         "login" => {
             "authorization { timeout: 10, users: [ { user: ann, password: secret, permissions: {
                 publish: [\"ok.>\", \"_INBOX.>\"], subscribe: [\"ok.>\"] } } ] }\n"
