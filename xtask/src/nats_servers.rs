@@ -1,6 +1,7 @@
 //! The real nats-servers that judge the broker: those of two Debian releases, unpacked and not
 //! installed, so that root is not needed and the machine stays as it is.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -24,7 +25,7 @@ const PROGRAM: &str = "usr/sbin/nats-server";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Fetches the nats-servers that are missing under `target/nats-servers`, and names them all, the
-/// older first: what belongs into `MARCATO_NATS_SERVER`.
+/// older first.
 ///
 /// # Errors
 /// When one cannot be fetched, unpacked or run; the error is one sentence.
@@ -32,11 +33,17 @@ pub fn ensure(root: &Path) -> Result<Vec<PathBuf>, String> {
     RELEASES.iter().map(|release| release.ensure(&root.join("target/nats-servers"))).collect()
 }
 
-/// Where the nats-servers stand once [`ensure`] has fetched them, the older first.
-#[must_use]
-pub fn programs(root: &Path) -> Vec<PathBuf> {
+/// The value of `MARCATO_NATS_SERVER`: where the nats-servers stand once [`ensure`] has fetched them,
+/// the older first.
+///
+/// # Errors
+/// Where their paths cannot be listed in a variable, for without it the suites would pass on ours
+/// alone; the error is one sentence.
+pub fn variable(root: &Path) -> Result<OsString, String> {
     let folder = root.join("target/nats-servers");
-    RELEASES.iter().map(|release| folder.join(release.suite).join(PROGRAM)).collect()
+    let programs = RELEASES.iter().map(|release| folder.join(release.suite).join(PROGRAM));
+    std::env::join_paths(programs)
+        .map_err(|error| format!("{}: {error}; put the repository elsewhere", root.display()))
 }
 
 impl Release {
@@ -145,4 +152,19 @@ fn run(command: &mut Command) -> Result<(), String> {
     let said = String::from_utf8_lossy(&output.stderr);
     let what = args.last().map_or("", String::as_str);
     Err(format!("{name} … {what}: {}: {}", output.status, said.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variable_names_them_all_or_says_why_not() {
+        let value = variable(Path::new("/src/marcato")).unwrap();
+        let paths: Vec<_> = std::env::split_paths(&value).collect();
+        assert_eq!(paths.len(), RELEASES.len());
+        assert!(paths.iter().all(|path| path.starts_with("/src/marcato/target")), "{paths:?}");
+        let why = variable(Path::new("/src/a:b")).unwrap_err();
+        assert!(why.starts_with("/src/a:b: "), "{why}");
+    }
 }

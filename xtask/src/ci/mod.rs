@@ -105,8 +105,15 @@ fn run_stage(stage: &stages::Stage, machine: &Machine, interrupt: &Interrupt) ->
         return Outcome::Skipped(why);
     }
     let deadline = Instant::now() + Duration::from_secs(stage.minutes * 60);
+    let steps = match (stage.steps)(machine) {
+        Ok(steps) => steps,
+        Err(why) => {
+            println!("failed: {why}");
+            return Outcome::Failed(why);
+        }
+    };
     let mut outcome = Outcome::Passed;
-    for step in (stage.steps)(machine) {
+    for step in steps {
         println!("--- {step}");
         match step.run(machine, deadline, interrupt) {
             End::Succeeded => continue,

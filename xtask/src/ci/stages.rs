@@ -20,8 +20,8 @@ pub struct Stage {
     pub minutes: u64,
     /// Why it cannot run without root, where it cannot.
     pub needs_root: Option<&'static str>,
-    /// The commands; the first that fails ends the stage.
-    pub steps: fn(&Machine) -> Vec<Step>,
+    /// The commands; the first that fails ends the stage. The error, one sentence, does so before.
+    pub steps: fn(&Machine) -> Result<Vec<Step>, String>,
     /// What clears away after a stage that failed.
     pub cleanup: fn(&Machine) -> Vec<Step>,
 }
@@ -90,13 +90,13 @@ fn nothing(_: &Machine) -> Vec<Step> {
     Vec::new()
 }
 
-fn tools(_: &Machine) -> Vec<Step> {
-    vec![Step::xtask(["tools"]), Step::xtask(["fuzz", "--build"])]
+fn tools(_: &Machine) -> Result<Vec<Step>, String> {
+    Ok(vec![Step::xtask(["tools"]), Step::xtask(["fuzz", "--build"])])
 }
 
-fn build(_: &Machine) -> Vec<Step> {
+fn build(_: &Machine) -> Result<Vec<Step>, String> {
     let locked = ["--workspace", "--locked"];
-    vec![
+    Ok(vec![
         Step::cargo(["fmt", "--all", "--check"]),
         Step::xtask(["tidy"]),
         Step::new(
@@ -112,33 +112,33 @@ fn build(_: &Machine) -> Vec<Step> {
         Step::cargo(["doc", "--no-deps"].iter().chain(&locked)).with("RUSTDOCFLAGS", "-D warnings"),
         Step::cargo(["test", "--no-run"].iter().chain(&locked)),
         Step::cargo(["build", "--profile", "sim", "--locked", "--package", "marcato-sim"]),
-    ]
+    ])
 }
 
-fn tests(machine: &Machine) -> Vec<Step> {
-    vec![with_python(Step::cargo(["test", "--workspace", "--locked"]), machine)]
+fn tests(machine: &Machine) -> Result<Vec<Step>, String> {
+    Ok(vec![with_python(Step::cargo(["test", "--workspace", "--locked"]), machine)])
 }
 
-fn brokers(machine: &Machine) -> Vec<Step> {
-    let servers = std::env::join_paths(nats_servers::programs(&machine.root)).unwrap_or_default();
+fn brokers(machine: &Machine) -> Result<Vec<Step>, String> {
+    let servers = nats_servers::variable(&machine.root)?;
     // Of the whole workspace, as in the other stages: for one package alone its dependencies would
     // be built anew, with the features that it needs.
     let suites = BROKER_SUITES.iter().flat_map(|name| ["--test", name]);
     let words = ["test", "--workspace", "--locked"].into_iter().chain(suites);
     let step = with_python(Step::cargo(words), machine);
-    vec![step.with("MARCATO_NATS_SERVER", servers)]
+    Ok(vec![step.with("MARCATO_NATS_SERVER", servers)])
 }
 
 /// The tests that play on every broker: the broker's own, and a whole fleet's.
 const BROKER_SUITES: [&str; 4] = ["suite", "end_to_end", "end_to_end_programs", "attacks"];
 
-fn hosts(_: &Machine) -> Vec<Step> {
+fn hosts(_: &Machine) -> Result<Vec<Step>, String> {
     // With these tests cargo builds the programs, as the stages before have built them.
     let programs = ["test", "--workspace", "--locked", "--no-run", "--test", "end_to_end_programs"];
     let folder = crate::hosts::target().join("debug");
     let mut test: Vec<OsString> = ["hosts", "test", "--programs"].map(OsString::from).to_vec();
     test.push(folder.into());
-    vec![Step::cargo(programs), Step::xtask(test)]
+    Ok(vec![Step::cargo(programs), Step::xtask(test)])
 }
 
 /// With the name of the Python that has the tests' packages, where there is one.
@@ -147,12 +147,12 @@ fn with_python(step: Step, machine: &Machine) -> Step {
     if python.exists() { step.with("MARCATO_PYTHON", python) } else { step }
 }
 
-fn simulation(_: &Machine) -> Vec<Step> {
-    vec![Step::xtask(["sim"]), Step::xtask(["sim", "--mutations"])]
+fn simulation(_: &Machine) -> Result<Vec<Step>, String> {
+    Ok(vec![Step::xtask(["sim"]), Step::xtask(["sim", "--mutations"])])
 }
 
-fn fuzzing(_: &Machine) -> Vec<Step> {
-    vec![Step::xtask(["fuzz", "--seconds", "90"])]
+fn fuzzing(_: &Machine) -> Result<Vec<Step>, String> {
+    Ok(vec![Step::xtask(["fuzz", "--seconds", "90"])])
 }
 
 #[cfg(test)]
