@@ -2,7 +2,7 @@
 //! delivers to exactly those whose pattern covers the subject.
 #![no_main]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,13 +21,29 @@ const SUBSCRIPTIONS_MAX: usize = 16;
 const PAYLOAD_MAX: usize = 256;
 const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
-/// Every subscription's pattern, beside the router.
-type Patterns = BTreeMap<(ClientId, String), (String, bool)>;
+/// Every subscription, beside the router.
+type Subscriptions = BTreeMap<(ClientId, String), Subscription>;
+
+struct Subscription {
+    pattern: String,
+    queue: Option<String>,
+    delivered: u64,
+    max: u64,
+}
 
 struct World {
     router: Router<()>,
-    patterns: Patterns,
+    subscriptions: Subscriptions,
+    /// What had its last message; as between two clients' turns it stays in the router for a while.
+    finished: Finished,
     client: ClientId,
+}
+
+impl World {
+    fn settle(&mut self) {
+        self.router.remove_finished(std::mem::take(&mut self.finished));
+        assert_eq!(self.router.len(), self.subscriptions.len());
+    }
 }
 
 impl Effects for World {
@@ -42,14 +58,18 @@ impl Effects for World {
     fn subscribe(&mut self, sid: &str, pattern: &str, queue: Option<&str>) -> Result<(), Refusal> {
         assert!(is_pattern(pattern, TOKENS_MAX));
         self.router.subscribe((), self.client, sid, pattern, queue)?;
-        let entry = (pattern.to_owned(), queue.is_some());
-        self.patterns.entry((self.client, sid.to_owned())).or_insert(entry);
+        let (pattern, queue) = (pattern.to_owned(), queue.map(str::to_owned));
+        let entry = Subscription { pattern, queue, delivered: 0, max: u64::MAX };
+        self.subscriptions.entry((self.client, sid.to_owned())).or_insert(entry);
         Ok(())
     }
 
-    fn unsubscribe(&mut self, sid: &str, _: Option<u64>) {
-        self.router.unsubscribe(self.client, sid, None);
-        self.patterns.remove(&(self.client, sid.to_owned()));
+    fn unsubscribe(&mut self, sid: &str, max: Option<u64>) {
+        self.router.unsubscribe(self.client, sid, max);
+        if let Some(entry) = self.subscriptions.get_mut(&(self.client, sid.to_owned())) {
+            entry.max = max.unwrap_or(0);
+        }
+        self.subscriptions.retain(|_, entry| entry.delivered < entry.max);
     }
 
     fn publish(&mut self, message: Publish<'_>) {
@@ -58,17 +78,32 @@ impl Effects for World {
         assert!(message.body.len() <= PAYLOAD_MAX);
         assert!(message.headers.is_none_or(|length| length <= message.body.len()));
         let but_not = (!message.echo).then_some(self.client);
-        let mut got = Vec::new();
-        self.router.deliver(message.subject, but_not, 1, &mut Finished::new(), |sub| {
-            got.push((sub.client, sub.sid.to_string()));
+        let mut got = BTreeSet::new();
+        let random = message.body.len() as u64;
+        self.router.deliver(message.subject, but_not, random, &mut self.finished, |sub| {
+            assert!(got.insert((sub.client, sub.sid.to_string())), "twice");
             true
         });
-        for (key, (pattern, queued)) in &self.patterns {
-            let times = got.iter().filter(|one| *one == key).count();
-            let may = covers(pattern, message.subject) && but_not != Some(key.0);
-            assert!(times == usize::from(may) || (*queued && may && times == 0));
+        // Each of its own, and of each queue group on a pattern exactly one.
+        let mut takers = BTreeMap::new();
+        let mut taken = 0;
+        for (key, entry) in &mut self.subscriptions {
+            let took = usize::from(got.contains(key));
+            taken += took;
+            entry.delivered += took as u64;
+            if !covers(&entry.pattern, message.subject) || but_not == Some(key.0) {
+                assert_eq!(took, 0);
+                continue;
+            }
+            let alone = entry.queue.is_none().then_some(key);
+            *takers.entry((&entry.pattern, &entry.queue, alone)).or_insert(0) += took;
         }
-        assert!(got.iter().all(|key| self.patterns.contains_key(key)));
+        assert!(takers.values().all(|times| *times == 1));
+        assert_eq!(taken, got.len(), "somebody who does not listen");
+        self.subscriptions.retain(|_, entry| entry.delivered < entry.max);
+        if message.reply.is_some() {
+            self.settle();
+        }
     }
 
     fn connected(&mut self, _: &ConnectOptions) {}
@@ -87,7 +122,8 @@ fuzz_target!(|input: &[u8]| {
     let now = Instant::now();
     let mut sessions: BTreeMap<ClientId, Session> = BTreeMap::new();
     let router = Router::new(SUBSCRIPTIONS_MAX);
-    let mut world = World { router, patterns: Patterns::new(), client: 0 };
+    let subscriptions = Subscriptions::new();
+    let mut world = World { router, subscriptions, finished: Finished::new(), client: 0 };
     // Pieces end with a zero byte; the first byte of each says which client sends the rest.
     for piece in input.split(|byte| *byte == 0) {
         let Some((client, bytes)) = piece.split_first() else { continue };
@@ -101,8 +137,8 @@ fuzz_target!(|input: &[u8]| {
             sessions.remove(&world.client);
             world.router.remove_client(world.client);
             let gone = world.client;
-            world.patterns.retain(|(client, _), _| *client != gone);
+            world.subscriptions.retain(|(client, _), _| *client != gone);
         }
-        assert_eq!(world.router.len(), world.patterns.len());
+        world.settle();
     }
 });
