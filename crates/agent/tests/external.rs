@@ -196,16 +196,18 @@ async fn a_rogue_that_does_not_end_is_ended() {
 #[tokio::test]
 async fn an_agent_that_heeds_term_is_not_killed() {
     let kit = Kit::new(&["witness"]);
-    let mut call = call("witness", "wait", json!({"file": "/nonexistent"}));
-    call.limit = marcato_core::Span::from_ms(0);
+    let mark = kit.dir.path().join("tidy");
+    let mut call = call("witness", "heed", json!({"file": mark}));
+    call.limit = marcato_core::Span::from_secs(2);
     let agent = kit.host.open(&"witness".parse().unwrap()).unwrap();
     let begin = std::time::Instant::now();
     let outcome = agent.call(&call).await;
     let got = (outcome.result, outcome.reason, outcome.changed);
     let want = (ActionResult::TimedOut, Some(Reason::RunLimit), Changed::Unknown);
     assert_eq!(got, want, "{outcome:?}");
-    assert_eq!(outcome.message, "ended after 1.5 s");
-    assert!(begin.elapsed().as_secs_f32() >= 1.5, "not before its limit");
+    assert_eq!(outcome.message, "ended after 3.5 s");
+    assert!(begin.elapsed().as_secs_f32() >= 3.5, "not before its limit");
+    assert!(mark.exists(), "it was told, and had the time to tidy up");
 }
 
 #[tokio::test]
