@@ -1,8 +1,9 @@
-//! The processes that descend from this one, and their end.
+//! The processes that a runner's agent started, and their end.
 //!
 //! A runner is a subreaper (`PR_SET_CHILD_SUBREAPER`): whatever its agent forks, in whatever group
 //! or session, stays its descendant until it ends. So what an agent leaves behind can be ended for
-//! sure, without a cgroup.
+//! sure, without a cgroup. Only where the runner itself was killed must others find them, by its
+//! scope and its session.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -58,17 +59,39 @@ pub(crate) fn adopt_orphans() {
 /// Ends every descendant of this process; with `spare_sessions` those live on that run in sessions
 /// which they made themselves, as daemons do.
 pub(crate) async fn end(spare_sessions: bool) {
-    let deadline = Instant::now() + TREE_LIMIT.as_duration();
     let own = getpid().as_raw_nonzero().get();
     let session = Stat::of(own).map(|stat| stat.session);
+    end_all(|| {
+        let mut found = descendants(own);
+        found.retain(|(_, stat)| !spare_sessions || Some(stat.session) == session);
+        found
+    })
+    .await;
+}
+
+/// Ends what a runner that was killed left behind: all processes in its scope, and those in its
+/// session, if that is given: its id must not have passed on to another process by now.
+pub(crate) async fn end_orphans(scope: &str, session: Option<i32>) {
+    let own = getpid().as_raw_nonzero().get();
+    end_all(|| {
+        let mut found: Vec<_> = processes().into_iter().collect();
+        found.retain(|(pid, stat)| {
+            let theirs = session == Some(stat.session) || is_in(*pid, scope);
+            theirs && *pid != own && !stat.is_dead()
+        });
+        found
+    })
+    .await;
+}
+
+/// Kills what is found until nothing is.
+async fn end_all(find: impl Fn() -> Vec<(i32, Stat)>) {
+    let deadline = Instant::now() + TREE_LIMIT.as_duration();
     let mut pause = PAUSE_MS;
     loop {
-        let mut left = 0_u32;
-        for (pid, stat) in descendants(own) {
-            if spare_sessions && Some(stat.session) != session {
-                continue;
-            }
-            left += 1;
+        let found = find();
+        let left = found.len();
+        for (pid, stat) in found {
             let Some(pid) = Pid::from_raw(pid) else { continue };
             // Errors say that it has ended by itself.
             if stat.is_dead() {
@@ -89,13 +112,24 @@ pub(crate) async fn end(spare_sessions: bool) {
     }
 }
 
-/// All living or unreaped descendants of a process.
-fn descendants(root: i32) -> Vec<(i32, Stat)> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let all: HashMap<i32, Stat> = entries
+/// All processes.
+fn processes() -> HashMap<i32, Stat> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return HashMap::new() };
+    entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter_map(|pid| Some((pid, Stat::of(pid)?)))
-        .collect();
+        .collect()
+}
+
+/// Whether a process is in the control group of a unit, in whichever hierarchy.
+pub(crate) fn is_in(pid: i32, unit: &str) -> bool {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    groups.lines().any(|line| line.split('/').any(|group| group == unit))
+}
+
+/// All living or unreaped descendants of a process.
+fn descendants(root: i32) -> Vec<(i32, Stat)> {
+    let all = processes();
     let descends = |mut pid: i32| {
         // Bounded, because the table is not of one moment and could show a circle.
         for _ in 0..all.len() {

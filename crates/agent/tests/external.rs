@@ -211,6 +211,23 @@ async fn an_agent_that_heeds_term_is_not_killed() {
 }
 
 #[tokio::test]
+async fn a_read_ends_when_nobody_waits_for_it() {
+    let kit = Kit::new(&["witness"]);
+    let mark = kit.dir.path().join("holding");
+    let catalog = kit.catalog().await;
+    let mut call = call("witness", "hold", json!({"file": mark}));
+    call.limit = marcato_core::Span::from_secs(1000);
+    tokio::select! {
+        outcome = catalog.call(&call) => panic!("{outcome:?}"),
+        () = until("it has begun", || mark.exists()) => {}
+    }
+    let here = kit.dir.path().to_str().unwrap();
+    until("its processes are gone", || processes_with(here).is_empty()).await;
+    let left: Vec<_> = std::fs::read_dir(&kit.host.scratch).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
 async fn a_change_that_ends_well_may_leave_a_daemon() {
     let kit = Kit::new(&["rogue"]);
     let mark = kit.dir.path().join("serving");

@@ -4,13 +4,14 @@
 
 mod kit;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use kit::{Kit, call, runner, until};
+use kit::{Kit, call, processes_with, runner, until};
 use marcato_agent::runner::{Launch, RunError, RunState, prepare, state, watch};
 use marcato_agent::{ActionResult, Catalog};
 use marcato_core::Reason;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 /// A kit, the folder of a prepared run that waits for a file, and that file.
@@ -50,24 +51,57 @@ async fn a_change_outlives_a_killed_daemon() {
     assert_eq!(state(&dir).unwrap(), RunState::Finished(outcome), "found again and again");
 }
 
+fn kill(pid: u32) {
+    let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+}
+
 #[tokio::test]
-async fn a_killed_runner_is_gone() {
+async fn a_killed_runner_is_gone_and_so_is_its_agent() {
     let (kit, dir, _) = waiting();
     let mut running = kit.launch().spawn(&dir).unwrap();
-    until("the runner has begun", || dir.join("pid").exists()).await;
-    let pid = rustix::process::Pid::from_raw(running.pid().unwrap().try_into().unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let agents = || processes_with(kit.at("witness").to_str().unwrap());
+    until("the agent has begun", || !agents().is_empty()).await;
+    kill(running.pid().unwrap());
     assert_eq!(running.finished().await.unwrap(), RunState::Gone { began: true });
+    assert_eq!(agents(), [0_i32; 0], "nobody would end it at its limit");
     assert_eq!(state(&dir).unwrap(), RunState::Gone { began: true });
     assert_eq!(watch(&dir).await.unwrap(), RunState::Gone { began: true });
-    until("its agent is ended by hand", || {
-        for pid in kit::processes_with(kit.host.agents.to_str().unwrap()) {
-            let pid = rustix::process::Pid::from_raw(pid).unwrap();
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
-        kit::processes_with(kit.host.agents.to_str().unwrap()).is_empty()
-    })
-    .await;
+}
+
+/// What is left of what a runner started when a later daemon sees it die, by the kind of its agent.
+async fn left_by_a_killed_runner(kind: &str) -> usize {
+    let dir = tempfile::tempdir().unwrap();
+    let mark = dir.path().to_str().unwrap();
+    // Plays the runner: it leads a session, and what it starts does not end with it.
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/endings");
+    let mut runner = Command::new("setsid")
+        .args([program.as_os_str(), "stay".as_ref(), mark.as_ref()])
+        .spawn()
+        .unwrap();
+    until("both run", || processes_with(mark).len() == 2).await;
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", runner.id())).unwrap();
+    let started = stat.rsplit(')').next().unwrap().split(' ').nth(20).unwrap();
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let claim = format!("{} {started} {} {kind}\n", runner.id(), boot.trim());
+    std::fs::write(dir.path().join("pid"), claim).unwrap();
+    let killed = async {
+        // Behind the first look, which must find it alive.
+        tokio::task::yield_now().await;
+        kill(runner.id());
+    };
+    let (state, ()) = tokio::join!(biased; watch(dir.path()), killed);
+    assert_eq!(state.unwrap(), RunState::Gone { began: true }, "{kind}");
+    let left = processes_with(mark);
+    left.iter().for_each(|pid| kill((*pid).try_into().unwrap()));
+    runner.wait().unwrap();
+    left.len()
+}
+
+#[tokio::test]
+async fn only_an_external_agent_is_ended_with_its_runner() {
+    assert_eq!(left_by_a_killed_runner("external").await, 0);
+    assert_eq!(left_by_a_killed_runner("own").await, 1);
 }
 
 #[tokio::test]

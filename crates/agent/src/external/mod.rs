@@ -188,12 +188,13 @@ impl External {
         }
     }
 
-    /// Lets a runner do it, in a private folder that is gone afterwards.
+    /// Lets a runner do it, in a private folder that is gone afterwards. When this is dropped, the
+    /// runner ends what it does, unless that is a change.
     async fn delegate(&self, prepare: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<Outcome> {
         let launch = self.launch.as_ref().ok_or(io::ErrorKind::Unsupported)?;
         let dir = files::private_folder(&self.host.scratch)?;
         prepare(dir.path())?;
-        match launch.spawn(dir.path())?.finished().await? {
+        match launch.spawn_bound(dir.path())?.finished().await? {
             RunState::Finished(outcome) => Ok(outcome),
             RunState::Running | RunState::Gone { .. } => Err(io::Error::other("it gave no answer")),
         }

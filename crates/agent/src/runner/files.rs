@@ -21,6 +21,10 @@ const ACTIVATE: &str = "activate.json";
 const PID: &str = "pid";
 const OUTCOME: &str = "outcome.json";
 
+/// The words in a claim for the two kinds of agents.
+const EXTERNAL: &str = "external";
+const OWN: &str = "own";
+
 /// What a runner is to do.
 pub(super) enum Job {
     Call(Box<Call>),
@@ -30,8 +34,8 @@ pub(super) enum Job {
 /// Who runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// This process.
-    Process(Process),
+    /// This process, for a call of an agent that ships with the node or of an `external` one.
+    Process { process: Process, external: bool },
     /// Nobody ever will.
     Nobody,
     /// The file says nothing that can be understood.
@@ -86,7 +90,10 @@ pub(super) fn read_outcome(dir: &Path) -> io::Result<Option<Outcome>> {
 /// Says who runs it; false when that is settled already.
 pub(super) fn claim(dir: &Path, claim: Claim) -> io::Result<bool> {
     let text = match claim {
-        Claim::Process(Process { pid, started, boot }) => format!("{pid} {started} {boot}\n"),
+        Claim::Process { process: Process { pid, started, boot }, external } => {
+            let kind = if external { EXTERNAL } else { OWN };
+            format!("{pid} {started} {boot} {kind}\n")
+        }
         Claim::Nobody => "-\n".to_owned(),
         Claim::Unknown => String::new(),
     };
@@ -112,10 +119,11 @@ fn parse_claim(text: &str) -> Claim {
     let mut process = || {
         let pid = fields.next()?.parse().ok()?;
         let started = fields.next()?.parse().ok()?;
-        Some(Process { pid, started, boot: fields.next()?.to_owned() })
+        let process = Process { pid, started, boot: fields.next()?.to_owned() };
+        Some(Claim::Process { process, external: fields.next() == Some(EXTERNAL) })
     };
     match process() {
-        Some(process) => Claim::Process(process),
+        Some(claim) => claim,
         None if text == "-\n" => Claim::Nobody,
         None => Claim::Unknown,
     }
@@ -170,7 +178,12 @@ mod tests {
     #[test]
     fn claims() {
         let process = Process { pid: 7, started: 9, boot: "b".into() };
-        assert_eq!(parse_claim("7 9 b\n"), Claim::Process(process));
+        for (text, external) in
+            [("7 9 b\n", false), ("7 9 b own\n", false), ("7 9 b external\n", true)]
+        {
+            let process = process.clone();
+            assert_eq!(parse_claim(text), Claim::Process { process, external }, "{text:?}");
+        }
         assert_eq!(parse_claim("-\n"), Claim::Nobody);
         for bad in ["", "7", "7 9", "x 9 b", "-"] {
             assert_eq!(parse_claim(bad), Claim::Unknown, "{bad:?}");
@@ -182,8 +195,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(read_claim(dir.path()).unwrap(), None);
         assert!(claim(dir.path(), Claim::Nobody).unwrap());
-        assert!(!claim(dir.path(), Claim::Process(Process::own().unwrap())).unwrap());
+        let own = Claim::Process { process: Process::own().unwrap(), external: true };
+        assert!(!claim(dir.path(), own.clone()).unwrap());
         assert_eq!(read_claim(dir.path()).unwrap(), Some(Claim::Nobody));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+        fs::remove_file(dir.path().join(PID)).unwrap();
+        assert!(claim(dir.path(), own.clone()).unwrap());
+        assert_eq!(read_claim(dir.path()).unwrap(), Some(own), "what is written can be read");
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! A change outlives a restart, an upgrade or a crash of the daemon, so it runs as `mcod run DIR`,
 //! in a session of its own and, where systemd is, in a scope of its own: else systemd would end it
-//! with the daemon's unit. Folder and process agree by files:
+//! with the daemon's unit. So does every call of an external agent, because only a process that
+//! does nothing else can end all that such an agent starts; but a read ends as soon as nobody waits
+//! for it. Folder and process agree by files:
 //!
 //! | file | written by | says |
 //! | --- | --- | --- |
@@ -14,13 +16,17 @@
 //! made by a hard link, which only one can win: a process that finds it taken does nothing, and a
 //! later daemon that wins knows that nothing was or will be done. So a call runs at most once, and
 //! what is reported of it is true.
+//!
+//! A process that is killed no longer holds its agent to a time limit. So an external agent whose
+//! process is gone is ended by whoever finds that out, before it is said. What an agent that ships
+//! with the node has begun is left alone: a package transaction must not be killed.
 
 mod files;
 mod scope;
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -28,9 +34,10 @@ use marcato_core::ddl::Action;
 use marcato_core::limits::agent::RUNNER_POLL;
 use marcato_core::{AgentName, Changed, Reason};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncReadExt, Interest};
+use tokio::net::unix::pipe::Receiver;
+use tokio::process::{Child, ChildStdin, Command};
 
 use crate::external::{DEFAULT_PATH, Host};
 use crate::tree::{self, Stat};
@@ -98,13 +105,29 @@ impl Launch {
     /// # Errors
     /// It cannot be started; nothing was done.
     pub fn spawn(&self, dir: &Path) -> io::Result<Running> {
+        self.spawn_with(dir, Stdio::null())
+    }
+
+    /// Starts the process for a prepared folder. If it is a read, it ends itself and all that it
+    /// started when what is returned is dropped, and also when this process dies.
+    ///
+    /// # Errors
+    /// It cannot be started; nothing was done.
+    pub(crate) fn spawn_bound(&self, dir: &Path) -> io::Result<Running> {
+        self.spawn_with(dir, Stdio::piped())
+    }
+
+    fn spawn_with(&self, dir: &Path, stdin: Stdio) -> io::Result<Running> {
         let dir = dir.canonicalize()?;
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg(&dir).current_dir("/");
         command.env_clear().env("PATH", DEFAULT_PATH);
         // Standard error stays: it is the journal of the daemon's unit.
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        Ok(Running { child: command.spawn()?, dir })
+        command.stdin(stdin).stdout(Stdio::null());
+        let mut child = command.spawn()?;
+        // Taken, because whoever waits for a child closes what is left in it.
+        let held = child.stdin.take();
+        Ok(Running { child, dir, _held: held })
     }
 }
 
@@ -113,6 +136,8 @@ impl Launch {
 pub struct Running {
     child: Child,
     dir: PathBuf,
+    /// The other end of a read's standard input: it says that somebody waits.
+    _held: Option<ChildStdin>,
 }
 
 impl Running {
@@ -128,8 +153,9 @@ impl Running {
     /// # Errors
     /// The process cannot be waited for, or the folder cannot be read.
     pub async fn finished(&mut self) -> io::Result<RunState> {
+        let pid = self.pid();
         self.child.wait().await?;
-        state(&self.dir)
+        cleared(&self.dir, state(&self.dir)?, pid.and_then(|pid| pid.try_into().ok())).await
     }
 }
 
@@ -149,8 +175,8 @@ pub fn state(dir: &Path) -> io::Result<RunState> {
     };
     match &claim {
         Claim::Nobody => return Ok(RunState::Gone { began: false }),
-        Claim::Process(process) if process.lives() => return Ok(RunState::Running),
-        Claim::Process(_) | Claim::Unknown => {}
+        Claim::Process { process, .. } if process.lives() => return Ok(RunState::Running),
+        Claim::Process { .. } | Claim::Unknown => {}
     }
     // It may have ended between the first look and this one.
     Ok(match files::read_outcome(dir)? {
@@ -164,15 +190,30 @@ pub fn state(dir: &Path) -> io::Result<RunState> {
 /// # Errors
 /// As [`state`].
 pub async fn watch(dir: &Path) -> io::Result<RunState> {
+    let mut seen = None;
     loop {
         let state = state(dir)?;
         if state != RunState::Running {
-            return Ok(state);
+            return cleared(dir, state, seen).await;
         }
-        if let Some(Claim::Process(process)) = files::read_claim(dir)? {
+        if let Some(Claim::Process { process, .. }) = files::read_claim(dir)? {
             process.ended().await;
+            seen = Some(process.pid);
         }
     }
+}
+
+/// The state of a run that does not run any more. If its process is gone, what its external agent
+/// left behind is ended first; `seen` is that process, if its end was seen just now.
+async fn cleared(dir: &Path, state: RunState, seen: Option<i32>) -> io::Result<RunState> {
+    if state == (RunState::Gone { began: true })
+        && let Some(Claim::Process { process, external: true }) = files::read_claim(dir)?
+    {
+        // Its session has its id. Later that id may be another session's; a scope's name never is.
+        let session = seen.filter(|seen| *seen == process.pid);
+        tree::end_orphans(&scope::unit(dir), session).await;
+    }
+    Ok(state)
 }
 
 /// A process that cannot be mistaken for a later one with the same id.
@@ -229,48 +270,67 @@ pub async fn run(dir: &Path, catalog: &Catalog, host: &Host) -> Result<(), RunEr
     let _ = rustix::process::setsid();
     tree::adopt_orphans();
     let job = files::read_job(dir).map_err(at)?;
-    let own = Process::own().map_err(at)?;
-    if !files::claim(dir, Claim::Process(own)).map_err(at)? {
+    let external = match &job {
+        Job::Activate(_) => true,
+        Job::Call(call) => catalog.get(&call.agent).is_none(),
+    };
+    let process = Process::own().map_err(at)?;
+    if !files::claim(dir, Claim::Process { process, external }).map_err(at)? {
         return Err(RunError::Taken(dir.to_owned()));
     }
+    scope::join(dir).await;
     let outcome = match job {
         Job::Activate(agent) => activate(&agent, host).await,
-        Job::Call(call) => call_agent(dir, &call, catalog, host).await,
+        Job::Call(call) if external => call_external(&call, host).await,
+        Job::Call(call) => Some(catalog.call(&call).await),
     };
-    files::write_outcome(dir, outcome).map_err(at)
+    // Where nobody waits any more, nobody reads it.
+    outcome.map_or(Ok(()), |outcome| files::write_outcome(dir, outcome)).map_err(at)
 }
 
-async fn activate(agent: &AgentName, host: &Host) -> Outcome {
+async fn activate(agent: &AgentName, host: &Host) -> Option<Outcome> {
     let asked = match host.open(agent) {
-        Ok(external) => external.activate_here().await,
-        Err(error) => Err(error.to_string()),
+        Ok(external) => while_awaited(external.activate_here()).await,
+        Err(error) => Some(Err(error.to_string())),
     };
     tree::end(false).await;
-    match asked {
+    Some(match asked? {
         Ok(()) => Outcome::ok(serde_json::Map::new()),
         Err(message) => Outcome::failed(Reason::Agent, Changed::False, message),
+    })
+}
+
+async fn call_external(call: &Call, host: &Host) -> Option<Outcome> {
+    let mut catalog = Catalog::new();
+    match host.open(&call.agent) {
+        Ok(agent) => drop(catalog.insert(std::sync::Arc::new(agent))),
+        Err(error) => {
+            return Some(Outcome::failed(Reason::Agent, Changed::False, error.to_string()));
+        }
+    }
+    if catalog.action(&call.agent, &call.action).is_some_and(Action::changes) {
+        let outcome = catalog.call(call).await;
+        // A change that went well may have started a daemon on purpose.
+        tree::end(outcome.result == ActionResult::Ok).await;
+        return Some(outcome);
+    }
+    let outcome = while_awaited(catalog.call(call)).await;
+    tree::end(false).await;
+    outcome
+}
+
+/// Does a read until it is done, or until nobody waits for it any more.
+async fn while_awaited<T>(read: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = read => Some(done),
+        () = abandoned() => None,
     }
 }
 
-async fn call_agent(dir: &Path, call: &Call, catalog: &Catalog, host: &Host) -> Outcome {
-    let mut catalog = catalog.clone();
-    let external = catalog.get(&call.agent).is_none();
-    if external {
-        match host.open(&call.agent) {
-            Ok(agent) => drop(catalog.insert(std::sync::Arc::new(agent))),
-            Err(error) => {
-                return Outcome::failed(Reason::Agent, Changed::False, error.to_string());
-            }
-        }
-    }
-    let changes = catalog.action(&call.agent, &call.action).is_some_and(Action::changes);
-    if changes {
-        scope::join(dir).await;
-    }
-    let outcome = catalog.call(call).await;
-    if external {
-        // A change that went well may have started a daemon on purpose.
-        tree::end(changes && outcome.result == ActionResult::Ok).await;
-    }
-    outcome
+/// Returns when the other end of standard input is closed, as it is when the process that held it
+/// dies. Never where standard input is no pipe.
+async fn abandoned() {
+    let stdin = io::stdin().as_fd().try_clone_to_owned().and_then(Receiver::from_owned_fd);
+    let Ok(mut stdin) = stdin else { return std::future::pending().await };
+    while let Ok(1..) = stdin.read(&mut [0]).await {}
 }

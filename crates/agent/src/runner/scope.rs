@@ -1,12 +1,15 @@
 //! Moves this process into a systemd scope of its own, so that stopping or upgrading the daemon's
-//! unit does not end it.
+//! unit does not end it, and so that whatever its agent starts can be told from all else.
 
 use std::path::Path;
 use std::time::Duration;
 
 use marcato_core::limits::agent::SCOPE_LIMIT;
+use rustix::process::getpid;
 use tokio::time::{sleep, timeout};
 use zbus::{OwnedObjectPath, Variant};
+
+use crate::tree;
 
 /// Part of systemd's manager (org.freedesktop.systemd1(5)).
 #[zbus::proxy(
@@ -24,14 +27,19 @@ trait Manager {
     ) -> zbus::Result<OwnedObjectPath>;
 }
 
+/// The scope of the run in a folder.
+pub(super) fn unit(dir: &Path) -> String {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    format!("marcato-run-{name}.scope")
+}
+
 /// Joins a scope named after the run's folder; where systemd is not, or refuses, goes on without:
 /// the process then still outlives a crash of the daemon, by its own session.
 pub(super) async fn join(dir: &Path) {
     if !Path::new("/run/systemd/system").exists() {
         return;
     }
-    let name = dir.file_name().unwrap_or_default().to_string_lossy();
-    let unit = format!("marcato-run-{name}.scope");
+    let unit = unit(dir);
     match timeout(SCOPE_LIMIT.as_duration(), start(&unit)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%unit, %error, "no scope of its own"),
@@ -43,12 +51,12 @@ async fn start(unit: &str) -> zbus::Result<()> {
     let bus = zbus::Connection::system().await?;
     let manager = ManagerProxy::new(&bus).await?;
     let properties = [
-        ("Description", Variant::from("A change that Marcato runs")),
+        ("Description", Variant::from("An action that Marcato runs")),
         ("PIDs", Variant::from(vec![std::process::id()])),
     ];
     manager.start_transient_unit(unit, "fail", &properties, &[]).await?;
     // The job is short and its end is seen here, without a signal that could be missed.
-    while !std::fs::read_to_string("/proc/self/cgroup").is_ok_and(|groups| groups.contains(unit)) {
+    while !tree::is_in(getpid().as_raw_nonzero().get(), unit) {
         sleep(Duration::from_millis(2)).await;
     }
     Ok(())

@@ -103,12 +103,12 @@ impl Runs {
     fn recover_one(&mut self, key: RunKey, dir: &Path) -> io::Result<Recovered> {
         Ok(match runner::state(dir)? {
             RunState::Finished(outcome) => Recovered::Finished(outcome),
-            RunState::Gone { began: true } => Recovered::Gone,
             RunState::Gone { began: false } => {
                 std::fs::remove_dir_all(dir)?;
                 Recovered::NeverStarted
             }
-            RunState::Running => {
+            // One whose process is gone too: what its agent left behind must be ended first.
+            RunState::Running | RunState::Gone { began: true } => {
                 let dir = dir.to_owned();
                 let task = self.tasks.spawn(async move { watch(key, &dir).await });
                 self.keys.insert(task.id(), key);
