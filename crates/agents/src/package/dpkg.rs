@@ -3,15 +3,18 @@
 //!
 //! A node asks it often and must stay small, so what is kept is an index of 12 bytes a package and
 //! one text, read anew when a file's inode, size or time has changed. dpkg replaces the files whole,
-//! by renaming, so what is read is never half written.
+//! by renaming, so what is read is never half written. It puts a new `status` in place before it
+//! takes the `updates/` away that went into it, so an old `status` may be read with updates missing:
+//! only while `status` stays the same is what was read of one moment.
 
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use marcato_core::limits::agent::{DPKG_PACKAGES_MAX, DPKG_STATUS_BYTES_MAX};
+use marcato_core::limits::agent::{DPKG_PACKAGES_MAX, DPKG_READS_MAX, DPKG_STATUS_BYTES_MAX};
 
 use super::{Found, Packages, State};
 
@@ -24,7 +27,7 @@ const LINE_BYTES_MAX: usize = 1024;
 /// dpkg's database of this host.
 pub struct Dpkg {
     admin: PathBuf,
-    cached: Mutex<Option<(Vec<Seen>, Arc<Index>)>>,
+    cached: Mutex<Option<(Look, Arc<Index>)>>,
 }
 
 impl Dpkg {
@@ -45,31 +48,35 @@ impl Dpkg {
     fn index(&self) -> Result<Arc<Index>, String> {
         let wrong = |error: io::Error| format!("{}: {error}", self.admin.display());
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.look().map_err(wrong)?;
+        let mut now = self.look().map_err(wrong)?;
         if let Some((seen, index)) = &*cached
             && *seen == now
         {
             return Ok(index.clone());
         }
-        let index = Arc::new(self.read().map_err(wrong)?);
-        // What was looked at before it was read: if it has changed since, it is read once more.
-        *cached = Some((now, index.clone()));
-        Ok(index)
+        for _ in 0..DPKG_READS_MAX {
+            let index = Arc::new(self.read().map_err(wrong)?);
+            let then = self.look().map_err(wrong)?;
+            if then.status == now.status {
+                // What was looked at before it was read: an update that came since is read by the
+                // next question.
+                *cached = Some((now, index.clone()));
+                return Ok(index);
+            }
+            now = then;
+        }
+        Err(format!("{}: replaced while it was read, each time anew", self.admin.display()))
     }
 
-    fn look(&self) -> io::Result<Vec<Seen>> {
+    fn look(&self) -> io::Result<Look> {
         let status = Seen::of(&self.admin.join("status"))?;
         // A dpkg without a transaction may lack the folder.
-        let updates = Seen::of(&self.admin.join("updates")).ok();
-        Ok([Some(status), updates].into_iter().flatten().collect())
+        Ok(Look { status, updates: Seen::of(&self.admin.join("updates")).ok() })
     }
 
     fn read(&self) -> io::Result<Index> {
         let mut builder = Builder::default();
-        let open = |path: &Path| {
-            Ok::<_, io::Error>(BufReader::new(File::open(path)?.take(DPKG_STATUS_BYTES_MAX)))
-        };
-        builder.read(open(&self.admin.join("status"))?)?;
+        builder.read_file(&self.admin.join("status"), DPKG_STATUS_BYTES_MAX)?;
         let mut updates: Vec<PathBuf> = match fs::read_dir(self.admin.join("updates")) {
             Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
             Err(_) => Vec::new(),
@@ -81,9 +88,9 @@ impl Dpkg {
         });
         updates.sort();
         for path in updates {
-            match open(&path) {
-                Ok(update) => builder.read(update)?,
-                // Merged into `status` meanwhile; the next look sees that.
+            match builder.read_file(&path, DPKG_STATUS_BYTES_MAX) {
+                Ok(()) => {}
+                // Merged into `status` meanwhile, which is seen after this.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -100,6 +107,13 @@ impl Packages for Dpkg {
     fn find(&self, name: &str) -> Result<Vec<Found>, String> {
         Ok(self.index()?.find(name))
     }
+}
+
+/// The database when it was looked at.
+#[derive(PartialEq, Eq)]
+struct Look {
+    status: Seen,
+    updates: Option<Seen>,
 }
 
 /// What a file or folder was when it was looked at.
@@ -147,7 +161,7 @@ impl Index {
     /// over, as dpkg's own tools do.
     ///
     /// # Errors
-    /// Reading fails.
+    /// Reading fails, or there are too many packages.
     pub fn parse(from: impl BufRead) -> io::Result<Self> {
         let mut builder = Builder::default();
         builder.read(from)?;
@@ -228,12 +242,19 @@ struct Paragraph {
 }
 
 impl Builder {
+    /// Reads a file of at most so many bytes.
+    fn read_file(&mut self, path: &Path, most: u64) -> io::Result<()> {
+        let mut from = BufReader::new(File::open(path)?.take(most + 1));
+        self.read(&mut from)?;
+        if from.get_ref().limit() > 0 { Ok(()) } else { Err(too_large(most, "bytes")) }
+    }
+
     fn read(&mut self, mut from: impl BufRead) -> io::Result<()> {
         let mut line = Vec::with_capacity(LINE_BYTES_MAX);
         let mut paragraph = Paragraph::default();
         while read_line(&mut from, &mut line)? {
             if line.iter().all(u8::is_ascii_whitespace) {
-                self.add(&mut paragraph);
+                self.add(&mut paragraph)?;
                 continue;
             }
             let Some((field, value)) = field(&line) else { continue };
@@ -247,15 +268,15 @@ impl Builder {
             into.clear();
             into.push_str(value);
         }
-        self.add(&mut paragraph);
-        Ok(())
+        self.add(&mut paragraph)
     }
 
     /// Adds a paragraph and makes room for the next.
-    fn add(&mut self, paragraph: &mut Paragraph) {
-        if let Some(entry) = self.entry(paragraph)
-            && self.entries.len() < DPKG_PACKAGES_MAX
-        {
+    fn add(&mut self, paragraph: &mut Paragraph) -> io::Result<()> {
+        if let Some(entry) = self.entry(paragraph) {
+            if self.entries.len() == DPKG_PACKAGES_MAX {
+                return Err(too_large(DPKG_PACKAGES_MAX, "packages"));
+            }
             self.text.push_str(&paragraph.name);
             self.text.push_str(&paragraph.version);
             self.entries.push(entry);
@@ -268,6 +289,7 @@ impl Builder {
         ] {
             field.clear();
         }
+        Ok(())
     }
 
     fn entry(&mut self, paragraph: &Paragraph) -> Option<Entry> {
@@ -318,6 +340,10 @@ impl Builder {
         entries.dedup_by(|a, b| a.arch == b.arch && name(a) == name(b));
         Index { entries: entries.into(), text: text.into(), arches }
     }
+}
+
+fn too_large(most: impl Display, of: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {most} {of}"))
 }
 
 /// Reads one line, cut to what is looked at; false at the end.

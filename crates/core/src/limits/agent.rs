@@ -61,8 +61,12 @@ pub const RUN_FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The longest dpkg status file that is read, in bytes: 20 times that of a full desktop.
 pub const DPKG_STATUS_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-/// How many packages the index of dpkg's database holds: all of Debian has 65,000.
+/// How many packages the index of dpkg's database holds: all of Debian has 65,000. With more it
+/// cannot be read, for what is left out would be called absent.
 pub const DPKG_PACKAGES_MAX: usize = 200_000;
+
+/// How often dpkg's database is read for one question while dpkg replaces it.
+pub const DPKG_READS_MAX: usize = 3;
 
 /// How long a runner tries to end what its agent left behind.
 pub const TREE_LIMIT: Span = Span::from_secs(5);

@@ -104,6 +104,48 @@ fn what_changes_is_read_anew() {
     assert!(dpkg.find("x").unwrap_err().contains("No such file"));
 }
 
+/// dpkg merges what a transaction has written while an old `status` is read: in the order of its
+/// `modstatdb_checkpoint`, the new `status` first.
+#[test]
+fn a_checkpoint_while_it_is_read_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let unpacked = |version| paragraph("x", "install ok unpacked", "all", version);
+    fs::write(at("status"), "").unwrap();
+    let dpkg = Dpkg::at(dir.path()).unwrap();
+    fs::create_dir(at("updates")).unwrap();
+    fs::write(at("updates/0000"), unpacked("2")).unwrap();
+    fs::write(at("status-new"), unpacked("2")).unwrap();
+    // A pipe in its place holds the reader until everything has happened.
+    fs::remove_file(at("status")).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, at("status"), mode).unwrap();
+    std::thread::scope(|scope| {
+        let found = scope.spawn(|| dpkg.find("x").unwrap());
+        let mut old = fs::OpenOptions::new().write(true).open(at("status")).unwrap();
+        fs::rename(at("status-new"), at("status")).unwrap();
+        fs::remove_file(at("updates/0000")).unwrap();
+        io::Write::write_all(&mut old, unpacked("1").as_bytes()).unwrap();
+        drop(old);
+        assert_eq!(found.join().unwrap()[0].version, "2");
+    });
+}
+
+#[test]
+fn what_is_too_large_is_not_read_in_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("status");
+    let text = paragraph("x", "install ok installed", "all", "1");
+    fs::write(&path, &text).unwrap();
+    let read = |most: usize| Builder::default().read_file(&path, most as u64);
+    assert!(read(text.len()).is_ok());
+    assert_eq!(read(text.len() - 1).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    let packages = |count: usize| Index::parse("Package: x\n\n".repeat(count).as_bytes());
+    assert!(packages(DPKG_PACKAGES_MAX).is_ok());
+    let error = packages(DPKG_PACKAGES_MAX + 1).unwrap_err();
+    assert_eq!(error.to_string(), "more than 200000 packages");
+}
+
 proptest! {
     #[test]
     fn anything_can_be_read(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
