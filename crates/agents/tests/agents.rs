@@ -1,7 +1,7 @@
 //! The agents through their contract, over the lab's simulated host and this machine's dpkg.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use marcato_agent::{ActionResult, BoxFuture, Call, Catalog, Outcome};
@@ -109,7 +109,7 @@ async fn an_inventory_names_what_was_added_later() {
     let mut catalog = Catalog::new();
     introduce(&mut catalog, About::default()).unwrap();
     assert_eq!(names(&catalog).await, json!(["rpcutil"]));
-    let script = Script { looks: Vec::new().into(), job: Ok(Job::Done) };
+    let script = Script::new(Vec::new(), Ok(Job::Done));
     catalog.insert(Arc::new(Service::new(Arc::new(script)).unwrap()));
     introduce(&mut catalog, About::default()).unwrap();
     assert_eq!(names(&catalog).await, json!(["rpcutil", "service"]));
@@ -183,8 +183,20 @@ async fn a_restart_is_seen_by_who_asks_next() {
 
 /// A service manager that answers from a script: what is seen look by look, and how the job ends.
 struct Script {
-    looks: std::sync::Mutex<Vec<Unit>>,
+    looks: Mutex<Vec<Look>>,
     job: Result<Job, String>,
+    settle: Duration,
+    /// When it was looked at.
+    looked: Mutex<Vec<Instant>>,
+}
+
+type Look = Result<Option<Unit>, String>;
+
+impl Script {
+    fn new(looks: Vec<Look>, job: Result<Job, String>) -> Self {
+        let (looks, looked) = (Mutex::new(looks), Mutex::default());
+        Self { looks, job, settle: Duration::ZERO, looked }
+    }
 }
 
 impl Services for Script {
@@ -193,32 +205,42 @@ impl Services for Script {
     }
 
     fn settle(&self) -> Duration {
-        Duration::ZERO
+        self.settle
     }
 
-    fn look<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Unit>, String>> {
-        Box::pin(async { Ok(Some(self.looks.lock().unwrap().remove(0))) })
+    fn look<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Look> {
+        self.looked.lock().unwrap().push(Instant::now());
+        Box::pin(async { self.looks.lock().unwrap().remove(0) })
     }
 
-    fn restart<'a>(&'a self, _: &'a str, _: Instant) -> BoxFuture<'a, Result<Job, String>> {
-        Box::pin(async { self.job.clone() })
+    fn restart<'a>(&'a self, _: &'a str, until: Instant) -> BoxFuture<'a, Result<Job, String>> {
+        Box::pin(async move {
+            if self.job == Ok(Job::TooLong) && self.settle > Duration::ZERO {
+                tokio::time::sleep_until(until).await;
+            }
+            self.job.clone()
+        })
     }
 }
 
-/// A restart by what is seen (`active` and main PID: before, after, settled) and how the job ends.
+/// What is seen of a unit: `active` and main PID; nothing is a unit that is gone, and `?` a look that
+/// fails.
+fn look((active, main_pid): &(&str, u32)) -> Look {
+    let unit = Unit { active: (*active).to_owned(), main_pid: *main_pid, ..Unit::default() };
+    match *active {
+        "?" => Err("systemd does not answer".into()),
+        active => Ok(Some(unit).filter(|_| !active.is_empty())),
+    }
+}
+
+/// A restart by what is seen (before, after, settled) and how the job ends.
 async fn restart(
     looks: &[(&str, u32)],
     job: Result<Job, &str>,
     want: (ActionResult, Option<Reason>, Changed),
     part: &str,
 ) {
-    let unit = |(active, main_pid): &(&str, u32)| Unit {
-        active: (*active).to_owned(),
-        main_pid: *main_pid,
-        ..Unit::default()
-    };
-    let looks = std::sync::Mutex::new(looks.iter().map(unit).collect());
-    let script = Script { looks, job: job.map_err(str::to_owned) };
+    let script = Script::new(looks.iter().map(look).collect(), job.map_err(str::to_owned));
     let mut catalog = Catalog::new();
     catalog.insert(Arc::new(Service::new(Arc::new(script)).unwrap()));
     let outcome = catalog.call(&call("service", "restart", json!({"service": "x"}))).await;
@@ -230,6 +252,7 @@ async fn restart(
 async fn a_restart_is_ok_only_when_the_service_stays_up() {
     use ActionResult::{Failed, Ok as Well, TimedOut};
     let failed = |changed| (Failed, Some(Reason::Action), changed);
+    let late = (TimedOut, Some(Reason::RunLimit), Changed::Unknown);
     let up = ("active", 1);
     let done = || Ok(Job::Done);
     restart(&[up, ("active", 2), ("active", 2)], done(), (Well, None, Changed::True), "").await;
@@ -237,10 +260,16 @@ async fn a_restart_is_ok_only_when_the_service_stays_up() {
     restart(&[up, ("failed", 0)], done(), failed(Changed::True), "failed after the restart").await;
     restart(&[up, ("active", 2), ("active", 3)], done(), failed(Changed::True), "stay up").await;
     restart(&[up, ("active", 2), ("failed", 0)], done(), failed(Changed::True), "failed").await;
+    let unseen = failed(Changed::True);
+    restart(&[up, ("active", 2), ("?", 0)], done(), unseen, "whether it stays up could not").await;
+    restart(&[up, up, ("?", 0)], Ok(Job::TooLong), late, "not restarted after 5 s").await;
+    restart(&[up, ("?", 0)], done(), failed(Changed::Unknown), "does not answer").await;
+    let gone = ("", 0);
+    restart(&[up, gone], done(), failed(Changed::True), "gone after the restart").await;
+    restart(&[up, ("active", 2), gone], done(), failed(Changed::True), "gone after").await;
     let not_done = || Ok(Job::NotDone("dependency".into()));
     restart(&[up, up], not_done(), failed(Changed::False), "ended as dependency").await;
     restart(&[up, up], Err("Unit is masked."), failed(Changed::False), "masked").await;
-    let late = (TimedOut, Some(Reason::RunLimit), Changed::Unknown);
     restart(&[up, up, up], Ok(Job::TooLong), late, "not restarted after 5 s").await;
     restart(&[up, ("deactivating", 1)], Ok(Job::TooLong), late, "still tries").await;
     let unheard = || Ok(Job::Unheard("the bus went away".into()));
@@ -249,4 +278,19 @@ async fn a_restart_is_ok_only_when_the_service_stays_up() {
     let lost = (Well, None, Changed::True);
     restart(&[up, ("active", 2), ("active", 2)], unheard(), lost, "").await;
     restart(&[up, ("active", 2), ("active", 2)], Ok(Job::TooLong), lost, "").await;
+}
+
+#[tokio::test]
+async fn a_restart_that_takes_long_is_watched_all_the_same() {
+    let looks = [("active", 1), ("active", 2), ("active", 3)].iter().map(look).collect();
+    let settle = Duration::from_millis(100);
+    let script = Arc::new(Script { settle, ..Script::new(looks, Ok(Job::TooLong)) });
+    let mut catalog = Catalog::new();
+    catalog.insert(Arc::new(Service::new(script.clone()).unwrap()));
+    let mut call = call("service", "restart", json!({"service": "x"}));
+    call.limit = Span::from_ms(200);
+    let outcome = catalog.call(&call).await;
+    assert!(outcome.message.contains("does not stay up"), "{outcome:?}");
+    let looked = script.looked.lock().unwrap();
+    assert!(looked[2] - looked[1] >= settle, "{looked:?}");
 }

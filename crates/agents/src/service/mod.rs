@@ -75,6 +75,11 @@ impl Unit {
         matches!(self.active.as_str(), "active" | "reloading" | "refreshing")
     }
 
+    /// Its state for a person.
+    fn state(&self) -> &str {
+        if self.active.is_empty() { "gone" } else { &self.active }
+    }
+
     fn status(&self) -> &'static str {
         match self.active.as_str() {
             "failed" => "failed",
@@ -146,22 +151,20 @@ impl Service {
     }
 
     async fn restart(&self, name: &str, before: Unit, limit: Duration) -> Outcome {
-        let deadline = Instant::now() + limit;
-        let job = self.services.restart(name, deadline).await;
-        let mut after = match self.services.look(name).await {
-            Ok(Some(unit)) => unit,
-            Ok(None) => Unit::default(),
+        // What it takes to see whether the service stays up belongs to the limit.
+        let settle = self.services.settle().min(limit / 2);
+        let job = self.services.restart(name, Instant::now() + limit - settle).await;
+        let mut after = match self.look_again(name).await {
+            Ok(unit) => unit,
             Err(error) => return Outcome::failed(Reason::Action, Changed::Unknown, error),
         };
-        let mut settled = true;
+        let mut settled = Ok(true);
         if after.is_active() && matches!(job, Ok(Job::Done | Job::TooLong | Job::Unheard(_))) {
-            sleep(self.services.settle().min(deadline.saturating_duration_since(Instant::now())))
-                .await;
-            let first = after.clone();
-            if let Ok(Some(unit)) = self.services.look(name).await {
-                after = unit;
-            }
-            settled = after.main_pid == first.main_pid && after.restarts == first.restarts;
+            sleep(settle).await;
+            settled = self.look_again(name).await.map(|unit| {
+                let first = std::mem::replace(&mut after, unit);
+                after.main_pid == first.main_pid && after.restarts == first.restarts
+            });
         }
         let changed = if after == before { Changed::False } else { Changed::True };
         let mut data = crate::outputs(after.outputs(name, self.services.provider()));
@@ -170,13 +173,13 @@ impl Service {
         let failed = |message: String| {
             Outcome::failed(Reason::Action, changed, format!("{name}: {message}"))
         };
-        let outcome = match job {
-            Err(error) => failed(error),
-            Ok(Job::NotDone(why)) => {
-                failed(format!("the restart ended as {why}; it is {}", after.active))
+        let outcome = match (job, settled) {
+            (Err(error), _) => failed(error),
+            (Ok(Job::NotDone(why)), _) => {
+                failed(format!("the restart ended as {why}; it is {}", after.state()))
             }
             // A signal can be lost while systemd reads its units anew; what it did counts.
-            Ok(Job::TooLong) if !after.is_active() || changed == Changed::False => {
+            (Ok(Job::TooLong), _) if !after.is_active() || changed == Changed::False => {
                 let message = format!(
                     "{name}: not restarted after {} s; systemd still tries",
                     limit.as_secs()
@@ -184,16 +187,24 @@ impl Service {
                 Outcome::timed_out(Reason::RunLimit, Changed::Unknown, message)
             }
             // Nor does a bus that ended say that nothing comes of it.
-            Ok(Job::Unheard(why)) if !after.is_active() || changed == Changed::False => {
+            (Ok(Job::Unheard(why)), _) if !after.is_active() || changed == Changed::False => {
                 let message = format!("{name}: it may still be restarted: {why}");
                 Outcome::failed(Reason::Action, Changed::Unknown, message)
             }
-            Ok(_) if !after.is_active() => failed(format!("{} after the restart", after.active)),
-            Ok(_) if !settled => failed("it does not stay up after the restart".into()),
-            Ok(_) => Outcome::ok(serde_json::Map::new()).changing(changed),
+            _ if !after.is_active() => failed(format!("{} after the restart", after.state())),
+            (_, Err(error)) => {
+                failed(format!("restarted, but whether it stays up could not be seen: {error}"))
+            }
+            (_, Ok(false)) => failed("it does not stay up after the restart".into()),
+            (_, Ok(true)) => Outcome::ok(serde_json::Map::new()).changing(changed),
         };
         debug_assert!(outcome.result == ActionResult::Ok || outcome.reason.is_some());
         outcome.with(data)
+    }
+
+    /// Looks at a unit that was there before; if it is no more, it has no state.
+    async fn look_again(&self, name: &str) -> Result<Unit, String> {
+        self.services.look(name).await.map(Option::unwrap_or_default)
     }
 }
 
