@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use marcato_core::Facts;
-use marcato_core::limits::facts::{DEPTH_MAX, VALUES_MAX};
+use marcato_core::limits::facts::{DEPTH_MAX, FACTS_BYTES_MAX, VALUES_MAX};
 use serde_json::{Map, Value};
 
 use super::scalar;
@@ -25,6 +25,7 @@ pub(super) fn parse(text: &str) -> Result<Facts, YamlError> {
         events: Parser::new_from_str(text),
         anchors: BTreeMap::new(),
         values: 0,
+        repeated_bytes: 0,
         line: 1,
     };
     let mut facts = None;
@@ -53,6 +54,8 @@ struct Reader<'a> {
     anchors: BTreeMap<usize, Value>,
     /// How many values there are so far.
     values: usize,
+    /// How much text aliases have repeated so far.
+    repeated_bytes: usize,
     /// The line at which the last event begins.
     line: usize,
 }
@@ -144,9 +147,14 @@ impl<'a> Reader<'a> {
     /// The value that `*name` repeats.
     fn repeated(&mut self, id: usize, depth: usize) -> Result<Value, YamlError> {
         let value = self.anchors.get(&id).ok_or_else(|| self.wrong("an alias of itself"))?;
-        let (size, levels) = measure(value);
+        let Measure { values, bytes, levels } = measure(value);
+        self.repeated_bytes += bytes;
+        if self.repeated_bytes > FACTS_BYTES_MAX {
+            let what = format!("aliases repeat more than {FACTS_BYTES_MAX} bytes, the most that");
+            return Err(self.wrong(what + " all facts may take"));
+        }
         let value = value.clone();
-        self.count(size)?;
+        self.count(values)?;
         if depth + levels > DEPTH_MAX + 1 {
             return Err(self.wrong(format!("nested deeper than {DEPTH_MAX} levels")));
         }
@@ -220,16 +228,34 @@ fn maps_of(value: Value) -> Option<Vec<Map<String, Value>>> {
     }
 }
 
-/// How many values a value holds, itself included, and on how many levels lists and maps nest.
-fn measure(value: &Value) -> (usize, usize) {
-    let inner = |(size, levels): (usize, usize), value| {
-        let (more, deeper) = measure(value);
-        (size + more, levels.max(deeper + 1))
+/// What a value takes.
+struct Measure {
+    /// How many values it holds, itself included.
+    values: usize,
+    /// How long all its texts and keys are.
+    bytes: usize,
+    /// On how many levels its lists and maps nest.
+    levels: usize,
+}
+
+fn measure(value: &Value) -> Measure {
+    let own = |bytes, levels| Measure { values: 1, bytes, levels };
+    let with = |sum: Measure, value| {
+        let inner = measure(value);
+        Measure {
+            values: sum.values + inner.values,
+            bytes: sum.bytes + inner.bytes,
+            levels: sum.levels.max(inner.levels + 1),
+        }
     };
     match value {
-        Value::Array(items) => items.iter().fold((1, 1), inner),
-        Value::Object(entries) => entries.values().fold((1, 1), inner),
-        _ => (1, 0),
+        Value::Array(items) => items.iter().fold(own(0, 1), with),
+        Value::Object(entries) => {
+            let keys = entries.keys().map(String::len).sum();
+            entries.values().fold(own(keys, 1), with)
+        }
+        Value::String(text) => own(text.len(), 0),
+        _ => own(0, 0),
     }
 }
 
@@ -309,6 +335,15 @@ mod tests {
             .map(|i| format!("k{i}: &k{i} [{}]\n", vec![format!("*k{}", i - 1); 10].join(",")))
             .collect();
         refused(&format!("k0: &k0 x\n{bomb}"), 6, "more than");
+        // A few values that are long, as a text, as a key, and behind another alias.
+        let long = "x".repeat(FACTS_BYTES_MAX / 4);
+        let repeat = |times: usize| format!("b: [{}]\n", vec!["*x"; times].join(","));
+        for (value, times) in [(long.clone(), 4), (format!("{{? {long}\n: 1}}"), 3)] {
+            assert!(parse(&format!("a: &x {value}\n{}", repeat(times))).is_ok());
+            let error = parse(&format!("a: &x {value}\n{}", repeat(19_000))).unwrap_err();
+            assert!(error.what.contains("aliases repeat"), "{error:?}");
+        }
+        refused(&format!("a: &y {long}\nx: &x [*y, *y]\n{}", repeat(2)), 3, "aliases repeat");
         // Depth counts through aliases as well.
         let stairs: String = (1..12).map(|i| format!("k{i}: &k{i} [*k{}]\n", i - 1)).collect();
         refused(&format!("k0: &k0 x\n{stairs}"), DEPTH_MAX + 2, "nested deeper");
