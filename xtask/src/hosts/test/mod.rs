@@ -9,6 +9,7 @@ mod away;
 mod changing;
 mod looking;
 mod operator;
+mod orphans;
 mod plugins;
 mod policy;
 mod rest;
@@ -52,6 +53,9 @@ const CASES: &[Case] = &[
     ("a broken file is named by its line, and the old rules hold", policy::broken),
     ("an agent in another language answers like any other", plugins::documented),
     ("a rogue agent leaves no process behind", plugins::rogue),
+    ("an agent is ended when what ran it is killed", orphans::runner_killed),
+    ("an agent that lost daemon and runner is ended by the next daemon", orphans::both_killed),
+    ("a read of an external agent ends with its daemon", orphans::read_abandoned),
     ("services are restarted over D-Bus, and without a bus by systemctl", service::both_ways),
     ("a node at rest, and what was logged", rest::figures),
 ];

@@ -16,13 +16,16 @@ const PLUGINS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/agent/test
 const FOLDER: &str = "/usr/share/marcato/agents";
 
 /// The agents, and the rules that allow them.
-const AGENTS: [&str; 2] = ["helloworld", "rogue"];
+const AGENTS: [&str; 3] = ["helloworld", "rogue", "witness"];
 const POLICY: &str = "/etc/marcato/policy.d/20-plugins.policy";
-const RULES: &str = "allow callers=* agents=helloworld,rogue actions=*\n";
+const RULES: &str = "allow callers=* agents=helloworld,rogue,witness actions=*\n";
 
 /// Installs the agents on the two hosts with nginx, and their declarations where the operator is;
 /// waits until they are registered, does something, and removes them from the hosts.
-fn with_agents(site: &Site, act: impl FnOnce() -> Result<()>) -> Result<()> {
+///
+/// # Errors
+/// When a host cannot, the agents are not registered, or what is done fails.
+pub fn with_agents(site: &Site, act: impl FnOnce() -> Result<()>) -> Result<()> {
     let hosts = [&site.alone, &site.other];
     let mine = fleet::agents(site.hosts.dir());
     fs::create_dir_all(&mine).map_err(file("make", &mine))?;
