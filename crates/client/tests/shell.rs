@@ -294,8 +294,30 @@ async fn a_damaged_file_of_known_nodes_is_named() {
     assert_eq!(error.exit(), Exit::Config);
 }
 
-/// Two commands that learn at the same time keep both what they have learnt; a name that one of
-/// them knows by now keeps its key.
+/// What several commands learn at the same time is all kept.
+#[test]
+fn what_is_saved_at_once_is_all_there() {
+    const AT_ONCE: usize = 4;
+    const EACH: usize = 8;
+    let folder = tempfile::tempdir().unwrap();
+    let path = known_nodes(folder.path());
+    let start = std::sync::Barrier::new(AT_ONCE);
+    std::thread::scope(|scope| {
+        for thread in 0..AT_ONCE {
+            let (path, start) = (&path, &start);
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let node = Node::new(&format!("web{thread}-{number}")).known();
+                    start.wait();
+                    save(path, [node]).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(load(&path).unwrap().len(), AT_ONCE * EACH);
+}
+
+/// What is learnt is added to what is known; a name that is known by now keeps its key.
 #[test]
 fn what_is_saved_is_added() {
     let folder = tempfile::tempdir().unwrap();
@@ -307,7 +329,7 @@ fn what_is_saved_is_added() {
     let kept = directory.get(&name("web1")).unwrap().sign();
     assert_eq!(kept, Node::new("web1").sign.public());
     let names: Vec<_> = std::fs::read_dir(path.parent().unwrap()).unwrap().collect();
-    assert_eq!(names.len(), 1, "nothing half written is left");
+    assert_eq!(names.len(), 2, "the file and its lock: nothing half written is left");
     let whole = Arc::new(directory);
     std::fs::create_dir(folder.path().join("taken")).unwrap();
     let error = save(&folder.path().join("taken"), [Node::new("web3").known()]).unwrap_err();

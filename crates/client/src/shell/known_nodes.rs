@@ -62,31 +62,46 @@ pub fn save(
     path: &Path,
     learned: impl IntoIterator<Item = KnownNode>,
 ) -> Result<(), KnownNodesError> {
+    let io = |error| KnownNodesError::Io { path: path.to_owned(), error };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(io)?;
+    // Held until the new file is in place: what two commands learn at once must not end with that of
+    // one, since a name that is lost has its next key believed at first sight.
+    let _lock = lock(&beside(path, ".lock")).map_err(io)?;
     let mut directory = load(path)?;
     let mut changed = false;
     for node in learned {
         changed |= directory.keep(node).unwrap_or(false);
     }
-    if !changed {
-        return Ok(());
+    if changed { exchange(path, &directory.to_text()).map_err(io) } else { Ok(()) }
+}
+
+/// The file of that name with something behind it.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Waits until no other command holds the lock, which ends with what is given back. It is a file of
+/// its own, and stays: the one that it guards is exchanged.
+fn lock(path: &Path) -> io::Result<File> {
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
+fn exchange(path: &Path, text: &str) -> io::Result<()> {
+    let new = beside(path, ".new");
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    let written = written.and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        // What remains is of no use to anybody.
+        let _ = fs::remove_file(&new);
     }
-    let write = || -> io::Result<()> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
-        // Of a name of its own for each process, so that two commands cannot mix their halves.
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.new", std::process::id()));
-        let new = folder.join(name);
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        let written = file.write_all(directory.to_text().as_bytes()).and_then(|()| file.sync_all());
-        let written = written.and_then(|()| fs::rename(&new, path));
-        if written.is_err() {
-            // What remains is of no use to anybody.
-            let _ = fs::remove_file(&new);
-        }
-        written
-    };
-    write().map_err(|error| KnownNodesError::Io { path: path.to_owned(), error })
+    written
 }
