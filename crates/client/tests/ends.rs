@@ -332,6 +332,47 @@ fn a_read_refused_by_a_young_node_is_signed_anew_once() {
     assert_eq!(bench.report().orders.len(), 2);
 }
 
+/// Nodes that restart one after another are each asked once more, also while the key is at work for
+/// those before; but no key is asked for ever.
+#[test]
+fn each_young_node_is_signed_for_once() {
+    let fleet = nodes(&["web1", "web2", "web3", "web4", "web5"]);
+    let mut bench = Bench::read(&fleet);
+    bench.signs = false;
+    let first = bench.sent[0].clone();
+    let young = |node: &Node| node.receipt(&first, EndState::Rejected, Some(Reason::Restarted));
+    let sign = |bench: &mut Bench| {
+        let bytes = bench.to_sign.remove(0);
+        let signature = kit::operator().sign(marcato_protocol::sshsig::Namespace::Order, &bytes);
+        bench.step(Event::Signed(signature));
+        bench.after(0);
+    };
+    bench.message(young(&fleet[0]));
+    bench.after(50);
+    // The key waits for a touch when the next one refuses.
+    bench.message(young(&fleet[1]));
+    bench.after(100);
+    assert_eq!(bench.to_sign.len(), 1, "one question to the key at a time");
+    sign(&mut bench);
+    assert_eq!(bench.copies(&fleet[0]).len(), 1);
+    sign(&mut bench);
+    assert_eq!(bench.copies(&fleet[1]).len(), 1);
+    bench.message(young(&fleet[1]));
+    assert!(bench.job.node(&fleet[1].identity).is_none(), "a late copy of its first word");
+    bench.message(young(&fleet[2]));
+    bench.after(50);
+    sign(&mut bench);
+    bench.message(young(&fleet[3]));
+    assert_eq!(bench.end(&fleet[3]).1, Some(Reason::Restarted), "the read was signed four times");
+    for node in [&fleet[0], &fleet[1], &fleet[2]] {
+        bench.message(node.ok(&bench.order(node)));
+        assert_eq!(bench.end(node).0, EndState::Ok);
+    }
+    bench.message(fleet[4].ok(&first));
+    bench.assert_done();
+    assert_eq!(bench.report().orders.len(), 4);
+}
+
 #[test]
 fn a_young_node_that_stays_silent_then_is_no_response() {
     let fleet = nodes(&["web1"]);
@@ -348,17 +389,20 @@ fn a_young_node_that_stays_silent_then_is_no_response() {
 /// Where the key does not sign a second time, the node's own first word holds.
 #[test]
 fn a_read_that_cannot_be_signed_anew_ends_as_refused() {
-    let fleet = nodes(&["web1"]);
+    let fleet = nodes(&["web1", "web2"]);
     let mut bench = Bench::read(&fleet);
     let first = bench.sent[0].clone();
     bench.signs = false;
     bench.message(fleet[0].receipt(&first, EndState::Rejected, Some(Reason::Restarted)));
     bench.after(100);
+    bench.message(fleet[1].receipt(&first, EndState::Rejected, Some(Reason::Restarted)));
     bench.step(Event::NotSigned("declined".into()));
     bench.assert_done();
-    assert_eq!(bench.end(&fleet[0]).1, Some(Reason::Restarted));
-    assert!(bench.node(&fleet[0]).signed);
-    assert_eq!(bench.report().orders.len(), 1);
+    for node in &fleet {
+        assert_eq!(bench.end(node).1, Some(Reason::Restarted));
+        assert!(bench.node(node).signed);
+    }
+    assert_eq!((bench.report().orders.len(), bench.to_sign.len()), (1, 1), "it is not asked again");
 }
 
 #[test]

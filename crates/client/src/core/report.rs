@@ -136,7 +136,7 @@ pub struct Report {
     pub agent: AgentName,
     /// The action.
     pub action: ActionName,
-    /// The orders that were sent: one; two where a read was signed anew; none where nobody was
+    /// The orders that were sent: one; more where a read was signed anew; none where nobody was
     /// asked.
     pub orders: Vec<OrderId>,
     /// When the order was made.

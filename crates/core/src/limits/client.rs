@@ -30,6 +30,10 @@ pub const RESIGN_AFTER: Span = Span::from_ms(50);
 /// Every node that works has said so by then.
 pub const QUIET_AFTER: Span = super::timing::ACCEPTED_WITHIN;
 
+/// How often one read is signed in all: anew for nodes that have just started, and not for ever where
+/// nodes start one after another, since each time a person may have to touch a key.
+pub const READ_SIGNED_MAX: usize = 4;
+
 /// How many messages are handed to the link before the core looks whether it was interrupted.
 pub const SEND_BATCH: usize = 256;
 

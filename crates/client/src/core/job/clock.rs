@@ -6,13 +6,13 @@ use marcato_core::{EndState, Identity, Reason, Span, Timestamp};
 
 use super::Job;
 use super::account::Stage;
-use super::round::Out;
+use super::round::{Out, Round};
 use crate::core::Effect;
 
 impl Job {
     /// Does what it is time for.
     pub(super) fn look(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        if self.resign_at.is_some_and(|at| now >= at) {
+        if self.resigns_at().is_some_and(|at| now >= at) {
             self.sign_anew(now, effects);
         }
         for index in 0..self.rounds.len() {
@@ -28,6 +28,12 @@ impl Job {
         if self.is_adaptive() && self.is_quiet(now) {
             self.finished = true;
         }
+    }
+
+    /// When the read is signed anew: one order after another, since a key is asked for one at a time.
+    fn resigns_at(&self) -> Option<Timestamp> {
+        let is_signing = self.rounds.last().is_some_and(Round::is_signing);
+        self.resign_at.filter(|_| !is_signing)
     }
 
     fn look_at_round(&mut self, index: usize, now: Timestamp, effects: &mut Vec<Effect>) {
@@ -141,7 +147,7 @@ impl Job {
         if self.ended.is_some() {
             return;
         }
-        let signing = self.rounds.last().is_some_and(super::Round::is_signing);
+        let signing = self.rounds.last().is_some_and(Round::is_signing);
         let all_known = !self.is_adaptive() || self.rounds.is_empty();
         let settled = all_known && self.open == 0 && !signing && self.resign_at.is_none();
         if self.finished || settled {
@@ -166,7 +172,7 @@ impl Job {
         });
         let quiet = self.is_adaptive() && self.answered && self.open == 0;
         let others = [
-            self.resign_at,
+            self.resigns_at(),
             self.due.first().map(|(at, _)| *at),
             quiet.then(|| self.last_reply + QUIET_AFTER).filter(|at| *at > now),
         ];

@@ -1,6 +1,8 @@
 //! What comes in: receipts, progress, a broker's word that nobody is there, and what is none of it.
 
-use marcato_core::limits::client::{REFUSED_MAX, REFUSED_TEXT_MAX, RESIGN_AFTER, UNEXPECTED_MAX};
+use marcato_core::limits::client::{
+    READ_SIGNED_MAX, REFUSED_MAX, REFUSED_TEXT_MAX, RESIGN_AFTER, UNEXPECTED_MAX,
+};
 use marcato_core::{EndState, Identity, Reason, Timestamp};
 use marcato_protocol::subject::Subjects;
 
@@ -32,7 +34,7 @@ impl Job {
         {
             effects.push(Effect::Learned(node.clone()));
         }
-        let first_round = self.rounds.first().is_some_and(|r| r.order.id == proved.outer.order);
+        let round = self.rounds.iter().position(|round| round.order.id == proved.outer.order);
         let node = proved.outer.node.clone();
         self.unproved.remove(&node);
         if !self.accounts.contains_key(&node) {
@@ -47,11 +49,12 @@ impl Job {
         let report = account::signed(proved, account.sent, now);
         let restarted =
             report.state == EndState::Rejected && report.reason == Some(Reason::Restarted);
-        if restarted && first_round && account.round == 1 {
+        if restarted && round < Some(account.round) {
             // The word for which the read was signed anew, once more.
             return;
         }
-        if restarted && !self.task.changes && self.rounds.len() == 1 && !self.finished {
+        let once = account.round == 0 && self.rounds.len() < READ_SIGNED_MAX;
+        if restarted && once && !self.task.changes && !self.finished {
             return self.await_anew(report, now, effects);
         }
         self.end(report, effects);
@@ -90,7 +93,9 @@ impl Job {
             self.due.remove(&(running.due, report.node.clone()));
         }
         self.open += usize::from(!account.is_open());
-        *account = Account { round: 1, last: account.last, ..Account::new(account.down) };
+        // That of the next order, whatever else is being signed meanwhile.
+        let round = self.rounds.len();
+        *account = Account { round, last: account.last, ..Account::new(account.down) };
         self.resign_at.get_or_insert(now + RESIGN_AFTER);
         effects.push(Effect::Moved(report.node.clone()));
         self.restarted.insert(report.node.clone(), report);

@@ -170,7 +170,8 @@ impl Job {
             effects.push(Effect::Sign(round.bytes.clone()));
             return;
         }
-        self.restarted.clear();
+        self.restarted
+            .retain(|node, _| self.accounts.get(node).is_some_and(|account| account.round > index));
         let digest = Digest::of(&round.bytes);
         round.signed = Some(SignedOrder::new(round.bytes.clone(), signature));
         let id = round.order.id;
@@ -322,8 +323,8 @@ impl Job {
         }
     }
 
-    /// Signs anew, once, for the nodes that had just started; where that is impossible they end
-    /// with their own first word.
+    /// Signs anew for the nodes that had just started, once for each; where that is impossible they
+    /// end with their own first word.
     pub(super) fn sign_anew(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         self.resign_at = None;
         let nodes = self.restarted.keys().filter_map(|node| {
@@ -338,6 +339,7 @@ impl Job {
     }
 
     pub(super) fn give_up_restarted(&mut self, effects: &mut Vec<Effect>) {
+        self.resign_at = None;
         for (node, report) in std::mem::take(&mut self.restarted) {
             if self.accounts.get(&node).is_some_and(|account| !account.is_signed()) {
                 self.end(report, effects);
@@ -348,7 +350,6 @@ impl Job {
     /// Closes every open account at once: the operator goes, or the key did not sign.
     pub(super) fn close_all(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         self.outbox.clear();
-        self.resign_at = None;
         self.give_up_restarted(effects);
         let open = self.accounts.iter().filter(|(_, account)| account.is_open());
         let reports: Vec<_> = open
