@@ -233,6 +233,37 @@ fn without_a_hub_the_expected_set_is_unknown() {
     assert_eq!(bench.now, kit::START);
 }
 
+/// A node that said that it has the order and does not end in time is no less there for want of a
+/// hub: known it has a line, and else it is told of.
+#[test]
+fn without_a_hub_who_only_accepted_is_accounted_for() {
+    let fleet = nodes(&["web1", "web2"]);
+    let check = |known: &[Node], pauses: &[u64], want: Option<(EndState, Reason)>| {
+        let mut bench = Bench::unknown(kit::directory(known));
+        let order = bench.sent[0].clone();
+        bench.message(fleet[0].send(&order, fleet[0].outer(&order, EndState::Ok, None), true));
+        for pause in pauses {
+            bench.after(*pause);
+            bench.message(fleet[1].progress(&order, Phase::Accepted));
+        }
+        bench.after(4999 - pauses.iter().sum::<u64>());
+        assert!(!bench.done, "its receipt may still come");
+        bench.after(1);
+        bench.assert_done();
+        let report = bench.report();
+        let line = report.nodes.get(1).map(|node| (node.state, node.reason.unwrap()));
+        assert_eq!(line, want);
+        let refused = report.refused.iter().any(|one| one.node == Some(fleet[1].identity.clone()));
+        assert_eq!(refused, want.is_none());
+        bench.message(fleet[1].progress(&order, Phase::Running));
+        bench.assert_done();
+    };
+    let running = (EndState::TimedOut, Reason::StillRunning);
+    check(&fleet, &[1000, 2000], Some(running));
+    check(&fleet, &[0], Some((EndState::Lost, Reason::WentSilent)));
+    check(&[], &[1000, 2000], None);
+}
+
 /// Without a hub too, a node that has just started gets its read signed anew.
 #[test]
 fn without_a_hub_a_young_node_is_asked_again() {

@@ -153,6 +153,7 @@ impl Job {
         if self.finished || settled {
             self.finished = true;
             self.outbox.clear();
+            self.refuse_unproved(effects);
             self.ended = Some(now);
             effects.push(Effect::Done);
         } else if let Some(at) = self.wake_at(now) {

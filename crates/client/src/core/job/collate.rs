@@ -68,22 +68,32 @@ impl Job {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        if self.accounts.len() + self.unexpected.len() >= UNEXPECTED_MAX + self.selection.expected()
-        {
-            return;
-        }
         if self.is_adaptive() {
-            let sent = self.rounds.first().and_then(|round| round.sent);
-            let account = Account { copies: 1, sent, ..Account::new(None) };
-            self.accounts.insert(node.clone(), account);
-            self.open += 1;
-            return self.take_receipt(proved, now, effects);
-        }
-        if !self.unexpected.contains_key(node) {
+            if self.take_up(node) {
+                self.take_receipt(proved, now, effects);
+            }
+        } else if self.has_room() && !self.unexpected.contains_key(node) {
             let report = account::signed(proved, None, now);
             self.unexpected.insert(node.clone(), report);
             effects.push(Effect::Moved(node.clone()));
         }
+    }
+
+    fn has_room(&self) -> bool {
+        let most = UNEXPECTED_MAX + self.selection.expected();
+        self.accounts.len() + self.unexpected.len() < most
+    }
+
+    /// Opens an account where nobody knows whom to expect, for a node that proved that it has the
+    /// order. Says whether there was room.
+    fn take_up(&mut self, node: &Identity) -> bool {
+        let room = self.has_room();
+        if room {
+            let sent = self.rounds.first().and_then(|round| round.sent);
+            self.accounts.insert(node.clone(), Account { copies: 1, sent, ..Account::new(None) });
+            self.open += 1;
+        }
+        room
     }
 
     /// The node has just started and refused the read: it gets one that is signed after its start.
@@ -108,8 +118,9 @@ impl Job {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        if self.is_adaptive() && !self.accounts.contains_key(node) {
-            return self.take_unproved(node.clone(), now);
+        let waits = !self.finished && self.rounds.first().is_some_and(|round| !round.closed);
+        if self.is_adaptive() && waits && !self.accounts.contains_key(node) {
+            self.answered |= self.take_up(node);
         }
         let Some(account) = self.accounts.get_mut(node) else { return };
         // A word of a node whose account the client closed opens it again, while there is somebody
@@ -143,6 +154,14 @@ impl Job {
         if !self.accounts.contains_key(&node) && !full {
             self.last_reply = now;
             self.unproved.insert(node);
+        }
+    }
+
+    /// The end has come for those whose certificate has not: they are told of as what they are.
+    pub(super) fn refuse_unproved(&mut self, effects: &mut Vec<Effect>) {
+        for node in std::mem::take(&mut self.unproved) {
+            let text = "it says that it runs the order, and has not proved who it is".to_owned();
+            self.take_refused(Some(node), RefusedWhy::NoCertificate, text, effects);
         }
     }
 
