@@ -79,6 +79,8 @@ enum Manner {
     Busy,
     /// Registers, and then is not connected.
     Away,
+    /// Finds that its clock is wrong.
+    Late,
 }
 
 /// Nodes of one connection, registered with the hub if there is one.
@@ -107,6 +109,11 @@ async fn fleet_of(server: &ServerUrl, nodes: Vec<(Node, Manner)>) {
                 let answer = match manner {
                     Manner::Prompt if meant => {
                         let outer = node.outer(&message, EndState::Ok, None);
+                        node.send(&message, outer, received.order.certificates)
+                    }
+                    Manner::Late if meant => {
+                        let clock = Some(Reason::Clock);
+                        let outer = node.outer(&message, EndState::Rejected, clock);
                         node.send(&message, outer, received.order.certificates)
                     }
                     Manner::Busy if meant => node.progress(&message, Phase::Running),
@@ -224,6 +231,33 @@ async fn without_a_hub_nodes_are_found_by_their_answers() {
     assert_eq!(error.exit(), Exit::Unavailable);
     fleet.close().await.unwrap();
     assert_eq!(load(&known_nodes(folder.path())).unwrap().len(), 2);
+}
+
+/// Without a hub a change is for whoever answers the question before it; who refused that is left out
+/// by name, as in the answer to a question alone.
+#[tokio::test]
+async fn without_a_hub_who_refused_the_question_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = broker();
+    save(&known_nodes(folder.path()), [Node::new("web3").known()]).unwrap();
+    let manners = [("web1", Manner::Prompt), ("web2", Manner::Late)];
+    let mut nodes: Vec<_> = manners.map(|(name, manner)| (Node::new(name), manner)).into();
+    nodes.push((Node::rebuilt("web3"), Manner::Prompt));
+    fleet_of(&server, nodes).await;
+    let mut fleet = connect(&server, folder.path()).await;
+    let found = fleet.find(Terms::default(), &key()).await.unwrap();
+    assert_eq!(found.nodes, [(name("web1"), None)]);
+    let left_out: Vec<_> =
+        found.left_out.iter().map(|node| (node.identity.as_str(), node.reason)).collect();
+    let refused = [("web2", Reason::Clock), ("web3", Reason::KeyChanged)];
+    assert_eq!(left_out, refused);
+    let report = run(&mut fleet, kit::task(true)).await;
+    let lines: Vec<_> =
+        report.nodes.iter().map(|node| (node.node.as_str(), node.state, node.reason)).collect();
+    let skipped = refused.map(|(name, reason)| (name, EndState::Skipped, Some(reason)));
+    assert_eq!(lines, [("web1", EndState::Ok, None), skipped[0], skipped[1]]);
+    assert_eq!(report.nodes[1].message, "I am web2", "in its own words");
+    assert_eq!((report.expected, report.exit()), (None, Exit::Silent));
 }
 
 #[tokio::test]

@@ -73,6 +73,23 @@ async fn a_fleet_that_is_upgraded_speaks_the_newer() {
     check(&fleet, spoken(1, 2), ["web1 Ok, web2 Ok"; 2], 2).await;
 }
 
+/// Where no hub says which versions there are, a client that is ahead is refused by every node; a
+/// change, which is sent to nobody then, names them all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_hub_too_each_is_named() {
+    let mut fleet = Fleet::bare(&brokers::Kind::Ours).await;
+    for name in ["web1", "web2"] {
+        fleet.join(name, AUTHORITY);
+        fleet.start_node(name).await;
+    }
+    fleet.until_connected().await;
+    let mut client = fleet.client_speaking("ahead", spoken(1, 2)).await;
+    let report = client.run(client.task("service restart service=nginx", "")).await;
+    assert_eq!(line(&report), "web1 Skipped version, web2 Skipped version");
+    assert_eq!((report.expected, report.exit()), (None, Exit::NoAnswer));
+    fleet.assert_untouched(&["web1", "web2"]);
+}
+
 /// Moved by one without a version in common: named, and nothing of it is run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_are_refused_by_name() {

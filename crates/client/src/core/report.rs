@@ -64,10 +64,14 @@ pub struct NodeReport {
 }
 
 impl NodeReport {
-    /// Whether the node itself answered, and took the order as one that is for it.
+    /// Whether the node itself answered, if only that it runs the order, and took it as one that
+    /// is for it.
     #[must_use]
     pub fn is_there(&self) -> bool {
-        self.signed && self.state != EndState::Rejected
+        match self.state {
+            EndState::TimedOut | EndState::Lost => true,
+            state => self.signed && state != EndState::Rejected,
+        }
     }
 }
 

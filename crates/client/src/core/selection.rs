@@ -8,7 +8,7 @@ use marcato_protocol::question::Listed;
 use marcato_protocol::sshsig::PublicKey;
 use marcato_protocol::version::Spoken;
 
-use super::{Directory, Report};
+use super::{Directory, NodeReport, Report};
 
 /// A node that an order is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,19 @@ pub struct LeftOut {
     pub text: String,
     /// Since when the registry calls it down.
     pub down: Option<Timestamp>,
+}
+
+impl LeftOut {
+    /// A node that cannot be sent a change, for what became of the read before it.
+    #[must_use]
+    pub fn of(node: &NodeReport) -> Self {
+        Self {
+            identity: node.node.clone(),
+            reason: node.reason.unwrap_or(Reason::NoCertificate),
+            text: node.message.clone(),
+            down: node.down_since,
+        }
+    }
 }
 
 /// Which nodes are meant. Each name stands in one of the lists at most; all are sorted.
@@ -181,16 +194,24 @@ impl Selection {
     }
 
     /// The nodes that answered a first read where no hub can be asked, as the set of what follows.
+    /// Those that refused it are left out, by name and for their own reason.
     #[must_use]
     pub fn of_answered(report: &Report, directory: &Directory, own: Spoken) -> Self {
         let version = own.newest;
         let spoken = Spoken { oldest: version, newest: version };
-        let chosen = report.nodes.iter().filter(|node| node.is_there()).filter_map(|node| {
-            let known = directory.get(&node.node)?;
-            let (identity, key) = (node.node.clone(), known.sign().clone());
-            Some(Chosen { identity, key, spoken, down: None })
-        });
-        Self { chosen: chosen.collect(), version, ..Self::default() }
+        let mut selection = Self { version, ..Self::default() };
+        for node in &report.nodes {
+            match directory.get(&node.node).filter(|_| node.is_there()) {
+                Some(known) => selection.chosen.push(Chosen {
+                    identity: node.node.clone(),
+                    key: known.sign().clone(),
+                    spoken,
+                    down: None,
+                }),
+                None => selection.left_out.push(LeftOut::of(node)),
+            }
+        }
+        selection
     }
 
     /// How many nodes are expected: all that match and are not left aside for what they are.
