@@ -12,13 +12,21 @@ use marcato_protocol::message::{Kind, Message};
 use marcato_protocol::question::{Answer, Ask, Found, Listed, Question};
 use marcato_protocol::version::Spoken;
 
+/// Since when a hub is there that has heard of every node.
+const OLD: Timestamp = Timestamp::from_ms(kit::START.as_ms() - 75_000);
+
 fn order() -> Purpose {
     Purpose::Order { terms: Terms::default(), changes: false }
 }
 
+/// A part of an answer by a hub that has long been there.
 fn part(question: &Message, part: u32, parts: u32, found: Found) -> Event {
+    part_since(question, part, parts, found, OLD)
+}
+
+fn part_since(question: &Message, part: u32, parts: u32, found: Found, since: Timestamp) -> Event {
     let question = Question::parse(question).unwrap();
-    let answer = Answer { v: 1, id: question.id, part, parts, since: kit::START, found };
+    let answer = Answer { v: 1, id: question.id, part, parts, since, found };
     Event::Message(answer.message(kit::subjects().answer(&kit::caller(), question.id)))
 }
 
@@ -54,7 +62,7 @@ fn names_then_certificates() {
     let selection = asking.inquiry.selection(kit::START);
     assert_eq!(chosen(&selection), ["web1", "web2", "web3"]);
     assert_eq!((selection.expected(), selection.version), (3, 1));
-    assert_eq!(selection.since, Some(kit::START));
+    assert_eq!(selection.coverage.since, Some(OLD));
 }
 
 #[test]
@@ -269,12 +277,138 @@ fn what_vanished_is_named() {
         let purpose = Purpose::Order { terms, changes: false };
         let mut asking = Asking::new(purpose, known.clone());
         asking.step(part(&asking.sent[0].clone(), 0, 1, listed(&fleet[..2])));
-        asking.inquiry.selection(kit::START).vanished
+        asking.inquiry.selection(kit::START).coverage.vanished
     };
     let agents = Terms { agents: vec!["service".into()], ..Terms::default() };
     assert_eq!(names(&ask(agents)), ["web3"]);
     let some = Terms { facts: vec!["role=web".into()], ..Terms::default() };
     assert_eq!(ask(some), Vec::<Identity>::new(), "a filter may well leave it out");
+}
+
+/// Asks with what is known, of a hub that lists `matching` and has `all`; a census is answered.
+fn cover(terms: Terms, known: &[Node], (matching, all): (&[Node], &[Node]), age: u64) -> Asking {
+    let since = kit::START - Span::from_secs(age);
+    let purpose = Purpose::Order { terms, changes: true };
+    let mut asking = Asking::new(purpose, kit::directory(known));
+    asking.step(part_since(&asking.sent[0].clone(), 0, 1, listed(matching), since));
+    let mut asked = 1;
+    while !asking.done {
+        let question = asking.sent[asked].clone();
+        let found = match Question::parse(&question).unwrap().ask {
+            Ask::Find(terms) => {
+                assert_eq!(terms, Terms::default());
+                listed(all)
+            }
+            Ask::Certificates(_) => certificates(all),
+            Ask::Values(_) => panic!(),
+        };
+        asking.step(part_since(&question, 0, 1, found, since));
+        asked += 1;
+    }
+    assert_eq!(asking.inquiry.outcome(), Some(&Outcome::Found));
+    asking
+}
+
+/// A hub that has just started does not know every node yet: what it lists passes for whole only
+/// where it is exactly what is known here.
+#[test]
+fn a_young_hub_does_not_vouch_for_itself() {
+    let fleet = nodes(&["web1", "web2", "web3"]);
+    let group = || Terms { facts: vec!["hagroup=c".into()], ..Terms::default() };
+    let check = |known: &[Node], there: &[Node], age: u64, missing: Option<&[&str]>| {
+        // A filter that means web1 alone, and none.
+        for (terms, matching) in [(group(), &there[..1]), (Terms::default(), there)] {
+            let asking = cover(terms, known, (matching, there), age);
+            let selection = asking.inquiry.selection(kit::START);
+            assert_eq!(chosen(&selection).len(), matching.len());
+            let coverage = &selection.coverage;
+            assert_eq!(coverage.gathering, missing.map(|_| Span::from_secs(age)));
+            if let Some(missing) = missing {
+                assert_eq!(names(&coverage.vanished), missing);
+            }
+        }
+    };
+    check(&fleet, &fleet[..2], 4, Some(&["web3"]));
+    check(&fleet, &fleet[..2], 74, Some(&["web3"]));
+    check(&fleet, &fleet[..2], 75, None);
+    check(&fleet, &fleet, 4, None);
+    // Who knows nobody, or a part, cannot tell what else there is.
+    check(&[], &fleet, 4, Some(&[]));
+    check(&fleet[..1], &fleet, 4, Some(&[]));
+    check(&[], &fleet, 75, None);
+    let late = |asking: &Asking| asking.sent.len();
+    let (known, old) = (&fleet[..], 75);
+    assert_eq!(
+        late(&cover(group(), known, (&fleet[..1], &fleet), old)),
+        1,
+        "nothing more is asked"
+    );
+}
+
+/// Each name that is typed in full is held against all that there are.
+#[test]
+fn a_name_that_nobody_is_called_is_named() {
+    let fleet = nodes(&["web1.x", "web2.x", "db1.x"]);
+    let check = |typed: &[&str], known: &[Node], want: &[(&str, Option<&str>)], gone: &[&str]| {
+        let identities = typed.iter().map(|name| (*name).to_owned()).collect();
+        let facts = vec!["role=web".into()];
+        let terms = Terms { identities, facts, ..Terms::default() };
+        let asking = cover(terms, known, (&fleet[..1], &fleet), 75);
+        let coverage = asking.inquiry.selection(kit::START).coverage;
+        let got = coverage.unknown_names.iter();
+        let got: Vec<_> = got
+            .map(|one| (one.name.as_str(), one.nearest.as_ref().map(Identity::as_str)))
+            .collect();
+        assert_eq!(got, want);
+        assert_eq!(names(&coverage.vanished), gone);
+    };
+    check(&["web1.x", "wbe2.x"], &fleet, &[("wbe2.x", Some("web2.x"))], &[]);
+    check(&["web1.x", "web2", "zzz", "zzz"], &[], &[("web2", Some("web2.x")), ("zzz", None)], &[]);
+    // It exists, and is left out by the other terms.
+    check(&["web1.x", "db1.x"], &fleet, &[], &[]);
+    check(&["web1.x", "/^zzz/"], &fleet, &[], &[]);
+    check(&["Web1"], &fleet, &[("Web1", Some("web1.x"))], &[]);
+    // Known here, and not to the hub.
+    let known = nodes(&["web1.x", "web7.x", "old1.x"]);
+    check(&["web1.x", "web7.x"], &known, &[("web7.x", Some("web1.x"))], &["web7.x"]);
+    let many = ["web3.x", "web4.x", "web5.x", "web6.x"];
+    let coverage = cover(
+        Terms { identities: many.map(Into::into).into(), ..Terms::default() },
+        &fleet,
+        (&[], &fleet),
+        75,
+    );
+    let unknown = coverage.inquiry.coverage().unknown_names;
+    assert_eq!(unknown.iter().filter(|one| one.nearest.is_some()).count(), 3, "a bounded search");
+    assert_eq!(unknown.len(), 4);
+}
+
+/// Without all names nobody can say that none is missing: nothing is sent.
+#[test]
+fn a_census_that_does_not_come() {
+    let fleet = nodes(&["web1"]);
+    let terms = Terms { identities: vec!["web1".into(), "web2".into()], ..Terms::default() };
+    let purpose = || Purpose::Order { terms: terms.clone(), changes: false };
+    let start = || {
+        let mut asking = Asking::new(purpose(), kit::directory(&fleet));
+        asking.step(part(&asking.sent[0].clone(), 0, 1, listed(&fleet)));
+        assert!(!asking.done);
+        asking
+    };
+    let mut left = start();
+    let reply = left.sent[1].reply.clone().unwrap();
+    left.step(Event::NoResponders(reply));
+    assert_eq!(left.inquiry.outcome(), Some(&Outcome::NoAnswer));
+    let mut silent = start();
+    for _ in 0..5 {
+        silent.after(1000);
+    }
+    assert_eq!(silent.inquiry.outcome(), Some(&Outcome::NoAnswer));
+    assert_eq!(silent.sent.len(), 4, "and it was asked again");
+    let mut late = start();
+    late.after(1500);
+    late.step(part(&late.sent[2].clone(), 0, 1, listed(&fleet)));
+    assert_eq!(late.inquiry.outcome(), Some(&Outcome::Found));
 }
 
 /// Many nodes with long names: the list comes in parts, and questions stay bounded.

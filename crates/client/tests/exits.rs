@@ -4,8 +4,8 @@
 mod kit;
 
 use kit::{caller, collective, name};
-use marcato_client::core::{NodeReport, Report};
-use marcato_core::{Changed, EndState, Exit, Reason};
+use marcato_client::core::{NodeReport, Report, UnknownName};
+use marcato_core::{Changed, EndState, Exit, Reason, Span};
 use serde_json::Map;
 
 fn node(at: usize, state: EndState, reason: Option<Reason>) -> NodeReport {
@@ -39,12 +39,15 @@ fn report(ends: &[(EndState, Option<Reason>)]) -> Report {
         issued: kit::START,
         ended: Some(kit::START),
         expected: Some(ends.len()),
+        complete: true,
+        hub_since: Some(kit::START - Span::from_secs(3600)),
         nodes: nodes.collect(),
         unexpected: vec![],
         not_capable: vec![],
         read_only: vec![],
         gone: vec![],
         vanished: vec![],
+        unknown_names: vec![],
         refused: vec![],
         interrupted: false,
         not_signed: None,
@@ -109,9 +112,32 @@ fn what_comes_before_the_nodes() {
     assert_eq!(unexpected(ok, &[silent]).exit(), Exit::Silent);
     // Nobody was expected, and somebody answered all the same.
     assert_eq!(unexpected(ok, &[]).exit(), Exit::Ok);
-    let unknown = |ends: &[_]| Report { expected: None, ..report(ends) };
+    let unknown =
+        |ends: &[_]| Report { expected: None, complete: false, hub_since: None, ..report(ends) };
     assert_eq!(unknown(&[]).exit(), Exit::NoAnswer);
     assert_eq!(unknown(&[ok]).exit(), Exit::Ok);
+}
+
+/// What may be missing is not simply well, however well the others are.
+#[test]
+fn hosts_that_have_no_line() {
+    let ok = (EndState::Ok, None);
+    let young = |ends: &[_]| Report { complete: false, ..report(ends) };
+    let name = || UnknownName { name: "wbe2".into(), nearest: None };
+    let typed = |ends: &[_]| Report { unknown_names: vec![name()], ..report(ends) };
+    let no_hub = |ends: &[_]| Report { expected: None, hub_since: None, ..typed(ends) };
+    let check = |end: (EndState, Option<Reason>), want: Exit| {
+        for lacks in [young(&[end]), typed(&[end]), no_hub(&[end])] {
+            assert_eq!(lacks.exit(), want, "{lacks:?}");
+        }
+    };
+    check(ok, Exit::Silent);
+    check((EndState::Ok, Some(Reason::Absent)), Exit::Silent);
+    check((EndState::Down, Some(Reason::NotConnected)), Exit::NoAnswer);
+    check((EndState::Failed, Some(Reason::Action)), Exit::Failed);
+    for nobody in [young(&[]), typed(&[])] {
+        assert_eq!(nobody.exit(), Exit::Nothing);
+    }
 }
 
 #[test]

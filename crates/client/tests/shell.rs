@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use kit::{Node, caller, collective, name, operator};
 use marcato_broker::{Broker, Config};
-use marcato_client::core::Task;
+use marcato_client::core::{Task, UnknownName};
 use marcato_client::shell::signer::{Signer, Signing};
 use marcato_client::shell::{ClientSetup, Fleet, FleetError, KnownNodesError, Live, load, save};
 use marcato_core::{EndState, Exit, Facts, Reason, Span, Terms};
@@ -185,7 +185,12 @@ async fn a_read_and_a_change_through_broker_and_hub() {
             Live::Signing | Live::Beat => {}
         };
         let report = fleet.run(task, choice, &key(), watch).await.unwrap();
-        assert_eq!((report.expected, report.exit()), (Some(50), Exit::Ok));
+        assert_eq!((report.expected, report.nodes.len()), (Some(50), 50));
+        // At first nobody is known, and nothing bears a hub out that has only just started.
+        assert_eq!(
+            (report.complete, report.exit()),
+            [(false, Exit::Silent), (true, Exit::Ok)][usize::from(changes)]
+        );
         assert!(report.nodes.iter().all(|node| node.message == format!("I am {}", node.node)));
         assert_eq!((moved, signed), (50, 1));
     }
@@ -213,6 +218,62 @@ async fn whoever_is_not_connected_is_down_at_once() {
         let report = report.unwrap();
         assert_eq!(report.exit(), Exit::Silent);
         assert_eq!(report.nodes[1].reason, Some(Reason::NotConnected));
+    }
+}
+
+/// A hub that starts anew on a broker that stays has not heard of every node: those that it does not
+/// name are missed, in a list as in an order for some of them.
+#[tokio::test]
+async fn a_young_hub_lists_a_part_of_what_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = broker();
+    hub(&server, folder.path()).await;
+    let known = ["web1", "web2"].map(|name| Node::new(name).known());
+    save(&known_nodes(folder.path()), known).unwrap();
+    fleet_of(&server, prompt(&["web1".into()])).await;
+    let mut fleet = connect(&server, folder.path()).await;
+    until_registered(&mut fleet, 1).await;
+    let group = || Terms { facts: vec!["role=web".into()], ..Terms::default() };
+    let found = fleet.find(group(), &key()).await.unwrap();
+    assert!(found.complete && found.coverage.gathering.is_some());
+    assert_eq!(found.coverage.vanished, [name("web2")]);
+    let report = run(&mut fleet, Task { filter: group(), ..kit::task(true) }).await;
+    assert_eq!((report.expected, report.nodes[0].state), (Some(1), EndState::Ok));
+    assert_eq!((report.complete, report.exit()), (false, Exit::Silent));
+    assert_eq!(report.vanished, [name("web2")]);
+
+    fleet_of(&server, prompt(&["web2".into()])).await;
+    until_registered(&mut fleet, 2).await;
+    let report = run(&mut fleet, Task { filter: group(), ..kit::task(true) }).await;
+    assert_eq!((report.expected, report.complete), (Some(2), true));
+    assert_eq!(report.exit(), Exit::Ok);
+}
+
+/// A name that is nobody's goes with no order in silence, with a hub and without.
+#[tokio::test]
+async fn a_name_that_is_nobodys() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = broker();
+    fleet_of(&server, prompt(&["web1".into(), "web2".into()])).await;
+    let mut fleet = connect(&server, folder.path()).await;
+    let named = || Terms { identities: vec!["web1".into(), "wbe2".into()], ..Terms::default() };
+    for with_hub in [false, true] {
+        if with_hub {
+            hub(&server, folder.path()).await;
+            fleet_of(&server, prompt(&["web1".into(), "web2".into()])).await;
+            until_registered(&mut fleet, 2).await;
+        }
+        let near = with_hub.then(|| name("web2"));
+        let want = [UnknownName { name: "wbe2".into(), nearest: near }];
+        let found = fleet.find(named(), &key()).await.unwrap();
+        assert_eq!(found.coverage.unknown_names, want);
+        for changes in [false, true] {
+            let task = Task { filter: named(), ..kit::task(changes) };
+            let report = run(&mut fleet, task).await;
+            let web1 = report.nodes.iter().find(|node| node.node == name("web1")).unwrap();
+            assert_eq!(web1.state, EndState::Ok);
+            assert_eq!((report.unknown_names.as_slice(), report.exit()), (&want[..], Exit::Silent));
+        }
     }
 }
 

@@ -12,7 +12,7 @@ pub enum Exit {
     Failed = 2,
     /// Nobody answered, though at least one node was expected.
     NoAnswer = 3,
-    /// All that answered are ok; some are no response, lost, down or skipped.
+    /// All that answered are ok; some are no response, lost, down or skipped, or may be missing.
     Silent = 4,
     /// The command line or a filter is wrong; no node was asked.
     Usage = 64,
@@ -60,7 +60,7 @@ impl Exit {
             }
             Self::NoAnswer => "Nobody answered, though at least one node was expected.",
             Self::Silent => {
-                "All that answered are ok; some are no response, lost, down or skipped."
+                "All that answered are ok; some are no response, lost, down or skipped, nobody is called as one that was named, or the hub is too young to know every node."
             }
             Self::Usage => "The command line or a filter is wrong; no node was asked.",
             Self::Unavailable => "The hub cannot be reached; no node was asked.",

@@ -18,7 +18,9 @@ use support::*;
 /// A fleet on each broker, one after the other.
 async fn on_each(nodes: &[&str], test: impl AsyncFn(Fleet)) {
     for broker in brokers::kinds() {
-        test(Fleet::start(Plan { broker, hub: true, nodes }).await).await;
+        let fleet = Fleet::start(Plan { broker, hub: true, nodes }).await;
+        fleet.introduce("operator");
+        test(fleet).await;
     }
 }
 

@@ -195,6 +195,8 @@ impl Fleet {
     fn until_found(&self, count: usize) {
         let found = || String::from_utf8_lossy(&self.mco(&["find"]).stdout).lines().count();
         self.until("the nodes have registered", || found() == count);
+        // Who has never met a node cannot tell whether a hub that has just started knows them all.
+        self.run(&["ping"], 4);
     }
 
     fn until(&self, what: &str, so: impl Fn() -> bool) {

@@ -33,6 +33,7 @@ async fn fleet_of(nodes: &[(&str, Spoken)]) -> Fleet {
 async fn check(fleet: &Fleet, client: Spoken, [read, change]: [&str; 2], version: u32) {
     let name = format!("speaks{}to{}", client.oldest, client.newest);
     let before = fleet.middle.seen(is_order).len();
+    fleet.introduce(&name);
     let mut operator = fleet.client_speaking(&name, client).await;
     for (words, want) in [("rpcutil ping", read), ("service restart service=nginx", change)] {
         let report = operator.run(operator.task(words, "")).await;

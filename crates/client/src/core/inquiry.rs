@@ -11,7 +11,7 @@ use marcato_core::limits::client::{
 };
 use marcato_core::limits::protocol::SET_NODES_MAX;
 use marcato_core::limits::timing::HUB_WAIT;
-use marcato_core::{CallerId, Collective, FactName, Identity, OrderId, Terms, Timestamp};
+use marcato_core::{CallerId, Collective, FactName, Identity, OrderId, Span, Terms, Timestamp};
 use marcato_protocol::message::{Kind, Message};
 use marcato_protocol::question::{Answer, Ask, Found, Listed, Question, Values};
 use marcato_protocol::sshsig::PublicKey;
@@ -21,8 +21,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
 use super::check::prove;
+use super::coverage::{self, Census};
 use super::selection::Wish;
-use super::{Directory, Effect, Event, KnownNode, Selection};
+use super::{Coverage, Directory, Effect, Event, KnownNode, Selection};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,15 @@ pub enum Purpose {
     },
     /// The values of a fact over the fleet.
     Values(FactName),
+}
+
+impl Purpose {
+    const fn terms(&self) -> Option<&Terms> {
+        match self {
+            Self::Find(terms) | Self::Order { terms, .. } => Some(terms),
+            Self::Values(_) => None,
+        }
+    }
 }
 
 /// What an inquiry is told once.
@@ -86,6 +96,17 @@ struct Gather {
     nodes: Vec<Listed>,
 }
 
+/// What is asked for at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The nodes that match, or what else was wanted.
+    Names,
+    /// All nodes, to see whether one is missing from those.
+    Census,
+    /// Certificates.
+    Certificates,
+}
+
 /// The question to the hub. See the module.
 #[derive(Debug)]
 pub struct Inquiry {
@@ -95,11 +116,16 @@ pub struct Inquiry {
     /// The version that is asked in.
     version: u32,
     asked: BTreeMap<OrderId, Gather>,
-    /// Whether the names are there, and certificates are asked for.
-    certifying: bool,
+    phase: Phase,
     lacking: BTreeSet<Identity>,
+    /// Names typed in full.
+    names: BTreeSet<String>,
     listed: Vec<Listed>,
+    /// All nodes, where they were asked for apart.
+    all: Option<Vec<Listed>>,
     since: Option<Timestamp>,
+    /// The hub's age where it may not have heard of every node.
+    young: Option<Span>,
     learned: BTreeMap<Identity, KnownNode>,
     began: Timestamp,
     again_at: Timestamp,
@@ -117,10 +143,13 @@ impl Inquiry {
             rng: ChaCha20Rng::from_seed(setup.seed),
             version: setup.spoken.oldest,
             asked: BTreeMap::new(),
-            certifying: false,
+            phase: Phase::Names,
             lacking: BTreeSet::new(),
+            names: setup.purpose.terms().map(coverage::names).unwrap_or_default(),
             listed: Vec::new(),
+            all: None,
             since: None,
+            young: None,
             learned: BTreeMap::new(),
             began: now,
             again_at: now + ASK_AGAIN_AFTER,
@@ -164,7 +193,7 @@ impl Inquiry {
     #[must_use]
     pub fn selection(&self, now: Timestamp) -> Selection {
         let spoken = self.setup.spoken;
-        let (Some(Outcome::Found), Purpose::Order { terms, changes }) =
+        let (Some(Outcome::Found), Purpose::Order { changes, .. }) =
             (&self.outcome, &self.setup.purpose)
         else {
             return Selection::unknown(spoken);
@@ -172,13 +201,37 @@ impl Inquiry {
         let wish = Wish { changes: *changes, spoken, now };
         let mut selection =
             Selection::choose(self.listed.iter().cloned(), |node| self.key_of(node), wish);
-        selection.since = self.since;
-        if terms.len() == terms.agents.len() {
-            let named: BTreeSet<&Identity> = self.listed.iter().map(|line| &line.node).collect();
-            let known = self.setup.directory.names();
-            selection.vanished = known.filter(|name| !named.contains(name)).cloned().collect();
-        }
+        selection.coverage = self.coverage();
         selection
+    }
+
+    /// What there is to say of the hub's list as a whole; nothing where no hub answered.
+    #[must_use]
+    pub fn coverage(&self) -> Coverage {
+        let Some(since) = self.since else { return Coverage::default() };
+        let registered = self.all.as_ref().unwrap_or(&self.listed);
+        let census = Census {
+            since,
+            young: self.young,
+            whole: self.is_whole(),
+            names: &self.names,
+            registered: registered.iter().map(|line| &line.node).collect(),
+            known: &self.setup.directory,
+        };
+        census.coverage()
+    }
+
+    /// Whether every node is asked for.
+    fn is_whole(&self) -> bool {
+        // Those that lack an agent are listed too.
+        self.setup.purpose.terms().is_some_and(|terms| terms.len() == terms.agents.len())
+    }
+
+    /// Whether a list of all nodes would tell of one that is missing from those that match.
+    fn needs_census(&self) -> bool {
+        let listed: BTreeSet<&str> = self.listed.iter().map(|line| line.node.as_str()).collect();
+        let is_listed = |name: &String| listed.contains(name.as_str());
+        !self.is_whole() && (self.young.is_some() || !self.names.iter().all(is_listed))
     }
 
     fn key_of(&self, node: &Identity) -> Option<&PublicKey> {
@@ -258,19 +311,27 @@ impl Inquiry {
     /// Asks again, or gives up, when it is time for it.
     fn look(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         if now >= self.ends_at() || self.tries > ASKED_AGAIN_MAX {
-            // Nodes without a certificate are left out by name; they are not forgotten.
-            let end = if self.certifying { Outcome::Found } else { Outcome::NoAnswer };
+            let end = match self.phase {
+                // Nodes without a certificate are left out by name; they are not forgotten.
+                Phase::Certificates => Outcome::Found,
+                Phase::Names | Phase::Census => Outcome::NoAnswer,
+            };
             return self.end(end, effects);
         }
         if now < self.again_at {
             return;
         }
         self.tries += 1;
-        if self.certifying {
-            return self.ask_certificates(now, effects);
+        match self.phase {
+            Phase::Names => self.ask_anew(self.first_ask(), now, effects),
+            Phase::Census => self.ask_anew(Ask::Find(Terms::default()), now, effects),
+            Phase::Certificates => self.ask_certificates(now, effects),
         }
+    }
+
+    fn ask_anew(&mut self, ask: Ask, now: Timestamp, effects: &mut Vec<Effect>) {
         let id = self.new_id();
-        self.ask(id, self.first_ask(), effects);
+        self.ask(id, ask, effects);
         self.again_at = now + ASK_AGAIN_AFTER;
     }
 
@@ -279,8 +340,11 @@ impl Inquiry {
         if !self.asked.keys().any(|id| self.subjects.answer(caller, *id) == subject) {
             return;
         }
-        // A hub that left between names and certificates did not answer whole.
-        let end = if self.certifying { Outcome::NoAnswer } else { Outcome::NoHub };
+        let end = match self.phase {
+            Phase::Names => Outcome::NoHub,
+            // A hub that left meanwhile did not answer whole.
+            Phase::Census | Phase::Certificates => Outcome::NoAnswer,
+        };
         self.end(end, effects);
     }
 
@@ -300,17 +364,18 @@ impl Inquiry {
         self.again_at = now + ASK_AGAIN_AFTER;
         match answer.found {
             // A hub of the release after this one has forgotten the oldest version by now.
-            Found::Refused(_) if !self.certifying && self.version < self.setup.spoken.newest => {
+            Found::Refused(_)
+                if self.phase == Phase::Names && self.version < self.setup.spoken.newest =>
+            {
                 self.version += 1;
                 self.asked.clear();
-                let id = self.new_id();
-                self.ask(id, self.first_ask(), effects);
+                self.ask_anew(self.first_ask(), now, effects);
             }
             Found::Refused(why) => self.end(Outcome::Refused(why), effects),
             Found::Values(values) if matches!(self.setup.purpose, Purpose::Values(_)) => {
                 self.end(Outcome::Values(values), effects);
             }
-            Found::Nodes(nodes) if !self.certifying => {
+            Found::Nodes(nodes) if self.phase != Phase::Certificates => {
                 gather.nodes.extend(nodes);
                 if gather.nodes.len() as u64 > SET_NODES_MAX {
                     let why = format!("it lists more than {SET_NODES_MAX} nodes");
@@ -318,11 +383,10 @@ impl Inquiry {
                 }
                 if whole {
                     let nodes = std::mem::take(&mut gather.nodes);
-                    self.since = Some(answer.since);
-                    self.certify(nodes, now, effects);
+                    self.take_names(nodes, answer.since, now, effects);
                 }
             }
-            Found::Certificates(texts) if self.certifying => {
+            Found::Certificates(texts) if self.phase == Phase::Certificates => {
                 self.learn(&texts, effects);
                 if whole {
                     self.asked.remove(&answer.id);
@@ -335,11 +399,32 @@ impl Inquiry {
         }
     }
 
-    /// The names are there: ask for what proves those that are not known.
-    fn certify(&mut self, nodes: Vec<Listed>, now: Timestamp, effects: &mut Vec<Effect>) {
+    /// A list is whole: that of the nodes that match, or that of all.
+    fn take_names(
+        &mut self,
+        nodes: Vec<Listed>,
+        since: Timestamp,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.asked.clear();
+        if self.phase == Phase::Census {
+            self.all = Some(nodes);
+            return self.certify(now, effects);
+        }
         self.listed = nodes;
         self.listed.sort_by(|a, b| a.node.cmp(&b.node));
-        self.asked.clear();
+        self.since = Some(since);
+        self.young = coverage::young(since, now);
+        if self.needs_census() {
+            self.phase = Phase::Census;
+            return self.ask_anew(Ask::Find(Terms::default()), now, effects);
+        }
+        self.certify(now, effects);
+    }
+
+    /// The names are there: ask for what proves those that are not known.
+    fn certify(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         if let Purpose::Order { changes, .. } = self.setup.purpose {
             let asked = self.listed.iter().filter(|line| {
                 let aside = line.not_capable || (changes && line.read_only);
@@ -350,7 +435,7 @@ impl Inquiry {
         if self.lacking.is_empty() {
             return self.end(Outcome::Found, effects);
         }
-        self.certifying = true;
+        self.phase = Phase::Certificates;
         self.ask_certificates(now, effects);
     }
 

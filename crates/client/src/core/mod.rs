@@ -4,6 +4,7 @@
 //! [`Effect`]s. Times are the client's own; those of nodes are only ever shown or compared.
 
 mod check;
+mod coverage;
 mod directory;
 mod event;
 mod inquiry;
@@ -13,6 +14,7 @@ mod selection;
 mod task;
 
 pub use check::{Checked, Checker};
+pub use coverage::{Coverage, UnknownName};
 pub use directory::{Directory, DirectoryError, KeyChanged, KnownNode};
 pub use event::{Effect, Event};
 pub use inquiry::{Inquiry, InquirySetup, Outcome, Purpose};

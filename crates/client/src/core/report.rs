@@ -2,10 +2,12 @@
 
 use marcato_core::{
     ActionName, AgentName, CallerId, Changed, Collective, EndState, Exit, Identity, OrderId,
-    Reason, Timestamp,
+    Reason, Span, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use super::UnknownName;
 
 /// How far a node's clock is from the client's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,6 +151,13 @@ pub struct Report {
     pub ended: Option<Timestamp>,
     /// How many nodes were expected; none where no hub said so.
     pub expected: Option<usize>,
+    /// Whether those are all there are. Where no hub answers, or one too young to know every node,
+    /// nobody can say that.
+    #[serde(default)]
+    pub complete: bool,
+    /// Since when the hub gathers registrations; none where there is no hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub_since: Option<Timestamp>,
     /// Exactly one entry for each expected node, sorted by name; without a hub one for each node
     /// that answered.
     pub nodes: Vec<NodeReport>,
@@ -160,8 +169,11 @@ pub struct Report {
     pub read_only: Vec<Identity>,
     /// Nodes unheard for so long that they are not expected any more.
     pub gone: Vec<Identity>,
-    /// Known nodes that the hub did not name though every node was asked for.
+    /// Known nodes that the hub did not name though it was asked for them.
     pub vanished: Vec<Identity>,
+    /// Names typed in full that nobody is called; without a hub those that did not answer.
+    #[serde(default)]
+    pub unknown_names: Vec<UnknownName>,
     /// What claimed to be an answer and was none.
     pub refused: Vec<Refusal>,
     /// Whether the operator went before the end.
@@ -192,11 +204,24 @@ impl Report {
         if !all().any(is_ok) {
             return Exit::NoAnswer;
         }
-        if !self.nodes.iter().all(is_ok) {
+        if !self.nodes.iter().all(is_ok) || self.misses_hosts() {
             return Exit::Silent;
         }
         let is_nothing =
             |node: &NodeReport| matches!(node.reason, Some(Reason::Absent | Reason::NoValue));
         if all().all(is_nothing) { Exit::Nothing } else { Exit::Ok }
+    }
+
+    /// Whether hosts that were meant may stand in no line: a hub is too young to name them all, or a
+    /// name that was typed is nobody's.
+    #[must_use]
+    pub fn misses_hosts(&self) -> bool {
+        self.gathering().is_some() || !self.unknown_names.is_empty()
+    }
+
+    /// The hub's age where it was too young to know every node.
+    #[must_use]
+    pub fn gathering(&self) -> Option<Span> {
+        self.hub_since.filter(|_| !self.complete).map(|since| self.issued.since(since))
     }
 }

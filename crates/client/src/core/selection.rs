@@ -8,7 +8,7 @@ use marcato_protocol::question::Listed;
 use marcato_protocol::sshsig::PublicKey;
 use marcato_protocol::version::Spoken;
 
-use super::{Directory, NodeReport, Report};
+use super::{Coverage, Directory, NodeReport, Report};
 
 /// A node that an order is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,14 +62,12 @@ pub struct Selection {
     pub read_only: Vec<Identity>,
     /// Nodes unheard for so long that they are not expected any more.
     pub gone: Vec<Identity>,
-    /// Known nodes that the hub did not name though every node was asked for.
-    pub vanished: Vec<Identity>,
     /// The protocol's version to sign; the newest that all chosen nodes speak.
     pub version: u32,
     /// Whether a hub said which nodes there are. Without one nobody knows whom to expect.
     pub complete: bool,
-    /// Since when that hub gathers registrations.
-    pub since: Option<Timestamp>,
+    /// What there is to say of that hub's list as a whole.
+    pub coverage: Coverage,
 }
 
 /// What a selection is made for.
@@ -199,7 +197,9 @@ impl Selection {
     pub fn of_answered(report: &Report, directory: &Directory, own: Spoken) -> Self {
         let version = own.newest;
         let spoken = Spoken { oldest: version, newest: version };
-        let mut selection = Self { version, ..Self::default() };
+        let unknown_names = report.unknown_names.clone();
+        let coverage = Coverage { unknown_names, ..Coverage::default() };
+        let mut selection = Self { version, coverage, ..Self::default() };
         for node in &report.nodes {
             match directory.get(&node.node).filter(|_| node.is_there()) {
                 Some(known) => selection.chosen.push(Chosen {

@@ -21,8 +21,8 @@ use super::known_nodes::{self, KnownNodesError};
 use super::pool::Pool;
 use super::signer::{Signer, SignerError};
 use crate::core::{
-    Aim, Directory, Effect, Event, Inquiry, InquirySetup, Job, JobSetup, KnownNode, LeftOut,
-    NodeReport, Outcome, Purpose, Report, Selection, Task, TaskError,
+    Aim, Coverage, Directory, Effect, Event, Inquiry, InquirySetup, Job, JobSetup, KnownNode,
+    LeftOut, NodeReport, Outcome, Purpose, Report, Selection, Task, TaskError,
 };
 
 /// What a connection to a fleet needs.
@@ -107,6 +107,8 @@ pub struct Found {
     pub nodes: Vec<(Identity, Option<Timestamp>)>,
     /// Whether a hub said so. Otherwise these are the nodes that answered, and there may be others.
     pub complete: bool,
+    /// What there is to say of the hub's list as a whole.
+    pub coverage: Coverage,
     /// Without a hub: nodes that are there, and refused to say whether they match.
     pub left_out: Vec<LeftOut>,
 }
@@ -254,14 +256,17 @@ impl Fleet {
         let (_, inquiry) = self.inquire(Purpose::Find(terms.clone())).await?;
         if inquiry.outcome() != Some(&Outcome::NoHub) {
             let nodes = inquiry.found().into_iter().map(|(node, down)| (node.clone(), down));
-            return Ok(Found { nodes: nodes.collect(), complete: true, left_out: Vec::new() });
+            let (nodes, coverage) = (nodes.collect(), inquiry.coverage());
+            return Ok(Found { nodes, complete: true, coverage, left_out: Vec::new() });
         }
         let report = self.sweep(terms, signer).await?;
+        let unknown_names = report.unknown_names;
         let (there, others): (Vec<_>, Vec<_>) =
             report.nodes.into_iter().partition(NodeReport::is_there);
         Ok(Found {
             nodes: there.into_iter().map(|node| (node.node, None)).collect(),
             complete: false,
+            coverage: Coverage { unknown_names, ..Coverage::default() },
             left_out: others.iter().map(LeftOut::of).collect(),
         })
     }

@@ -19,6 +19,10 @@ pub const ASKED_FOR_MAX: Span = Span::from_secs(60);
 /// the limit of a body.
 pub const ASKED_NAMES_BYTES_MAX: usize = 128 * 1024;
 
+/// For how many names that nobody is called the nearest right one is looked for: in the largest fleet
+/// each takes a tenth of a second.
+pub const NEAREST_NAMES_MAX: usize = 3;
+
 /// How long a key may take to sign: a person may have to touch it, or to confirm.
 pub const SIGN_WAIT: Span = Span::from_secs(60);
 
@@ -26,13 +30,13 @@ pub const SIGN_WAIT: Span = Span::from_secs(60);
 /// signed anew for all of them.
 pub const RESIGN_AFTER: Span = Span::from_ms(50);
 
-/// Where nobody knows which nodes to expect: the silence after the last answer that ends the wait.
-/// Every node that works has said so by then.
-pub const QUIET_AFTER: Span = super::timing::ACCEPTED_WITHIN;
-
 /// How often one read is signed in all: anew for nodes that have just started, and not for ever where
 /// nodes start one after another, since each time a person may have to touch a key.
 pub const READ_SIGNED_MAX: usize = 4;
+
+/// Where nobody knows which nodes to expect: the silence after the last answer that ends the wait.
+/// Every node that works has said so by then.
+pub const QUIET_AFTER: Span = super::timing::ACCEPTED_WITHIN;
 
 /// How many messages are handed to the link before the core looks whether it was interrupted.
 pub const SEND_BATCH: usize = 256;

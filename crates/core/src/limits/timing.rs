@@ -39,5 +39,9 @@ pub const HEARTBEAT_EVERY: Span = Span::from_secs(15);
 /// After what silence the hub asks whether a node is still connected.
 pub const HEARTBEAT_LATE: Span = Span::from_secs(20);
 
+/// For how long after its start a hub may not know every node that is there: each says so with its next
+/// heartbeat (15 s), once it is connected again (30 s); and two clocks may differ (30 s).
+pub const HUB_GATHERS: Span = Span::from_secs(75);
+
 /// After what silence a node is `gone`: one line with a count, no exit code.
 pub const GONE_AFTER: Span = Span::from_secs(7 * 24 * 3600);

@@ -18,6 +18,12 @@ pub use home::Home;
 /// node has them too.
 const AGENTS: &str = "/usr/share/marcato/agents";
 
+/// Where the nodes of a fleet are kept that this operator knows.
+#[must_use]
+pub fn known_nodes(state: &Path, fleet: &str) -> PathBuf {
+    state.join(format!("known_nodes.{fleet}"))
+}
+
 /// The file as it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -88,6 +88,11 @@ impl Layout {
         self.path("client.toml")
     }
 
+    /// The nodes that the lab's operator knows.
+    pub(super) fn known_nodes(&self) -> PathBuf {
+        crate::config::known_nodes(&self.path("state"), COLLECTIVE)
+    }
+
     pub(super) fn hub(&self) -> PathBuf {
         self.path("hub")
     }

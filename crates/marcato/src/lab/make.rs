@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use marcato_agents::lab;
+use marcato_client::core::KnownNode;
 use marcato_node::shell::{self, NodeConfig, Places};
 use marcato_protocol::certificate::SignedText;
 use marcato_protocol::keys::NodeSignKey;
@@ -103,7 +104,26 @@ pub(super) fn nodes(
     make_dir(&dir.join("etc")).map_err(|error| lab.failure(&error))?;
     // A container may have no machine-id of its own; the name says which machine it is.
     machine_id(&dir).map_err(|error| lab.failure(&error))?;
-    certify(lab, keys, address, THIS_MACHINE)
+    certify(lab, keys, address, THIS_MACHINE)?;
+    introduce(lab, keys, count)
+}
+
+/// Makes the lab's nodes, and no others, known to its operator: he then sees that a hub which has
+/// only just started names them all.
+fn introduce(lab: &Layout, keys: &Keys, count: u32) -> Result<(), Failure> {
+    let simulated = (0..count as usize).map(|index| LabHost::of(index).name());
+    let known = |name: String| {
+        let text = fs::read_to_string(lab.node(&name).join("state/certificate"))?;
+        let text = SignedText::parse(text.trim()).map_err(io::Error::other)?;
+        let certificate = text.verify(keys.authority.public()).map_err(io::Error::other)?;
+        Ok(KnownNode::of(&certificate))
+    };
+    let names = simulated.chain([THIS_MACHINE.to_owned()]);
+    let nodes: Result<Vec<_>, io::Error> = names.map(known).collect();
+    let nodes = nodes.map_err(|error| lab.failure(&error))?;
+    // Those of an earlier lab in this folder are gone.
+    let _ = fs::remove_file(lab.known_nodes());
+    marcato_client::shell::save(&lab.known_nodes(), nodes).map_err(|error| lab.failure(&error))
 }
 
 /// What one node reads.

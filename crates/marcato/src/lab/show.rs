@@ -77,7 +77,7 @@ pub(super) fn registered(lab: &Layout) -> Result<Found, Failure> {
         authority: authority.public().clone(),
         caller: CALLER.parse().map_err(|_| name(CALLER))?,
         servers: vec![format!("nats://{address}").parse().map_err(|_| name("broker"))?],
-        known_nodes: lab.path("state").join("known_nodes"),
+        known_nodes: lab.known_nodes(),
         spoken: Spoken::RELEASE,
     };
     let found = async {

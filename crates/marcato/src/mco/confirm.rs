@@ -9,9 +9,9 @@ use marcato_core::{Collective, Exit, Terms};
 use tokio::sync::oneshot;
 
 use super::console::Console;
-use crate::words::Failure;
 use crate::words::fold::fold;
 use crate::words::group::escape;
+use crate::words::{Failure, coverage};
 
 /// Up to so many nodes are named in the question.
 const NAMED_MAX: usize = 10;
@@ -107,6 +107,7 @@ fn question(
     aside(selection.left_out.len(), "cannot be sent it");
     aside(selection.read_only.len(), "read-only, left out");
     aside(selection.not_capable.len(), "without the agent, left out");
+    asides.extend(coverage::lines(&selection.coverage, selection.complete));
     if !asides.is_empty() {
         text.push_str(&format!("   {}\n", asides.join("  ·  ")));
     }

@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use marcato_client::core::{Coverage, LeftOut};
 use marcato_client::shell::{Fleet as Connection, Found};
 use marcato_core::{Exit, Identity, Terms, Timestamp};
 use marcato_filter::Filter;
@@ -14,8 +15,9 @@ use super::{block_on, nothing, order, sign};
 use crate::config::Fleet;
 use crate::words::Failure;
 use crate::words::fold::fold;
-use crate::words::table;
+use crate::words::group::escape;
 use crate::words::time::since;
+use crate::words::{coverage, table};
 
 /// The version of the JSON form.
 const SCHEMA: &str = "marcato.find.v1";
@@ -44,17 +46,15 @@ fn run(args: &Find, console: &mut Console) -> Result<Exit, Failure> {
         // Only where no hub is, the nodes are asked themselves, and that is signed.
         let found = connection.find(terms.clone(), &sign::Lazy(&fleet)).await?;
         let is_nothing = found.nodes.is_empty() && found.complete;
-        let why = if is_nothing { nothing::why(&mut connection, &terms).await } else { Vec::new() };
+        let why = if is_nothing {
+            nothing::why(&mut connection, &terms, &found.coverage).await
+        } else {
+            Vec::new()
+        };
         connection.close().await?;
         Ok((found, why))
     }))?;
-    let exit = if !found.nodes.is_empty() {
-        Exit::Ok
-    } else if found.complete {
-        Exit::Nothing
-    } else {
-        Exit::NoAnswer
-    };
+    let exit = exit(&found);
     for line in &why {
         console.warn(line);
     }
@@ -66,17 +66,35 @@ fn run(args: &Find, console: &mut Console) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
+/// As for an order: a list from which hosts may be missing is not simply whole.
+const fn exit(found: &Found) -> Exit {
+    let Coverage { gathering, unknown_names, .. } = &found.coverage;
+    let misses = gathering.is_some() || !unknown_names.is_empty() || !found.left_out.is_empty();
+    match (found.nodes.is_empty(), found.complete) {
+        (false, _) if misses => Exit::Silent,
+        (false, _) => Exit::Ok,
+        (true, true) => Exit::Nothing,
+        (true, false) => Exit::NoAnswer,
+    }
+}
+
 fn json(fleet: &Fleet, found: &Found, exit: Exit) -> serde_json::Value {
     let node = |(node, down): &(Identity, Option<Timestamp>)| match down {
         Some(since) => json!({"node": node, "down_since": since}),
         None => json!({"node": node}),
     };
+    let left_out = |LeftOut { identity, reason, text, .. }: &LeftOut| json!({"node": identity, "reason": reason, "text": text});
+    let coverage = &found.coverage;
     json!({
         "schema": SCHEMA,
         "fleet": fleet.name,
         "exit": exit.code(),
-        "complete": found.complete,
+        "complete": found.complete && coverage.gathering.is_none(),
+        "hub_since": coverage.since,
         "nodes": found.nodes.iter().map(node).collect::<Vec<_>>(),
+        "left_out": found.left_out.iter().map(left_out).collect::<Vec<_>>(),
+        "vanished": coverage.vanished,
+        "unknown_names": coverage.unknown_names,
     })
 }
 
@@ -94,7 +112,9 @@ fn show(found: &Found, terms: &Terms, console: &mut Console) {
     }
     if found.nodes.is_empty() {
         if !found.complete {
-            console.warn("no hub answers here, and no node either");
+            misses(found, console);
+            let what = if found.left_out.is_empty() { "either" } else { "that says it matches" };
+            console.warn(&format!("no hub answers here, and no node {what}"));
         }
         return;
     }
@@ -106,6 +126,7 @@ fn show(found: &Found, terms: &Terms, console: &mut Console) {
         let names = table::names(down().map(|(node, _)| node), console.screen, start.len());
         console.note(&format!("{start}{names}"));
     }
+    misses(found, console);
     let all = found.nodes.len();
     let plural = if all == 1 { "node" } else { "nodes" };
     let what = if terms.is_empty() { "in the fleet" } else { "match" };
@@ -115,6 +136,23 @@ fn show(found: &Found, terms: &Terms, console: &mut Console) {
         console.note(
             "no hub answers here: these are the nodes that answered, and there may be others",
         );
+    }
+}
+
+/// Who may be missing from the list. What changes the exit code is told even to whoever wants quiet.
+fn misses(found: &Found, console: &mut Console) {
+    let vanished = &found.coverage.vanished;
+    if !vanished.is_empty() {
+        let start = format!("{} known here, but not to the hub: ", vanished.len());
+        let names = table::names(vanished.iter(), console.screen, start.len());
+        let line = format!("{start}{names}");
+        if exit(found) == Exit::Ok { console.note(&line) } else { console.warn(&line) }
+    }
+    for node in &found.left_out {
+        console.warn(&format!("{} {}: {}", node.identity, node.reason, escape(&node.text)));
+    }
+    for line in coverage::lines(&found.coverage, found.complete) {
+        console.warn(&line);
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use marcato_client::core::{Report, Selection, Task};
+use marcato_client::core::{Coverage, Report, Selection, Task};
 use marcato_client::shell::Fleet as Connection;
-use marcato_core::{FactName, Reason, Terms};
-use marcato_filter::suggest;
+use marcato_core::{FactName, Identity, Reason, Terms};
 use marcato_protocol::question::Values;
 
 use super::confirm::in_words;
-use super::sign::Never;
+use crate::words::coverage;
 use crate::words::fold::fold;
 use crate::words::group::escape;
 
@@ -26,32 +25,39 @@ pub async fn matched(
     task: &Task,
     selection: &Selection,
 ) -> Vec<String> {
-    let named = |nodes: &[marcato_core::Identity]| {
-        let names = fold(nodes.iter().take(NAMED_MAX).map(marcato_core::Identity::as_str));
-        let more = if nodes.len() > NAMED_MAX { " …" } else { "" };
-        format!("{}{more}", names.join(" "))
-    };
     let mut lines = Vec::new();
-    let mut list = |nodes: &[marcato_core::Identity], what: &str| {
-        if !nodes.is_empty() {
-            lines.push(format!("{} {what}: {}", nodes.len(), named(nodes)));
-        }
-    };
+    let mut list = |nodes: &[Identity], what: &str| lines.extend(listed(nodes, what));
     let lack = format!("without the agent {}, not asked", task.agent);
     list(&selection.not_capable, &lack);
     list(&selection.read_only, "read-only, left out");
     list(&selection.gone, "gone, unheard for seven days");
+    let coverage = &selection.coverage;
     if lines.is_empty() {
-        lines = why(connection, &task.filter).await;
+        lines = why(connection, &task.filter, coverage).await;
+    } else {
+        lines.extend(told(coverage));
     }
     lines.push("Nothing was sent.".to_owned());
     lines
 }
 
+fn listed(nodes: &[Identity], what: &str) -> Option<String> {
+    let names = fold(nodes.iter().take(NAMED_MAX).map(Identity::as_str)).join(" ");
+    let more = if nodes.len() > NAMED_MAX { " …" } else { "" };
+    (!nodes.is_empty()).then(|| format!("{} {what}: {names}{more}", nodes.len()))
+}
+
+/// What may be missing from the hub's list, in lines.
+fn told(coverage: &Coverage) -> Vec<String> {
+    let vanished = listed(&coverage.vanished, "known here, but not to the hub");
+    vanished.into_iter().chain(coverage::lines(coverage, true)).collect()
+}
+
 /// Why a filter matches nothing, in lines: what there is instead.
-pub async fn why(connection: &mut Connection, filter: &Terms) -> Vec<String> {
+pub async fn why(connection: &mut Connection, filter: &Terms, coverage: &Coverage) -> Vec<String> {
     if filter.is_empty() {
-        return vec!["no node has registered with this fleet's hub".to_owned()];
+        let nobody = "no node has registered with this fleet's hub".to_owned();
+        return std::iter::once(nobody).chain(told(coverage)).collect();
     }
     let mut lines = vec![format!("nothing matched {}", in_words(filter))];
     let facts: BTreeSet<FactName> = filter.facts.iter().filter_map(|term| fact_of(term)).collect();
@@ -61,17 +67,7 @@ pub async fn why(connection: &mut Connection, filter: &Terms) -> Vec<String> {
             lines.push(values_in_words(&fact, &values));
         }
     }
-    let plain = |term: &&String| !term.starts_with('/');
-    if let Some(name) = filter.identities.iter().find(plain)
-        && let Ok(found) = connection.find(Terms::default(), &Never).await
-    {
-        let names = found.nodes.iter().map(|(node, _)| node.as_str());
-        if !names.clone().any(|known| known == name.as_str()) {
-            let nearest = suggest::identity(name, names);
-            let nearest = nearest.map(|near| format!("; nearest: {near}")).unwrap_or_default();
-            lines.push(format!("no node is called {}{nearest}", escape(name)));
-        }
-    }
+    lines.extend(told(coverage));
     if let [first, second] = lines.as_slice() {
         return vec![format!("{first}: {second}")];
     }

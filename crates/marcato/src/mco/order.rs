@@ -17,7 +17,7 @@ use super::console::Console;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::{block_on, confirm, declared, nothing, sign};
-use crate::config::Fleet;
+use crate::config::{self, Fleet};
 use crate::jobs::{Begun, Jobs};
 use crate::words::Failure;
 use crate::words::group::escape;
@@ -136,7 +136,7 @@ pub fn setup(fleet: &Fleet, args: &FleetArgs) -> ClientSetup {
         authority: fleet.config.authority.clone(),
         caller: fleet.config.caller.clone(),
         servers: vec![broker],
-        known_nodes: fleet.state.join(format!("known_nodes.{}", fleet.name)),
+        known_nodes: config::known_nodes(&fleet.state, fleet.name.as_str()),
         spoken: Spoken::RELEASE,
     }
 }

@@ -114,16 +114,6 @@ impl Signer for Lazy<'_> {
     }
 }
 
-/// No key at all: for questions that nobody signs.
-#[derive(Debug)]
-pub struct Never;
-
-impl Signer for Never {
-    fn sign<'a>(&'a self, _: &'a [u8]) -> Signing<'a> {
-        Box::pin(async { Err(SignerError::Unopened("nothing is signed for this".to_owned())) })
-    }
-}
-
 impl From<SignerError> for Failure {
     fn from(error: SignerError) -> Self {
         let failure = Self::new(Exit::NoPermission, format!("{error}. Nothing was sent."));

@@ -1,6 +1,6 @@
 //! A report as a script reads it. The form is stable: fields are added, never changed.
 
-use marcato_client::core::{NodeReport, Refusal, Report, Selection};
+use marcato_client::core::{NodeReport, Refusal, Report, Selection, UnknownName};
 use marcato_core::{
     ActionName, AgentName, Changed, Collective, EndState, Exit, Identity, JobId, Reason, Span,
     Timestamp,
@@ -24,6 +24,10 @@ pub struct Replies<'a> {
     pub exit: u8,
     /// How many nodes were expected; null where no hub said so.
     pub expected: Option<usize>,
+    /// Whether those are all there are: not without a hub, nor while it is too young to know.
+    pub complete: bool,
+    /// Since when the hub gathers registrations; null where there is none.
+    pub hub_since: Option<Timestamp>,
     /// How long the command took, in milliseconds.
     pub took_ms: u64,
     /// One element for each expected node.
@@ -38,6 +42,8 @@ pub struct Replies<'a> {
     pub gone: &'a [Identity],
     /// Known nodes that the hub did not name.
     pub vanished: &'a [Identity],
+    /// Names typed in full that nobody is called; without a hub those that did not answer.
+    pub unknown_names: &'a [UnknownName],
     /// Answers that did not count.
     pub refused: &'a [Refusal],
 }
@@ -91,6 +97,8 @@ impl<'a> Replies<'a> {
             job,
             exit: exit.code(),
             expected: report.expected,
+            complete: report.complete,
+            hub_since: report.hub_since,
             took_ms: took.as_ms(),
             replies: report.nodes.iter().map(reply).collect(),
             unexpected: report.unexpected.iter().map(reply).collect(),
@@ -98,6 +106,7 @@ impl<'a> Replies<'a> {
             read_only: &report.read_only,
             gone: &report.gone,
             vanished: &report.vanished,
+            unknown_names: &report.unknown_names,
             refused: &report.refused,
         }
     }
@@ -105,19 +114,23 @@ impl<'a> Replies<'a> {
     /// The form of an answer where no node was asked.
     #[must_use]
     pub fn nothing(fleet: &'a Collective, selection: &'a Selection) -> Self {
+        let coverage = &selection.coverage;
         Self {
             schema: SCHEMA,
             fleet: fleet.as_str(),
             job: None,
             exit: Exit::Nothing.code(),
             expected: Some(0),
+            complete: selection.complete && coverage.gathering.is_none(),
+            hub_since: coverage.since,
             took_ms: 0,
             replies: Vec::new(),
             unexpected: Vec::new(),
             not_capable: &selection.not_capable,
             read_only: &selection.read_only,
             gone: &selection.gone,
-            vanished: &selection.vanished,
+            vanished: &coverage.vanished,
+            unknown_names: &coverage.unknown_names,
             refused: &[],
         }
     }

@@ -6,6 +6,7 @@ use marcato_client::core::{NodeReport, Report};
 use marcato_core::ddl::Action;
 use marcato_core::{Changed, EndState, Exit, Identity, JobId, Reason, Span};
 
+use super::coverage;
 use super::group::escape;
 use super::table::{Screen, names};
 use super::time::took;
@@ -65,6 +66,9 @@ pub fn alarms(report: &Report, screen: Screen) -> Vec<String> {
         let count = report.refused.len() - REFUSED_SHOWN_MAX;
         lines.push(format!("{count} more kinds of messages did not count: see --json"));
     }
+    let is_hub = report.expected.is_some();
+    lines.extend(coverage::unknown(&report.unknown_names, &report.vanished, is_hub));
+    lines.extend(report.gathering().map(coverage::incomplete));
     lines
 }
 

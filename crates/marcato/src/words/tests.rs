@@ -37,7 +37,7 @@ fn report(nodes: Vec<Value>) -> Report {
     let mut report: Report = serde_json::from_value(json!({
         "collective": "lab", "caller": "ops", "agent": "package", "action": "status",
         "orders": [], "issued": "2026-11-23T12:00:00.000Z", "ended": "2026-11-23T12:00:01.000Z",
-        "expected": expected, "nodes": [], "unexpected": [], "not_capable": [], "read_only": [],
+        "expected": expected, "complete": false, "nodes": [], "unexpected": [], "not_capable": [], "read_only": [],
         "gone": [], "vanished": [], "refused": [], "interrupted": false
     }))
     .unwrap();
@@ -172,6 +172,37 @@ fn who_was_left_out_is_named() {
             "Finished processing 1 / ? hosts in 38 ms · job K7PX",
         ]
     );
+}
+
+#[test]
+fn what_may_be_missing_is_named() {
+    let mut report = report(nodes("web", 1, "ok", None, "1"));
+    let names = ["a1", "b\u{7}", "c1", "d1", "e1", "web7.x"];
+    let unknown = names.map(|name| json!({"name": name, "nearest": null}));
+    report.unknown_names = serde_json::from_value(json!(unknown)).unwrap();
+    report.unknown_names[0].nearest = Some("web1.x".parse().unwrap());
+    report.vanished = vec!["web7.x".parse().unwrap()];
+    report.hub_since = Some("2026-11-23T11:59:56.000Z".parse().unwrap());
+    let said = [
+        "1 known here, but not to the hub: web7.x",
+        "no node is called a1; nearest: web1.x",
+        "no node is called b\\u{7}",
+        "no node is called c1",
+        "nor is any called d1 e1",
+        "expected set incomplete: hub is 4 s old",
+        "Finished processing 1 / 1 hosts in 38 ms · job K7PX · exit 4",
+    ];
+    assert_eq!(lines(&report, TERMINAL, true), (vec![], said.map(Into::into).into()));
+    let replies = serde_json::to_value(Replies::of(&report, None, report.exit(), Span::from_ms(7)));
+    let replies = replies.unwrap();
+    assert_eq!(replies["unknown_names"][0], json!({"name": "a1", "nearest": "web1.x"}));
+    assert_eq!(replies["hub_since"], json!("2026-11-23T11:59:56.000Z"));
+    assert_eq!((&replies["complete"], &replies["exit"]), (&json!(false), &json!(4)));
+
+    (report.expected, report.hub_since, report.vanished) = (None, None, vec![]);
+    report.unknown_names.truncate(2);
+    let (_, said) = lines(&report, TERMINAL, true);
+    assert_eq!(said[0], "no answer from a1 b\\u{7}");
 }
 
 #[test]

@@ -103,6 +103,7 @@ async fn to_nodes_and_the_hub() {
     let many = format!("NATS/1.0\r\n{}\r\n", "Mco-Kind: order\r\n".repeat(2000));
     wire.send_bytes(&raw_publication(node, None, many.as_bytes(), &order.body)).await;
     super::assert_nginx_untouched(&fleet, &mut wire, "web1").await;
+    fleet.introduce("operator");
     let report = fleet.run("service restart service=nginx", "").await;
     assert_eq!((line(&report).as_str(), report.exit()), ("web1 Ok, web2 Ok", Exit::Ok));
 }
@@ -145,6 +146,7 @@ async fn on_the_brokers_socket() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn to_the_client() {
     let fleet = Fleet::of(&["web1", "web2"]).await;
+    fleet.introduce("operator");
     fleet.middle.rule(|message| {
         let mut messages = Vec::new();
         if message.headers.kind() == Some(Kind::Order) {

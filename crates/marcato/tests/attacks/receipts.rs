@@ -183,6 +183,7 @@ async fn of_another_order_or_step() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twice_or_unasked() {
     let fleet = Fleet::of(&["db1", "web1", "web2"]).await;
+    fleet.introduce("operator");
     assert_eq!(read(&fleet).await.exit(), Exit::Ok);
     let (web1, db1) = (fleet.secret_key("web1"), fleet.secret_key("db1"));
     fleet.middle.rule(move |message| {

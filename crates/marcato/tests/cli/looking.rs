@@ -21,6 +21,38 @@ fn looking() {
     ]));
 }
 
+/// A name that is nobody's beside others that are somebody's.
+#[test]
+fn a_name_that_is_nobodys() {
+    let lab = Lab::up(6);
+    insta::assert_snapshot!(lab.session(&[
+        "find -I web1.example.com -I wbe1.example.com",
+        "find --json -I web1.example.com -I wbe1.example.com",
+        "ping -q -I web1.example.com -I wbe1.example.com",
+        "ping -I web1.example.com -I db7 -I wbe1.example.com -I zzz -I zzzz -I zzzzz",
+        "service nginx restart -I web1.example.com -I wbe1.example.com --yes",
+        "service nginx restart -I web1.example.com -I wbe1.example.com --yes --json",
+        "ping -I db1.example.com -I app1.example.com -I zzz -W role=db",
+        "service nginx restart -I zzz -I wbe1.example.com --yes",
+        "service nginx restart -I zzz -I wbe1.example.com --yes --json",
+    ]));
+}
+
+/// An operator who knows nobody, and a hub that has only just started.
+#[test]
+fn a_young_hub() {
+    let lab = Lab::up(2);
+    std::fs::remove_file(lab.home().join("lab/state/known_nodes.lab")).unwrap();
+    insta::assert_snapshot!(lab.session(&[
+        "find",
+        "find --json -I web1.example.com",
+        "find -I zzz",
+        "service nginx restart -I web1.example.com --yes --json",
+        "ping -q",
+        "ping",
+    ]));
+}
+
 #[test]
 fn nothing() {
     let lab = Lab::up(6);

@@ -32,6 +32,11 @@ fn a_change_is_confirmed() {
             see(&lab, "service nginx restart", &[("go on:", "y\n")]),
             see(&lab, "service nginx restart", &[("go on:", "6\n")]),
             see(&lab, "rpc service restart service=nginx -I web1.example.com --yes", &[]),
+            see(
+                &lab,
+                "service nginx restart -I web1.example.com -I wbe2.example.com",
+                &[("[y/N]", "n\n")]
+            ),
         ]
         .join("\n")
     );

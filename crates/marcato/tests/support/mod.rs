@@ -17,7 +17,7 @@ use marcato_agent::external::{DEFAULT_PATH, Host};
 use marcato_agent::runner::Launch;
 use marcato_agents::lab::{self, Lab, LabPackage, LabService};
 use marcato_agents::{About, Platform};
-use marcato_client::core::{Aim, NodeReport, Report, Task};
+use marcato_client::core::{Aim, KnownNode, NodeReport, Report, Task};
 use marcato_client::shell::signer::KeySigner;
 use marcato_client::shell::{self, ClientSetup, Found};
 use marcato_core::ddl::Ddl;
@@ -325,6 +325,17 @@ impl Fleet {
         std::fs::remove_dir_all(self.places(name).state).unwrap();
         self.join(name, AUTHORITY);
         self.start_node(name).await;
+    }
+
+    /// Makes every node known to an operator, as of old: he then sees that a hub which has only just
+    /// started names them all. A name that he knows keeps its key.
+    pub fn introduce(&self, state: &str) {
+        let known = self.nodes.keys().filter_map(|name| {
+            let text = std::fs::read_to_string(self.places(name).state.join("certificate")).ok()?;
+            let text = SignedText::parse(text.trim()).unwrap();
+            Some(KnownNode::of(&text.verify(key(AUTHORITY).public()).ok()?))
+        });
+        shell::save(&self.dir().join(state).join("known_nodes"), known).unwrap();
     }
 
     /// Waits until the registry knows every node that runs.

@@ -51,6 +51,8 @@ impl Site {
         let (alone, other) = (find(Role::Web, "c")?, find(Role::Web, "a")?);
         let without = find(Role::Db, "b")?;
         let operator = Operator { mco, config: fleet::config(hosts.dir()) };
+        // Who has never met a node cannot tell whether a hub that has just started knows them all.
+        operator.order(&["ping"])?;
         Ok(Self { hosts, operator, alone, other, without })
     }
 

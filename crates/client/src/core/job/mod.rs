@@ -25,7 +25,7 @@ use self::account::{Account, Stage, Words};
 use self::round::{Outbox, Round};
 use super::{
     Checker, Counts, Directory, Effect, Event, KnownNode, NodeReport, Refusal, RefusedWhy, Report,
-    Selection, Task, TaskError,
+    Selection, Task, TaskError, UnknownName, coverage,
 };
 
 /// What a job is told once.
@@ -274,6 +274,7 @@ impl Job {
             text: text.clone(),
             count: *count,
         });
+        let coverage = &self.selection.coverage;
         Report {
             collective: self.collective.clone(),
             caller: self.caller.clone(),
@@ -283,16 +284,30 @@ impl Job {
             issued: self.issued,
             ended: self.ended,
             expected: self.selection.complete.then(|| self.selection.expected()),
+            complete: self.selection.complete && coverage.gathering.is_none(),
+            hub_since: coverage.since,
             nodes: nodes.collect(),
             unexpected: self.unexpected.values().cloned().collect(),
             not_capable: self.selection.not_capable.clone(),
             read_only: self.selection.read_only.clone(),
             gone: self.selection.gone.clone(),
-            vanished: self.selection.vanished.clone(),
+            vanished: coverage.vanished.clone(),
+            unknown_names: self.unknown_names(),
             refused: refused.collect(),
             interrupted: self.interrupted,
             not_signed: self.failure.clone(),
         }
+    }
+
+    /// Without a hub nobody knows all names: a name that was typed and did not answer is unknown.
+    fn unknown_names(&self) -> Vec<UnknownName> {
+        if self.selection.complete {
+            return self.selection.coverage.unknown_names.clone();
+        }
+        let has_line = |name: &Identity| self.accounts.contains_key(name);
+        let silent = coverage::names(&self.task.filter).into_iter();
+        let silent = silent.filter(|name| !name.parse().is_ok_and(|name| has_line(&name)));
+        silent.map(|name| UnknownName { name, nearest: None }).collect()
     }
 
     fn new_id(&mut self) -> OrderId {
