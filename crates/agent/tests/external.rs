@@ -91,6 +91,41 @@ async fn an_agent_may_say_that_it_does_not_work_here() {
     assert_eq!(left_out[0].to_string(), "external agent witness: not active on this host");
 }
 
+#[tokio::test]
+async fn agents_are_asked_side_by_side_whether_they_work_here() {
+    let kit = Kit::new(&["helloworld"]);
+    // Each answers once the other has been asked too.
+    for (name, other) in [("one", "two"), ("two", "one")] {
+        let (one, two) = (kit.at(name), kit.at(other));
+        let script = format!(
+            "#!/bin/sh\n: > {}.asked\nuntil [ -e {}.asked ]; do :; done\n\
+             echo '{{\"activate\":true}}' > \"$2\"\n",
+            one.display(),
+            two.display()
+        );
+        kit.install(name, &script, "0755");
+        let ddl = std::fs::read_to_string(kit.at("helloworld.json")).unwrap();
+        kit.install(
+            &format!("{name}.json"),
+            &ddl.replace("\"helloworld\"", &format!("{name:?}")),
+            "0644",
+        );
+    }
+    let names: Vec<String> = kit.catalog().await.names().map(ToString::to_string).collect();
+    assert_eq!(names, ["helloworld", "one", "two"]);
+}
+
+#[test]
+fn a_folder_is_checked_without_asking_anybody() {
+    let kit = Kit::new(&["witness", "helloworld"]);
+    std::fs::write(kit.host.settings.join("witness.cfg"), "").unwrap();
+    assert!(kit.host.check(&Catalog::new()).is_empty());
+    mode(&kit.at("witness"), 0o775);
+    let found = kit.host.check(&Catalog::new());
+    assert_eq!(found.len(), 1);
+    assert!(found[0].to_string().starts_with("external agent witness: "), "{}", found[0]);
+}
+
 /// What is wrong with the witness after `spoil`, by a part of the error.
 fn refused(part: &str, spoil: impl FnOnce(&Kit)) {
     let kit = Kit::new(&["witness"]);

@@ -18,8 +18,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use marcato_core::ddl::{Ddl, DdlError};
-use marcato_core::limits::agent::EXTERNAL_AGENTS_MAX;
+use marcato_core::limits::agent::{ACTIVATIONS_AT_ONCE, ACTIVATIONS_LIMIT, EXTERNAL_AGENTS_MAX};
 use marcato_core::{AgentName, Changed, Reason};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use crate::runner::{self, Launch, RunState};
 use crate::{ActionResult, Agent, BoxFuture, Call, Catalog, Outcome};
@@ -84,25 +87,61 @@ pub enum Unfit {
 }
 
 impl Host {
-    /// Finds the agents of the folder, asks each whether it works here, and adds those that do to
-    /// the catalog. Gives back what was left out and why; a folder that is not there is no error.
+    /// Finds the agents of the folder, asks them side by side whether they work here, and adds those
+    /// that do to the catalog. Gives back what was left out and why; a folder that is not there is
+    /// no error.
     ///
     /// With `launch`, calls run in runner processes, which is what a daemon wants: only a runner
     /// can end everything that an agent leaves behind.
     pub async fn load(&self, launch: Option<&Launch>, catalog: &mut Catalog) -> Vec<LoadError> {
-        let mut left_out = Vec::new();
+        let (agents, mut left_out) = self.look(catalog);
+        let turns = Arc::new(Semaphore::new(ACTIVATIONS_AT_ONCE));
+        let end = Instant::now() + ACTIVATIONS_LIMIT.as_duration();
+        let mut asked = JoinSet::new();
+        for mut agent in agents {
+            agent.launch = launch.cloned();
+            let turns = turns.clone();
+            asked.spawn(async move {
+                let answer = timeout_at(end, async {
+                    let _turn = turns.acquire().await;
+                    agent.activate().await
+                });
+                let late = |_| Err("it and the other agents take too long to say so".to_owned());
+                (answer.await.unwrap_or_else(late), agent)
+            });
+        }
+        // What panics there is this program's own fault, and is heard of as here.
+        for (answer, agent) in asked.join_all().await {
+            let name = agent.ddl.metadata.name.to_string();
+            match answer {
+                Ok(()) => drop(catalog.insert(Arc::new(agent))),
+                Err(why) => left_out.push(LoadError { name, why: Unfit::Inactive(why) }),
+            }
+        }
+        left_out.sort_by(|one, other| one.name.cmp(&other.name));
+        left_out
+    }
+
+    /// What of the folder cannot be used, without asking any agent whether it works here.
+    #[must_use]
+    pub fn check(&self, catalog: &Catalog) -> Vec<LoadError> {
+        self.look(catalog).1
+    }
+
+    fn look(&self, catalog: &Catalog) -> (Vec<External>, Vec<LoadError>) {
+        let (mut agents, mut left_out) = (Vec::new(), Vec::new());
         for (index, name) in self.names().into_iter().enumerate() {
-            let loaded = if index < EXTERNAL_AGENTS_MAX {
-                self.load_one(&name, launch, catalog).await
+            let opened = if index < EXTERNAL_AGENTS_MAX {
+                self.open_for(&name, catalog)
             } else {
                 Err(Unfit::TooMany)
             };
-            match loaded {
-                Ok(agent) => drop(catalog.insert(Arc::new(agent))),
+            match opened {
+                Ok(agent) => agents.push(agent),
                 Err(why) => left_out.push(LoadError { name, why }),
             }
         }
-        left_out
+        (agents, left_out)
     }
 
     /// The names for which there is a declaration, in order.
@@ -115,20 +154,12 @@ impl Host {
         entries.filter_map(name).collect()
     }
 
-    async fn load_one(
-        &self,
-        name: &str,
-        launch: Option<&Launch>,
-        catalog: &Catalog,
-    ) -> Result<External, Unfit> {
+    fn open_for(&self, name: &str, catalog: &Catalog) -> Result<External, Unfit> {
         let name: AgentName = name.parse()?;
         if catalog.get(&name).is_some() {
             return Err(Unfit::Reserved);
         }
-        let mut agent = self.open(&name)?;
-        agent.launch = launch.cloned();
-        agent.activate().await.map_err(Unfit::Inactive)?;
-        Ok(agent)
+        self.open(&name)
     }
 
     /// Opens one agent without asking whether it works here; its calls run as children of this

@@ -42,13 +42,24 @@ impl Kit {
     fn put(&self, name: &str) {
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins");
         for (file, bits) in [(name.to_owned(), "0755"), (format!("{name}.json"), "0644")] {
-            // By another process: while this one has a program open for writing, a child that
-            // another test forks has it open too, and then it cannot be executed.
-            let install = ["-m", bits].map(OsString::from).into_iter();
-            let paths = [from.join(&file), self.at(&file)].map(OsString::from);
-            let done = Command::new("install").args(install.chain(paths)).status().unwrap();
-            assert!(done.success(), "{file}");
+            self.copy(&from.join(&file), &file, bits);
         }
+    }
+
+    /// Puts a file of this text into the agents' folder.
+    pub fn install(&self, file: &str, text: &str, bits: &str) {
+        let from = self.dir.path().join(file);
+        std::fs::write(&from, text).unwrap();
+        self.copy(&from, file, bits);
+    }
+
+    fn copy(&self, from: &Path, file: &str, bits: &str) {
+        // By another process: while this one has a program open for writing, a child that another
+        // test forks has it open too, and then it cannot be executed.
+        let install = ["-m", bits].map(OsString::from).into_iter();
+        let paths = [from.to_owned(), self.at(file)].map(OsString::from);
+        let done = Command::new("install").args(install.chain(paths)).status().unwrap();
+        assert!(done.success(), "{file}");
     }
 
     /// A path in the agents' folder.

@@ -45,6 +45,12 @@ pub const EXTERNAL_LOG_LINE_BYTES_MAX: usize = 2 * 1024;
 /// How long an external agent may take to say whether it works on this host: Choria's limit.
 pub const ACTIVATION_LIMIT: Span = Span::from_secs(2);
 
+/// How many external agents are asked at once whether they work on this host.
+pub const ACTIVATIONS_AT_ONCE: usize = 8;
+
+/// How long all of them together may take to say so; the node connects only then.
+pub const ACTIVATIONS_LIMIT: Span = Span::from_secs(60);
+
 /// How much longer than its declared time limit an external agent may run: Choria's allowance.
 pub const EXTERNAL_ALLOWANCE: Span = Span::from_ms(1500);
 
