@@ -2,7 +2,10 @@
 //! time in UTC as RFC 3339 has it.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use marcato_core::Timestamp;
@@ -21,6 +24,17 @@ impl FormatTime for Utc {
     }
 }
 
+/// Whether journald reads this: systemd names the device and inode of what it connected, and what a
+/// daemon started inherits the name, whatever its own output is connected to (systemd.exec(5)).
+fn is_journal(stream: Option<&str>, output: impl AsFd) -> bool {
+    let Some((device, inode)) = stream.and_then(|stream| stream.split_once(':')) else {
+        return false;
+    };
+    let output = output.as_fd().try_clone_to_owned().and_then(|fd| File::from(fd).metadata());
+    output
+        .is_ok_and(|output| device.parse() == Ok(output.dev()) && inode.parse() == Ok(output.ino()))
+}
+
 /// Starts logging. `MARCATO_LOG` sets what is logged, such as `debug` or `marcato_node=debug`.
 pub fn init() {
     let filter = std::env::var("MARCATO_LOG").ok().and_then(|text| EnvFilter::try_new(text).ok());
@@ -30,9 +44,30 @@ pub fn init() {
         .with_writer(io::stderr)
         .with_ansi(false)
         .with_target(false);
-    if std::env::var_os("JOURNAL_STREAM").is_some() {
+    if is_journal(std::env::var("JOURNAL_STREAM").ok().as_deref(), io::stderr()) {
         lines.without_time().init();
     } else {
         lines.with_timer(Utc).init();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_journal_is_told_from_what_only_inherited_its_name() {
+        let (one, other) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        let metadata = one.metadata().unwrap();
+        let stream = format!("{}:{}", metadata.dev(), metadata.ino());
+        let check = |stream: Option<&str>, output: &File, want: bool| {
+            assert_eq!(is_journal(stream, output), want, "{stream:?}");
+        };
+        check(Some(&stream), &one, true);
+        check(Some(&stream), &other, false);
+        check(Some(&format!("{}:{}", metadata.dev() + 1, metadata.ino())), &one, false);
+        for stream in [None, Some(""), Some(":"), Some("1"), Some(&format!("{stream} "))] {
+            check(stream, &one, false);
+        }
     }
 }
