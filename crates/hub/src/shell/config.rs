@@ -40,6 +40,20 @@ impl HubConfig {
         config::parse(file, text)
     }
 
+    /// In what `other` differs.
+    #[must_use]
+    pub fn changes(&self, other: &Self) -> Vec<&'static str> {
+        let Self { collective, authority, listen, insecure_plaintext_on, broker } = self;
+        let differs = [
+            ("collective", *collective != other.collective),
+            ("authority", *authority != other.authority),
+            ("listen", *listen != other.listen),
+            ("insecure_plaintext_on", *insecure_plaintext_on != other.insecure_plaintext_on),
+            ("broker", *broker != other.broker),
+        ];
+        differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+    }
+
     /// What the registry needs of it.
     #[must_use]
     pub fn setup(&self) -> Setup {

@@ -8,6 +8,9 @@ mod hub;
 mod logging;
 mod node;
 
+use std::io;
+use std::path::Path;
+
 use clap::Parser as _;
 use marcato_core::Exit;
 
@@ -33,6 +36,20 @@ pub fn main() -> Exit {
         Ok(exit) => exit,
         Err(failure) => words::tell(&failure),
     }
+}
+
+/// A configuration that cannot be read. Whoever starts daemons tries again unless somebody has to
+/// do something about the file: the system's own failures pass.
+fn unread(file: &Path, error: &io::Error) -> Failure {
+    let exit = match error.kind() {
+        io::ErrorKind::NotFound
+        | io::ErrorKind::PermissionDenied
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::InvalidData => Exit::Config,
+        _ => Exit::Unavailable,
+    };
+    Failure::new(exit, format_args!("{}: {error}", file.display()))
 }
 
 /// The runtime of a daemon: one thread, because a node does little and a host has better uses for
