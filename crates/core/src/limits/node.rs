@@ -14,8 +14,8 @@ pub const SEEN_BYTES_PER_CALLER_MAX: usize = 16 * 1024 * 1024;
 /// answered with it. An operator's program does not live that long.
 pub const CHANGE_RECEIPT_KEPT: Span = Span::from_secs(24 * 3600);
 
-/// How long after its end a receipt is sent again unasked when the node starts: it may not have
-/// gone out before.
+/// How long after its end the receipt of a change is sent again unasked, when the node starts or
+/// its connection turns out to be dead: it may not have gone out before.
 pub const RECEIPT_SENT_AGAIN: Span = Span::from_secs(60);
 
 /// How many receipts wait for a connection; a client that lacks one asks again.

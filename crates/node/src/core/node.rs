@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use marcato_core::limits::node::{
-    CLOCK_KEPT_EVERY, COPIES_PER_SECOND, STOP_GRACE, UNSENT_RECEIPTS_MAX,
+    CLOCK_KEPT_EVERY, COPIES_PER_SECOND, RECEIPT_SENT_AGAIN, STOP_GRACE, UNSENT_RECEIPTS_MAX,
 };
 use marcato_core::limits::timing::SKEW;
 use marcato_core::{CallerId, Collective, Identity, OrderId, Reason, Timestamp};
@@ -55,7 +55,7 @@ pub struct Node {
     /// Why the journal does not take records at the moment, in words.
     pub(super) journal_fault: Option<String>,
     pub(super) connected: bool,
-    /// Receipts that ended without a connection.
+    /// Receipts that wait for a connection.
     unsent: VecDeque<RunKey>,
     clock_high: Timestamp,
     clock_kept: Timestamp,
@@ -126,7 +126,7 @@ impl Node {
         self.steady.advance(now);
         match event {
             Event::Connected => self.on_connected(now),
-            Event::Disconnected => self.connected = false,
+            Event::Disconnected => self.on_disconnected(now),
             Event::Message(message) => self.on_message(&message, now),
             Event::Written(key) => self.on_written(key, now),
             Event::NotWritten(key, why) => self.on_not_written(key, &why, now),
@@ -158,6 +158,15 @@ impl Node {
         self.connected = true;
         self.appear(now);
         for key in std::mem::take(&mut self.unsent) {
+            self.publish_receipt(key);
+        }
+    }
+
+    /// What was sent last may have gone into a connection that was dead already.
+    fn on_disconnected(&mut self, now: Timestamp) {
+        self.connected = false;
+        let recent = |ended: Timestamp| now.since(ended) <= RECEIPT_SENT_AGAIN;
+        for key in self.seen.changes_that_ended(recent) {
             self.publish_receipt(key);
         }
     }

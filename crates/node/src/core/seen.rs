@@ -25,6 +25,8 @@ pub(super) struct Known {
     pub(super) about: About,
     /// The answer, once there is one.
     pub(super) receipt: Option<SignedReceipt>,
+    /// When it ended, of a change that was answered.
+    ended: Option<Timestamp>,
     /// Whether receipts carry the certificate.
     pub(super) certificate: bool,
     /// Whether the node took it: its filter matched.
@@ -114,7 +116,8 @@ impl Seen {
         self.remove(key);
         self.loads.entry(about.caller.clone()).or_default().count += 1;
         let startable = until;
-        let known = Known { about, receipt: None, certificate, taken, startable, until, bytes: 0 };
+        let (receipt, ended, bytes) = (None, None, 0);
+        let known = Known { about, receipt, ended, certificate, taken, startable, until, bytes };
         self.orders.insert(key, known);
     }
 
@@ -137,8 +140,15 @@ impl Seen {
             load.bytes = load.bytes + bytes - known.bytes;
         }
         known.bytes = bytes;
+        known.ended = ended;
         known.receipt = Some(receipt);
         self.by_end.insert((known.until, key));
+    }
+
+    /// The changes that were answered at such times.
+    pub(super) fn changes_that_ended(&self, when: impl Fn(Timestamp) -> bool) -> Vec<RunKey> {
+        let ended = |(_, known): &(&RunKey, &Known)| known.ended.is_some_and(&when);
+        self.orders.iter().filter(ended).map(|(key, _)| *key).collect()
     }
 
     /// Forgets what is over.

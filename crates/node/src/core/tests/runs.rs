@@ -245,6 +245,33 @@ fn what_ends_without_a_connection_is_said_when_it_stands_again() {
 }
 
 #[test]
+fn what_may_have_gone_into_a_dead_connection_is_said_again() {
+    let check = |quiet: u64, away: u64, receipts: usize| {
+        let mut bench = Bench::new();
+        let key = bench.ask(RESTART).run();
+        let sent = bench.ended(key);
+        // Whoever waits for a read asks again.
+        let read = bench.ask("rpcutil ping").run();
+        assert_eq!(bench.ended(read).answers().len(), 1);
+        bench.now = bench.now + seconds(quiet);
+        assert!(bench.step(Event::Disconnected).is_silent());
+        bench.now = bench.now + seconds(away);
+        let again = bench.step(Event::Connected);
+        assert_eq!(
+            again.answers().len(),
+            receipts,
+            "{quiet} s, then {away} s without a connection"
+        );
+        assert!(again.answers().iter().all(|answer| **answer == *sent.answers()[0]));
+        // Once for each connection that turned out to be dead.
+        assert!(bench.step(Event::Tick).answers().is_empty());
+    };
+    check(0, 1, 1);
+    check(60, 3600, 1);
+    check(61, 1, 0);
+}
+
+#[test]
 fn a_clock_that_is_set_back_silences_nothing() {
     let mut bench = Bench::new();
     let key = bench.ask(RESTART).run();
