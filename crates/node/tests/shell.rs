@@ -166,8 +166,7 @@ async fn a_broken_file_leaves_the_old_one_and_is_told() {
     let policy = places.policy.join("a.policy");
     std::fs::write(&policy, "alow callers=*\nallow\n").unwrap();
     handle.reload(None);
-    let after = client.until_heartbeat(name, false).await;
-    assert_ne!(before.registration, after.registration);
+    let after = client.until_changed(name, &before).await;
     let told = client.registration(name).await;
     let want = format!(
         "{}:1: a rule begins with allow or deny, not with \"alow\" (and 1 more); the old one holds",
@@ -182,7 +181,7 @@ async fn a_broken_file_leaves_the_old_one_and_is_told() {
     let text = std::fs::read_to_string(places.config.as_ref().unwrap()).unwrap();
     std::fs::write(places.config.as_ref().unwrap(), text + "read_only = true\n").unwrap();
     handle.reload(Some(Demo::agents()));
-    client.until_heartbeat(name, false).await;
+    client.until_changed(name, &after).await;
     let told = client.registration(name).await;
     assert_eq!((told.health.len(), told.read_only), (0, true));
     let order = client.order("demo", "look", &[]);
@@ -363,9 +362,8 @@ async fn a_daemon_reloads_and_ends_by_signals() {
     let before = client.until_heartbeat(name, false).await;
     let pid = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
     std::fs::write(fleet.places(name).facts, "role: db\n").unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
-    let after = client.until_heartbeat(name, false).await;
-    assert_ne!(before.registration, after.registration);
+    kill_process(pid, Signal::HUP).unwrap();
+    client.until_changed(name, &before).await;
     assert_eq!(client.registration(name).await.facts["role"], "db");
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     client.until_heartbeat(name, true).await;

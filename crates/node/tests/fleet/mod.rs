@@ -291,6 +291,17 @@ impl Client {
         self.until_heartbeats(&[name], leaving).await.remove(0)
     }
 
+    /// Waits for a heartbeat of another registration: one that came by the clock meanwhile says
+    /// nothing about what the node was told.
+    pub async fn until_changed(&mut self, name: &str, before: &Heartbeat) -> Heartbeat {
+        loop {
+            let heartbeat = self.until_heartbeat(name, false).await;
+            if heartbeat.registration != before.registration {
+                return heartbeat;
+            }
+        }
+    }
+
     /// Waits for the next heartbeats of all these nodes.
     pub async fn until_heartbeats(&mut self, names: &[&str], leaving: bool) -> Vec<Heartbeat> {
         let mut missing = names.to_vec();
