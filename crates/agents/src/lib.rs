@@ -17,7 +17,7 @@ use marcato_agent::{Agent, Catalog};
 use marcato_core::AgentName;
 use marcato_core::ddl::{Ddl, DdlError};
 
-pub use rpcutil::About;
+pub use rpcutil::{About, Classes};
 
 /// Where packages and services are.
 #[derive(Debug, Clone)]

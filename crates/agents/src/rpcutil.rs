@@ -1,6 +1,6 @@
 //! The agent `rpcutil`: the node's time, what is known of it, its facts.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use marcato_agent::{Agent, BoxFuture, Call, Outcome};
@@ -21,8 +21,11 @@ pub struct About {
     /// The version of the program.
     pub version: String,
     /// The classes that configuration management gave it.
-    pub classes: Vec<String>,
+    pub classes: Classes,
 }
+
+/// A node's classes, shared with whoever reads their file again while the node runs.
+pub type Classes = Arc<RwLock<Vec<String>>>;
 
 /// The agent.
 pub struct Rpcutil {
@@ -53,7 +56,7 @@ impl Rpcutil {
             "inventory" => json!({
                 "agents": self.agents,
                 "facts": *call.facts,
-                "classes": self.about.classes,
+                "classes": *self.about.classes.read().unwrap_or_else(PoisonError::into_inner),
                 "version": self.about.version,
                 "main_collective": call.collective,
                 "collectives": [call.collective],

@@ -1,7 +1,7 @@
 //! The agents through their contract, over the lab's simulated host and this machine's dpkg.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use marcato_agent::{ActionResult, BoxFuture, Call, Catalog, Outcome};
@@ -47,7 +47,8 @@ fn host() -> Host {
 fn lab() -> (tempfile::TempDir, Catalog) {
     let dir = tempfile::tempdir().unwrap();
     Lab::create(dir.path(), &host()).unwrap();
-    let about = About { version: "0.1.0".into(), classes: vec!["apache".into()] };
+    let about =
+        About { version: "0.1.0".into(), classes: Arc::new(RwLock::new(vec!["apache".into()])) };
     let catalog = catalog(&Platform::Lab(dir.path().to_owned()), about).unwrap();
     (dir, catalog)
 }

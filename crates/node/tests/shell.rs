@@ -3,6 +3,7 @@
 
 mod fleet;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +12,12 @@ use marcato_agent::external::Host;
 use marcato_agent::runner::{self, Launch};
 use marcato_core::{EndState, Reason};
 use marcato_node::shell::{
-    StateError, check, daemon, install_certificate, now, request_certificate,
+    Start, StateError, check, daemon, install_certificate, now, request_certificate,
 };
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe;
+use tokio::process::{Child, Command};
 
 use fleet::{Client, Demo, Fleet, demo_agents};
 
@@ -344,10 +349,26 @@ fn daemon_process() {
     let is_daemon = node_toml.exists();
     let ended = is_daemon.then(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let start = fleet::start_at(&node_toml, &dir.join("state"));
-        runtime.block_on(daemon(start, async || Demo::agents()))
+        let start = |agents| Start { agents, ..fleet::start_at(&node_toml, &dir.join("state")) };
+        let gate = dir.join("gate");
+        runtime.block_on(daemon(start, async || {
+            if gate.exists() {
+                let mut pipe = pipe::OpenOptions::new();
+                let mut opened = pipe.read_write(true).open_receiver(&gate).unwrap();
+                opened.read_u8().await.unwrap();
+            }
+            Demo::agents()
+        }))
     });
     assert!(ended.is_none_or(|ended| ended.is_ok()));
+}
+
+fn start_daemon(fleet: &Fleet, name: &str) -> (Child, Pid) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["daemon_process", "--exact"]).arg(fleet.dir().join(name));
+    let child = command.kill_on_drop(true).spawn().unwrap();
+    let pid = Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
+    (child, pid)
 }
 
 #[tokio::test]
@@ -356,16 +377,43 @@ async fn a_daemon_reloads_and_ends_by_signals() {
     let name = "web1.example.com";
     drop(fleet.joined(name));
     let mut client = Client::connect(&fleet).await;
-    let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
-    command.args(["daemon_process", "--exact"]).arg(fleet.dir().join(name));
-    let mut child = command.kill_on_drop(true).spawn().unwrap();
+    let (mut child, pid) = start_daemon(&fleet, name);
     let before = client.until_heartbeat(name, false).await;
-    let pid = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
     std::fs::write(fleet.places(name).facts, "role: db\n").unwrap();
     kill_process(pid, Signal::HUP).unwrap();
     client.until_changed(name, &before).await;
     assert_eq!(client.registration(name).await.facts["role"], "db");
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
     client.until_heartbeat(name, true).await;
+    assert!(soon(child.wait()).await.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_daemon_heeds_signals_while_it_looks_for_agents() {
+    let fleet = Fleet::start().await;
+    let name = "web1.example.com";
+    drop(fleet.joined(name));
+    let mut client = Client::connect(&fleet).await;
+    let gate = fleet.fifo(&format!("{name}/gate"));
+    // Resolves when the daemon looks for agents, which then waits for a word.
+    let looks = || {
+        let (gate, (sender, opened)) = (gate.clone(), tokio::sync::oneshot::channel());
+        std::thread::spawn(move || sender.send(std::fs::File::options().write(true).open(gate)));
+        async { soon(opened).await.unwrap().unwrap() }
+    };
+    let (mut child, pid) = start_daemon(&fleet, name);
+    let mut word = looks().await;
+    kill_process(pid, Signal::HUP).unwrap();
+    word.write_all(b"x").unwrap();
+    drop(word);
+    client.until_heartbeat(name, false).await;
+    // The reload was not forgotten.
+    let _word = looks().await;
+    kill_process(pid, Signal::TERM).unwrap();
+    assert!(soon(child.wait()).await.unwrap().success());
+
+    let (mut child, pid) = start_daemon(&fleet, name);
+    let _word = looks().await;
+    kill_process(pid, Signal::TERM).unwrap();
     assert!(soon(child.wait()).await.unwrap().success());
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use marcato_agent::runner::Launch;
-use marcato_agents::Platform;
+use marcato_agents::{Classes, Platform};
 use marcato_core::Exit;
 use marcato_node::shell::{Agents, Disk, Handle, NodeShell, Start};
 use marcato_protocol::version::Spoken;
@@ -83,12 +83,14 @@ fn start(lab: &Layout, name: &str) -> Result<Start, Failure> {
         arguments.extend(["--lab".into(), host.clone().into_os_string()]);
         Platform::Lab(host)
     };
-    let catalog = marcato_agents::catalog(&platform, mcod::about(Vec::new()));
+    let classes = Classes::default();
+    let catalog = marcato_agents::catalog(&platform, mcod::about(classes.clone()));
     let catalog = catalog.map_err(|error| lab.failure(&error))?;
     Ok(Start {
         config,
         places,
         agents: Agents { catalog, left_out: Vec::new() },
+        classes,
         launch: Arc::new(Launch { program: mcod_program(lab)?, arguments }),
         spoken: Spoken::RELEASE,
     })

@@ -8,10 +8,9 @@ use std::sync::Arc;
 
 use marcato_agent::external::{DEFAULT_PATH, Host};
 use marcato_agent::runner::{self, Launch};
-use marcato_agents::{About, Platform};
+use marcato_agents::{About, Classes, Platform};
 use marcato_core::limits::protocol::CERTIFICATE_BYTES_MAX;
 use marcato_core::{Exit, config};
-use marcato_node::shell::facts::read_classes;
 use marcato_node::shell::{self, Agents, DaemonError, NodeConfig, Places, Start, StateError};
 use marcato_protocol::version::Spoken;
 
@@ -51,7 +50,8 @@ pub fn main(args: NodeArgs) -> Result<Exit, Failure> {
 /// The folder cannot be used; nothing was done then.
 pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let platform = args.lab.clone().map_or(Platform::Native, Platform::Lab);
-    let catalog = marcato_agents::catalog(&platform, about(Vec::new())).map_err(internal)?;
+    let catalog = marcato_agents::catalog(&platform, about(Classes::default()));
+    let catalog = catalog.map_err(internal)?;
     let host = host(args.agents.clone().unwrap_or_else(|| PathBuf::from(NO_AGENTS)));
     let runtime = super::runtime()?;
     runtime.block_on(runner::run(&args.dir, &catalog, &host)).map_err(internal)?;
@@ -70,16 +70,15 @@ fn serve(config: NodeConfig, places: Places) -> Result<Exit, Failure> {
     if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(&host.scratch) {
         tracing::warn!(dir = %host.scratch.display(), %error, "external agents cannot be called");
     }
-    let classes = config.classes.as_deref().map(read_classes).and_then(Result::ok).flatten();
-    let about = about(classes.unwrap_or_default());
+    let classes = Classes::default();
+    let about = about(classes.clone());
+    let start = |agents| {
+        let (launch, spoken) = (Arc::new(launch.clone()), Spoken::RELEASE);
+        Start { config, places, agents, classes, launch, spoken }
+    };
     let runtime = super::runtime()?;
-    let served = runtime.block_on(async {
-        let found = || async { find_agents(&host, &launch, &about).await };
-        let agents = found().await;
-        let launch = Arc::new(launch.clone());
-        let start = Start { config, places, agents, launch, spoken: Spoken::RELEASE };
-        shell::daemon(start, found).await
-    });
+    let found = async || find_agents(&host, &launch, &about).await;
+    let served = runtime.block_on(shell::daemon(start, found));
     match served {
         Ok(()) => Ok(Exit::Ok),
         Err(DaemonError::State(error)) => Err(state_failure(error)),
@@ -118,7 +117,7 @@ fn host(agents: PathBuf) -> Host {
     }
 }
 
-pub(crate) fn about(classes: Vec<String>) -> About {
+pub(crate) fn about(classes: Classes) -> About {
     About { version: env!("CARGO_PKG_VERSION").to_owned(), classes }
 }
 

@@ -269,6 +269,7 @@ impl Fleet {
             config: self.config(name),
             places: self.places(name),
             agents: Agents { catalog, left_out: Vec::new() },
+            classes: Arc::default(),
             launch: Arc::new(launch),
             spoken,
         };

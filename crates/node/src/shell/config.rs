@@ -51,6 +51,31 @@ impl NodeConfig {
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
         config::parse(file, text)
     }
+
+    /// In what `other` differs that a node takes at its start alone.
+    #[must_use]
+    pub fn fixed_changes(&self, other: &Self) -> Vec<&'static str> {
+        let Self {
+            collective,
+            broker,
+            authority,
+            identity,
+            read_only: _,
+            agents_dir,
+            facts,
+            classes,
+        } = self;
+        let differs = [
+            ("collective", *collective != other.collective),
+            ("broker", *broker != other.broker),
+            ("authority", *authority != other.authority),
+            ("identity", *identity != other.identity),
+            ("agents_dir", *agents_dir != other.agents_dir),
+            ("facts", *facts != other.facts),
+            ("classes", *classes != other.classes),
+        ];
+        differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+    }
 }
 
 /// Where a node's files lie.

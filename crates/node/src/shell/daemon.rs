@@ -23,17 +23,28 @@ pub enum DaemonError {
     System(#[from] std::io::Error),
 }
 
-/// Runs one node until SIGTERM or SIGINT; SIGHUP reads its files again, with the agents that
-/// `agents` then finds.
+/// Runs the node that `start` describes, with the agents that `agents` finds, until SIGTERM or
+/// SIGINT; SIGHUP reads its files again and looks for agents anew.
 ///
 /// # Errors
-/// [`DaemonError`]; whoever starts daemons should not try again on [`DaemonError::State`].
-pub async fn daemon(start: Start, agents: impl AsyncFn() -> Agents) -> Result<(), DaemonError> {
+/// [`DaemonError`]; [`StateError::is_passing`] says whether to try again.
+pub async fn daemon(
+    start: impl FnOnce(Agents) -> Start,
+    agents: impl AsyncFn() -> Agents,
+) -> Result<(), DaemonError> {
+    // Before anything that takes time: a signal for which nobody waits ends the process. A SIGHUP
+    // that comes too early waits here until the node works.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut reload = signal(SignalKind::hangup())?;
+    let found = tokio::select! {
+        biased;
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+        found = agents() => found,
+    };
     let disk = Disk::start(1)?;
-    let (node, handle) = NodeShell::open(start, &disk)?;
+    let (node, handle) = NodeShell::open(start(found), &disk)?;
     let mut work = std::pin::pin!(node.run());
     loop {
         tokio::select! {

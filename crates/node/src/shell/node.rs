@@ -3,7 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use marcato_agent::runner::Launch;
@@ -33,6 +33,8 @@ pub struct Start {
     pub places: Places,
     /// Its agents.
     pub agents: Agents,
+    /// Where agents look for its classes; the node keeps them up to date.
+    pub classes: Arc<RwLock<Vec<String>>>,
     /// How changes are started.
     pub launch: Arc<Launch>,
     /// The versions of the protocol that it speaks; [`Spoken::RELEASE`] but for tests.
@@ -42,7 +44,6 @@ pub struct Start {
 /// A node that is ready to run.
 pub struct NodeShell {
     identity: Identity,
-    config: NodeConfig,
     state: State,
     core: Node,
     /// What the core asked for before it ran.
@@ -99,7 +100,7 @@ impl NodeShell {
     /// # Errors
     /// [`StateError`], which says what to do; without a certificate [`StateError::NoCertificate`].
     pub fn open(start: Start, disk: &Disk) -> Result<(Self, Handle), StateError> {
-        let Start { config, places, agents, launch, spoken } = start;
+        let Start { config, places, agents, classes, launch, spoken } = start;
         let now = now();
         let state = State::open(&config, &places)?;
         let certificate = state.certificate(&config)?;
@@ -114,11 +115,11 @@ impl NodeShell {
         let writer = disk.writer();
         let mut runs = Runs::new(state.dir.join("runs"), launch, writer.clone());
         let recovered = runs.recover(&found.records)?;
-        let sourced = Sourced::read(&config, &places, agents);
+        let sourced = Sourced::read(config, places, agents, classes);
         let setup = Setup {
             seed: seed()?,
             identity: identity.clone(),
-            collective: config.collective.clone(),
+            collective: sourced.config().collective.clone(),
             spoken,
             key: state.key.clone(),
             certificate,
@@ -135,7 +136,6 @@ impl NodeShell {
         let handle = Handle { reload: to_reload, stop: stop.clone() };
         let shell = Self {
             identity,
-            config,
             state,
             core,
             first,
@@ -168,11 +168,12 @@ impl NodeShell {
     /// own task: the process must be started anew then.
     pub async fn run(mut self) -> Result<(), LinkError> {
         let name = format!("node {}", self.identity);
-        let mut link = Link::connect(&LinkConfig::node(self.config.broker.clone(), name)).await?;
-        let subjects = Subjects::of(&self.config.collective);
+        let NodeConfig { broker, collective, .. } = self.sourced.config().clone();
+        let mut link = Link::connect(&LinkConfig::node(broker, name)).await?;
+        let subjects = Subjects::of(&collective);
         link.subscribe(subjects.orders()).await?;
         link.subscribe(subjects.node(&self.identity)).await?;
-        tracing::info!(node = %self.identity, collective = %self.config.collective, "started");
+        tracing::info!(node = %self.identity, %collective, "started");
         let first = std::mem::take(&mut self.first);
         let mut ended = self.perform(first, &link).await;
         while !ended {
@@ -251,6 +252,11 @@ impl NodeShell {
     fn read_again(&mut self, agents: Option<Agents>) -> Event {
         self.sourced.read_again(agents);
         tracing::info!(node = %self.identity, "files read again");
+        let fixed = self.sourced.fixed_changes();
+        if !fixed.is_empty() {
+            let keys = fixed.join(", ");
+            tracing::warn!(node = %self.identity, keys, "changed in node.toml, for the next start only");
+        }
         self.log_broken();
         self.reloaded()
     }

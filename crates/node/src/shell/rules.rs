@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use marcato_agent::Catalog;
 use marcato_core::limits::node::POLICY_FILES_MAX;
@@ -27,11 +27,16 @@ pub struct Agents {
 /// Everything that [`Rules`] are made of, as it was last read well.
 pub(super) struct Sourced {
     places: Places,
+    /// What the node works with; `read_only` follows the file.
+    config: NodeConfig,
     signers: Arc<AllowedSigners>,
     policy: Arc<Policy>,
     facts: FactSource,
     agents: Agents,
-    read_only: bool,
+    /// The classes, for agents.
+    classes: Arc<RwLock<Vec<String>>>,
+    /// What has changed in the configuration and is for the next start.
+    fixed_changes: Vec<&'static str>,
     /// What is broken, and what holds instead.
     broken: Vec<String>,
 }
@@ -39,17 +44,25 @@ pub(super) struct Sourced {
 impl Sourced {
     /// Reads everything for the first time. What is broken or missing is empty: nobody is known,
     /// nothing is allowed.
-    pub(super) fn read(config: &NodeConfig, places: &Places, agents: Agents) -> Self {
-        let facts = FactSource::new(sources(config, places));
+    pub(super) fn read(
+        config: NodeConfig,
+        places: Places,
+        agents: Agents,
+        classes: Arc<RwLock<Vec<String>>>,
+    ) -> Self {
+        let facts = FactSource::new(sources(&config, &places));
         let mut sourced = Self {
-            places: places.clone(),
+            places,
+            config,
             signers: Arc::default(),
             policy: Arc::default(),
             facts,
             agents,
-            read_only: config.read_only,
+            classes,
+            fixed_changes: Vec::new(),
             broken: Vec::new(),
         };
+        sourced.share_classes();
         sourced.read_files(false);
         sourced
     }
@@ -57,13 +70,22 @@ impl Sourced {
     /// Reads everything again.
     pub(super) fn read_again(&mut self, agents: Option<Agents>) {
         self.agents = agents.unwrap_or_else(|| std::mem::take(&mut self.agents));
-        self.facts.refresh();
+        self.read_facts_again();
         self.read_files(true);
     }
 
     /// Reads the facts again, and says whether anything changed.
     pub(super) fn read_facts_again(&mut self) -> bool {
-        self.facts.refresh()
+        let is_new = self.facts.refresh();
+        if is_new {
+            self.share_classes();
+        }
+        is_new
+    }
+
+    fn share_classes(&self) {
+        let mut shared = self.classes.write().unwrap_or_else(PoisonError::into_inner);
+        self.facts.classes().clone_into(&mut shared);
     }
 
     fn read_files(&mut self, again: bool) {
@@ -79,7 +101,10 @@ impl Sourced {
         }
         let Some(path) = self.places.config.clone().filter(|_| again) else { return };
         match read_config(&path) {
-            Ok(config) => self.read_only = config.read_only,
+            Ok(config) => {
+                self.fixed_changes = self.config.fixed_changes(&config);
+                self.config.read_only = config.read_only;
+            }
             Err(error) => self.broken.extend(said(&[error], "the old one holds")),
         }
     }
@@ -91,6 +116,16 @@ impl Sourced {
             .chain(self.facts.health())
             .chain(&self.agents.left_out)
             .map(String::as_str)
+    }
+
+    /// What the node works with.
+    pub(super) const fn config(&self) -> &NodeConfig {
+        &self.config
+    }
+
+    /// The keys of the configuration that have changed and are for the next start.
+    pub(super) fn fixed_changes(&self) -> &[&'static str] {
+        &self.fixed_changes
     }
 
     pub(super) const fn catalog(&self) -> &Catalog {
@@ -107,7 +142,7 @@ impl Sourced {
             registered: self.facts.facts().clone(),
             classes: self.facts.classes().to_vec(),
             health: self.broken().map(str::to_owned).collect(),
-            read_only: self.read_only,
+            read_only: self.config.read_only,
         }
     }
 }
@@ -184,6 +219,58 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    const CONFIG: &str = "collective = 'lab'\nbroker = 'nats://a:4222'\nauthority = \
+        'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ'\n";
+
+    #[test]
+    fn what_a_reload_takes_and_what_is_for_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("node.toml");
+        let places = Places { root: dir.path().into(), ..Places::beside(&file, dir.path()) };
+        let classes = Arc::default();
+        let agents = Agents::default();
+        let config = NodeConfig::parse("node.toml", CONFIG).unwrap();
+        let mut sourced = Sourced::read(config, places, agents, Arc::clone(&classes));
+        let mut check = |text: &str, read_only: bool, fixed: &[&str]| {
+            write(&file, text).unwrap();
+            sourced.read_again(None);
+            assert_eq!((sourced.rules().read_only, sourced.fixed_changes()), (read_only, fixed));
+            assert_eq!(sourced.config().broker[0].as_str(), "nats://a:4222");
+        };
+        check(CONFIG, false, &[]);
+        check(&format!("{CONFIG}read_only = true\n"), true, &[]);
+        let other = CONFIG.replace("a:4222", "b:4222") + "facts = '/f'\nclasses = '/c'\n";
+        check(&other, false, &["broker", "facts", "classes"]);
+        check(
+            &other.replace("'lab'", "'prod'").replace("JdD7y", "JdD7z"),
+            false,
+            &["collective", "broker", "authority", "facts", "classes"],
+        );
+        let more = format!("{CONFIG}identity = 'a'\nagents_dir = '/a'\n");
+        check(&more, false, &["identity", "agents_dir"]);
+        check(CONFIG, false, &[]);
+    }
+
+    #[test]
+    fn agents_have_the_classes_of_the_registration() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("node.toml");
+        let places = Places { root: dir.path().into(), ..Places::beside(&file, dir.path()) };
+        let listed = dir.path().join("classes.txt");
+        let mut config = NodeConfig::parse("node.toml", CONFIG).unwrap();
+        config.classes = Some(listed.clone());
+        let shared = Arc::<RwLock<Vec<String>>>::default();
+        write(&listed, "common\n").unwrap();
+        let mut sourced = Sourced::read(config, places, Agents::default(), shared.clone());
+        assert_eq!(*shared.read().unwrap(), ["common"]);
+        write(&listed, "common\nrole::db\n").unwrap();
+        assert!(sourced.read_facts_again());
+        assert_eq!(*shared.read().unwrap(), ["common", "role::db"]);
+        write(&listed, "bad\x07\n").unwrap();
+        sourced.read_again(None);
+        assert_eq!(*shared.read().unwrap(), sourced.rules().classes);
+    }
 
     #[test]
     fn a_policy_whose_file_is_elsewhere_and_gone_is_no_policy() {
