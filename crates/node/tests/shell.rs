@@ -240,25 +240,60 @@ async fn what_keeps_a_node_from_starting() {
     let name = "web1.example.com";
     drop(fleet.joined(name));
     let places = fleet.places(name);
+    // The file's owner has to do something, and is told what without a start too.
     let refused = |want: &str| {
-        let error = fleet.start_node(name, demo_agents()).err().unwrap().to_string();
-        assert!(error.contains(want), "{error}");
+        let error = fleet.start_node(name, demo_agents()).err().unwrap();
+        assert!(error.to_string().contains(want) && !error.is_passing(), "{error}");
+        let found = check(&places);
+        assert!(found.iter().any(|line| line.contains(want)), "{want}: {found:?}");
+    };
+    let passing = |want: &str| {
+        let error = fleet.start_node(name, demo_agents()).err().unwrap();
+        assert!(error.to_string().contains(want) && error.is_passing(), "{error}");
     };
     let running = fleet.start_node(name, demo_agents()).unwrap();
-    refused("another mcod uses this folder");
+    passing("another mcod uses this folder");
     drop(running);
+    let (journal, aside) = (places.state.join("journal"), places.state.join("aside"));
+    std::fs::rename(&journal, &aside).unwrap();
+    std::fs::create_dir(&journal).unwrap();
+    passing("Is a directory");
+    std::fs::remove_dir(&journal).unwrap();
+    std::fs::rename(&aside, &journal).unwrap();
 
-    std::fs::write(&places.machine_id, "ffffffffffffffffffffffffffffffff\n").unwrap();
-    refused("this machine is a clone of web1.example.com");
+    for text in ["ffffffffffffffffffffffffffffffff\n", "\n"] {
+        std::fs::write(&places.machine_id, text).unwrap();
+        let clone = "this machine is a clone of web1.example.com";
+        refused(if text.len() > 1 { clone } else { "there is no machine-id" });
+    }
     std::fs::remove_file(&places.machine_id).unwrap();
     refused("there is no machine-id");
     fleet.write_machine_id(name);
 
     let node_toml = places.config.clone().unwrap();
     let text = std::fs::read_to_string(&node_toml).unwrap();
-    std::fs::write(&node_toml, text.replace(name, "web9.example.com")).unwrap();
-    refused("this node is web1.example.com since its first start");
+    let check_with = |text: String, want: &str| {
+        std::fs::write(&node_toml, text).unwrap();
+        refused(want);
+    };
+    let named = "this node is web1.example.com since its first start";
+    check_with(text.replace(name, "web9.example.com"), named);
+    check_with(text.replace("'lab'", "'prod'"), "it is for another fleet: lab, not prod");
     std::fs::write(&node_toml, &text).unwrap();
+
+    let spoilt = |file: &str, text: &str, want: &str| {
+        let path = places.state.join(file);
+        let right = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text).unwrap();
+        refused(want);
+        std::fs::write(&path, right).unwrap();
+    };
+    spoilt("sign.key", "nonsense", "sign.key: ");
+    spoilt("open.key", "nonsense", "open.key: ");
+    spoilt("identity", "No Name", "identity: ");
+    std::fs::write(places.state.join("clock"), "noon").unwrap();
+    refused("clock: ");
+    std::fs::remove_file(places.state.join("clock")).unwrap();
 
     let key = places.state.join("sign.key");
     let secret = std::fs::read_to_string(&key).unwrap();
@@ -267,6 +302,11 @@ async fn what_keeps_a_node_from_starting() {
     std::fs::rename(&shown, &key).unwrap();
     refused("sign.key: others may read it (mode 644): chmod 600");
     std::fs::remove_file(&key).unwrap();
+    let found = check(&places);
+    assert!(
+        found[0].ends_with("sign.key: there is none, and the certificate names it"),
+        "{found:?}"
+    );
     refused("another sign key");
 }
 

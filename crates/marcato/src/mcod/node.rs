@@ -28,7 +28,7 @@ pub fn main(args: NodeArgs) -> Result<Exit, Failure> {
     let file = args.places.config.join("node.toml");
     let places = Places::beside(&file, &args.places.state);
     if args.check {
-        return Ok(check(&places));
+        return Ok(check(&file, &places));
     }
     let config = read_config(&file)?;
     if args.print_request {
@@ -123,15 +123,19 @@ pub(crate) fn about(classes: Classes) -> About {
 
 fn read_config(file: &Path) -> Result<NodeConfig, Failure> {
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::new(Exit::Config, format_args!("{name}: {error}")))?;
+    let text = std::fs::read_to_string(file).map_err(|error| super::unread(file, &error))?;
     let parsed: Result<NodeConfig, config::ConfigError> = NodeConfig::parse(&name, &text);
     parsed.map_err(|error| Failure::new(Exit::Config, error))
 }
 
 /// Prints everything that is wrong with the node's files.
-fn check(places: &Places) -> Exit {
-    let findings = shell::check(places);
+fn check(file: &Path, places: &Places) -> Exit {
+    let mut findings = shell::check(places);
+    if let Ok(config) = read_config(file) {
+        let catalog = marcato_agents::catalog(&Platform::Native, About::default());
+        let unfit = host(config.agents_dir).check(&catalog.unwrap_or_default());
+        findings.extend(unfit.iter().map(ToString::to_string));
+    }
     let mut err = anstream::stderr().lock();
     for finding in &findings {
         // Nobody is left to be told when standard error is closed.
@@ -156,15 +160,12 @@ fn print(line: &str) -> Result<(), Failure> {
     writeln!(anstream::stdout(), "{line}").map_err(internal)
 }
 
-/// What is wrong with the node's own files: whoever starts daemons should not try again.
+/// What keeps the node from its files; the exit code says whether to try again.
 fn state_failure(error: StateError) -> Failure {
-    let exit = match error {
-        StateError::InUse(_) => Exit::Unavailable,
-        _ => Exit::Config,
-    };
+    let exit = if error.is_passing() { Exit::Unavailable } else { Exit::Config };
     Failure::new(exit, error)
 }
 
 fn internal(error: impl std::fmt::Display) -> Failure {
-    Failure::new(Exit::Config, error)
+    Failure::new(Exit::Unavailable, error)
 }

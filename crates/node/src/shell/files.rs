@@ -17,6 +17,20 @@ pub struct FileError {
     pub error: io::Error,
 }
 
+impl FileError {
+    /// Whether the system failed, which may be over at the next try; not so what the file itself
+    /// holds.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.error.kind() != io::ErrorKind::InvalidData
+    }
+}
+
+/// A file that was read and cannot be taken.
+fn unfit(path: &Path, why: String) -> FileError {
+    at(path)(io::Error::new(io::ErrorKind::InvalidData, why))
+}
+
 /// Names the file in an error.
 pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> FileError {
     let path = path.to_owned();
@@ -33,8 +47,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, FileError> {
     let mut text = String::new();
     file.take(CONFIG_BYTES_MAX + 1).read_to_string(&mut text).map_err(at(path))?;
     if text.len() as u64 > CONFIG_BYTES_MAX {
-        let why = format!("longer than {CONFIG_BYTES_MAX} bytes");
-        return Err(at(path)(io::Error::other(why)));
+        return Err(unfit(path, format!("longer than {CONFIG_BYTES_MAX} bytes")));
     }
     Ok(Some(text))
 }
@@ -44,8 +57,10 @@ pub(super) fn read_secret(path: &Path) -> Result<Option<String>, FileError> {
     let Some(text) = read(path)? else { return Ok(None) };
     let mode = path.metadata().map_err(at(path))?.permissions().mode();
     if mode & 0o077 != 0 {
-        let why = format!("others may read it (mode {:03o}): chmod 600", mode & 0o777);
-        return Err(at(path)(io::Error::other(why)));
+        return Err(unfit(
+            path,
+            format!("others may read it (mode {:03o}): chmod 600", mode & 0o777),
+        ));
     }
     Ok(Some(text))
 }

@@ -22,7 +22,7 @@ use super::files::write_private;
 use super::journal::Journal;
 use super::rules::{Agents, Sourced};
 use super::runs::Runs;
-use super::state::{State, StateError, random, seed};
+use super::state::{State, StateError, clock_high, random, seed};
 use crate::core::{Effect, Entry, Event, JournalKey, JournalRecord, Level, Node, Setup};
 
 /// What a node starts with.
@@ -105,7 +105,7 @@ impl NodeShell {
         let state = State::open(&config, &places)?;
         let certificate = state.certificate(&config)?;
         let (journal, found) = Journal::open(&state.dir.join("journal"), now)?;
-        let identity = state.identity.clone();
+        let identity = state.own.identity.clone();
         if found.torn > 0 {
             tracing::warn!(node = %identity, bytes = found.torn, "the journal's last record was not finished and is cut off");
         }
@@ -121,11 +121,11 @@ impl NodeShell {
             identity: identity.clone(),
             collective: sourced.config().collective.clone(),
             spoken,
-            key: state.key.clone(),
+            key: state.own.key.clone(),
             certificate,
             rules: sourced.rules(),
             started: now,
-            clock_high: state.clock_high()?,
+            clock_high: clock_high(&state.dir)?,
             journal: found.records,
             runs: recovered,
         };

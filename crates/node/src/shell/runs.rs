@@ -15,6 +15,9 @@ use super::disk::Writer;
 use super::files::{FileError, at};
 use crate::core::{Approved, Event, JournalRecord, Recovered, RunKey};
 
+/// How the folder of a run ends that is not needed any more and may still be written in.
+const LEFT: &str = "left";
+
 /// What runs.
 #[derive(Debug)]
 pub(super) struct Runs {
@@ -72,7 +75,8 @@ impl Runs {
         }
     }
 
-    /// How the runs stand of which the journal has no end; removes what is left of others.
+    /// How the runs stand of which the journal has no end; removes what is left of others. A folder
+    /// that cannot be used says nothing about its run, and keeps no node from its start.
     pub(super) fn recover(
         &mut self,
         journal: &[JournalRecord],
@@ -89,10 +93,22 @@ impl Runs {
         for entry in std::fs::read_dir(&self.dir).map_err(at(&self.dir))? {
             let path = entry.map_err(at(&self.dir))?.path();
             let name = path.file_name().and_then(|name| name.to_str());
-            let Some(key) = name.and_then(|name| name.parse::<RunKey>().ok()) else { continue };
+            let Some(key) = name.and_then(|name| name.parse::<RunKey>().ok()) else {
+                if path.extension().is_some_and(|extension| extension == LEFT) {
+                    let _ = std::fs::remove_dir_all(&path);
+                }
+                continue;
+            };
             match open.get(&key) {
-                Some(true) => runs.push((key, self.recover_one(key, &path).map_err(at(&path))?)),
-                Some(false) => std::fs::remove_dir_all(&path).map_err(at(&path))?,
+                Some(true) => {
+                    let recovered = self.recover_one(key, &path).unwrap_or_else(|error| {
+                        tracing::error!(run = %key, %error, "what is left of it cannot be used");
+                        Recovered::Gone
+                    });
+                    runs.push((key, recovered));
+                }
+                // What stays behind is removed at the next start.
+                Some(false) => drop(std::fs::remove_dir_all(&path)),
                 // The journal was damaged. What runs there may be the last word on a change.
                 None => tracing::warn!(run = %key, "a run that the journal does not know"),
             }
@@ -104,7 +120,11 @@ impl Runs {
         Ok(match runner::state(dir)? {
             RunState::Finished(outcome) => Recovered::Finished(outcome),
             RunState::Gone { began: false } => {
-                std::fs::remove_dir_all(dir)?;
+                // A process that comes too late may be writing in there.
+                let left = dir.with_extension(LEFT);
+                let _ = std::fs::remove_dir_all(&left);
+                std::fs::rename(dir, &left)?;
+                let _ = std::fs::remove_dir_all(&left);
                 Recovered::NeverStarted
             }
             // One whose process is gone too: what its agent left behind must be ended first.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use marcato_core::limits::node::LOCK_PATIENCE;
 use marcato_core::{Identity, Timestamp};
+use marcato_protocol::Verified;
 use marcato_protocol::certificate::{Certificate, CertificateError, SignedText, machine_digest};
 use marcato_protocol::digest::Digest;
 use marcato_protocol::keys::{NodeSignKey, OpenKey};
@@ -106,16 +107,35 @@ pub enum StateError {
     },
 }
 
+impl StateError {
+    /// Whether the next try may go well though nobody did anything to this node: the system failed,
+    /// or an earlier daemon is about to end.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::File(error) => error.is_passing(),
+            Self::InUse(_) | Self::Random(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// The node's own folder, held by this process alone.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) dir: PathBuf,
+    pub(super) own: Own,
+    /// Locked as long as it is open.
+    _lock: File,
+}
+
+/// What is this node's alone, and what its certificate names.
+#[derive(Debug)]
+pub(super) struct Own {
     pub(super) identity: Identity,
     pub(super) key: Arc<NodeSignKey>,
     open: OpenKey,
     machine: Digest,
-    /// Locked as long as it is open.
-    _lock: File,
 }
 
 impl State {
@@ -127,34 +147,35 @@ impl State {
         let machine = machine(&places.machine_id)?;
         let identity = identity(config, places)?;
         let mut random = random()?;
-        let key = sign_key(&dir, &identity, &mut random)?;
+        let key = Arc::new(sign_key(&dir, &identity, &mut random)?);
         let open = open_key(&dir, &mut random)?;
         make_private_dir(&dir.join("runs"))?;
-        Ok(Self { dir, identity, key: Arc::new(key), open, machine, _lock: lock })
+        Ok(Self { dir, own: Own { identity, key, open, machine }, _lock: lock })
     }
 
     /// What the authority is asked to sign: signed by the node's own key, so that nobody can have a
     /// key certified that is not his.
     pub(super) fn request(&self, config: &NodeConfig, now: Timestamp) -> String {
+        let Own { identity, key, open, machine } = &self.own;
         let certificate = Certificate {
             v: Spoken::RELEASE.newest,
             collective: config.collective.clone(),
-            identity: self.identity.clone(),
-            sign: self.key.public().clone(),
-            open: *self.open.public(),
-            machine: self.machine,
+            identity: identity.clone(),
+            sign: key.public().clone(),
+            open: *open.public(),
+            machine: *machine,
             issued: now,
             ext: serde_json::Map::new(),
         };
         let body = certificate.to_bytes();
-        let signature = self.key.sign(Namespace::JoinRequest, &body);
+        let signature = key.sign(Namespace::JoinRequest, &body);
         SignedText::new(body, signature).to_string()
     }
 
     /// Checks a certificate and keeps it.
     pub(super) fn install(&self, config: &NodeConfig, text: &str) -> Result<(), StateError> {
         let text = text.trim();
-        self.check_certificate(config, text, "the certificate")?;
+        self.own.check(config, text, "the certificate", &self.dir)?;
         write_private(&self.dir.join("certificate"), &format!("{text}\n"))?;
         Ok(())
     }
@@ -163,22 +184,24 @@ impl State {
     pub(super) fn certificate(&self, config: &NodeConfig) -> Result<Arc<str>, StateError> {
         let path = self.dir.join("certificate");
         let Some(text) = read(&path)? else {
-            return Err(StateError::NoCertificate { identity: self.identity.clone() });
+            return Err(StateError::NoCertificate { identity: self.own.identity.clone() });
         };
         let text = text.trim();
-        self.check_certificate(config, text, &path.display().to_string())?;
+        self.own.check(config, text, &path.display().to_string(), &self.dir)?;
         Ok(text.into())
     }
+}
 
-    fn check_certificate(
+impl Own {
+    /// Refuses a certificate that is not of this node, on this machine and in this fleet.
+    fn check(
         &self,
         config: &NodeConfig,
         text: &str,
         place: &str,
+        dir: &Path,
     ) -> Result<(), StateError> {
-        let certificate = SignedText::parse(text)
-            .and_then(|signed| signed.verify(&config.authority))
-            .map_err(|error| StateError::Certificate { place: place.to_owned(), error })?;
+        let certificate = certificate_in(config, text, place)?;
         let same = |what, found: &dyn Display, expected: &dyn Display| {
             let (found, expected) = (found.to_string(), expected.to_string());
             if found == expected {
@@ -192,18 +215,75 @@ impl State {
         same("sign key", &certificate.sign.fingerprint(), &own.fingerprint())?;
         same("open key", &certificate.open, self.open.public())?;
         if certificate.machine != self.machine {
-            let (identity, state) = (self.identity.clone(), self.dir.clone());
+            let (identity, state) = (self.identity.clone(), dir.to_owned());
             return Err(StateError::Clone { identity, state });
         }
         Ok(())
     }
+}
 
-    /// The highest time that was verified before.
-    pub(super) fn clock_high(&self) -> Result<Timestamp, StateError> {
-        let path = self.dir.join("clock");
-        let Some(text) = read(&path)? else { return Ok(Timestamp::default()) };
-        text.trim().parse().map_err(|error| content(&path, error))
-    }
+/// A certificate that the fleet's authority signed.
+fn certificate_in(
+    config: &NodeConfig,
+    text: &str,
+    place: &str,
+) -> Result<Verified<Certificate>, StateError> {
+    SignedText::parse(text)
+        .and_then(|signed| signed.verify(&config.authority))
+        .map_err(|error| StateError::Certificate { place: place.to_owned(), error })
+}
+
+/// The highest time that was verified before.
+pub(super) fn clock_high(dir: &Path) -> Result<Timestamp, StateError> {
+    let path = dir.join("clock");
+    let Some(text) = read(&path)? else { return Ok(Timestamp::default()) };
+    text.trim().parse().map_err(|error| content(&path, error))
+}
+
+/// Everything for which a start would refuse the node's folder, which is left as it is.
+pub(super) fn check(config: Option<&NodeConfig>, places: &Places) -> Vec<String> {
+    let dir = &places.state;
+    let mut findings = Vec::new();
+    let key = noted(kept_sign_key(dir), &mut findings).flatten();
+    let open = noted(kept_open_key(dir), &mut findings).flatten();
+    let machine = noted(machine(&places.machine_id), &mut findings);
+    noted(clock_high(dir), &mut findings);
+    let Some(config) = config else { return findings };
+    let identity = noted(name(config, places).map(|(name, _)| name), &mut findings);
+    let path = dir.join("certificate");
+    let place = path.display().to_string();
+    let text = match read(&path) {
+        Ok(Some(text)) => text,
+        Ok(None) => {
+            findings.push(format!("{place}: there is none; see mcod node --print-request"));
+            return findings;
+        }
+        Err(error) => {
+            findings.push(error.to_string());
+            return findings;
+        }
+    };
+    let certified = match (identity, key, open, machine) {
+        (Some(identity), Some(key), Some(open), Some(machine)) => {
+            let own = Own { identity, key: Arc::new(key), open, machine };
+            own.check(config, text.trim(), &place, dir)
+        }
+        // A start would make the keys that are missing, and the certificate would not name them.
+        _ => {
+            let missing = ["sign.key", "open.key"].map(|name| dir.join(name));
+            let missing = missing.iter().filter(|path| !path.exists());
+            findings.extend(missing.map(|path| {
+                format!("{}: there is none, and the certificate names it", path.display())
+            }));
+            certificate_in(config, text.trim(), &place).map(drop)
+        }
+    };
+    noted(certified, &mut findings);
+    findings
+}
+
+fn noted<T>(checked: Result<T, StateError>, findings: &mut Vec<String>) -> Option<T> {
+    checked.map_err(|error| findings.push(error.to_string())).ok()
 }
 
 fn content(path: &Path, what: impl Display) -> StateError {
@@ -247,8 +327,17 @@ fn machine(path: &Path) -> Result<Digest, StateError> {
     }
 }
 
-/// The name that was written down at the first start.
+/// The name that was written down at the first start; this writes it down.
 fn identity(config: &NodeConfig, places: &Places) -> Result<Identity, StateError> {
+    let (identity, is_kept) = name(config, places)?;
+    if !is_kept {
+        write_private(&places.state.join("identity"), &format!("{identity}\n"))?;
+    }
+    Ok(identity)
+}
+
+/// The node's name, and whether it is written down.
+fn name(config: &NodeConfig, places: &Places) -> Result<(Identity, bool), StateError> {
     let path = places.state.join("identity");
     if let Some(kept) = read(&path)? {
         let kept: Identity = kept.trim().parse().map_err(|error| content(&path, error))?;
@@ -258,22 +347,30 @@ fn identity(config: &NodeConfig, places: &Places) -> Result<Identity, StateError
                 wanted: wanted.clone(),
                 state: places.state.clone(),
             }),
-            _ => Ok(kept),
+            _ => Ok((kept, true)),
         };
     }
-    let identity = match &config.identity {
-        Some(identity) => identity.clone(),
-        None => {
-            let name = fqdn(&places.root, &Kernel::ask().node).to_lowercase();
-            let local = name.split('.').next().is_none_or(|host| host == "localhost");
-            match name.parse() {
-                Ok(identity) if !local => identity,
-                _ => return Err(StateError::NoName(name)),
-            }
-        }
-    };
-    write_private(&path, &format!("{identity}\n"))?;
-    Ok(identity)
+    if let Some(identity) = &config.identity {
+        return Ok((identity.clone(), false));
+    }
+    let name = fqdn(&places.root, &Kernel::ask().node).to_lowercase();
+    let local = name.split('.').next().is_none_or(|host| host == "localhost");
+    match name.parse() {
+        Ok(identity) if !local => Ok((identity, false)),
+        _ => Err(StateError::NoName(name)),
+    }
+}
+
+fn kept_sign_key(dir: &Path) -> Result<Option<NodeSignKey>, StateError> {
+    let path = dir.join("sign.key");
+    let Some(text) = read_secret(&path)? else { return Ok(None) };
+    NodeSignKey::from_openssh(&text).map(Some).map_err(|error| content(&path, error))
+}
+
+fn kept_open_key(dir: &Path) -> Result<Option<OpenKey>, StateError> {
+    let path = dir.join("open.key");
+    let Some(text) = read_secret(&path)? else { return Ok(None) };
+    OpenKey::from_text(&text).map(Some).map_err(|error| content(&path, error))
 }
 
 fn sign_key(
@@ -281,10 +378,10 @@ fn sign_key(
     identity: &Identity,
     random: &mut ChaCha20Rng,
 ) -> Result<NodeSignKey, StateError> {
-    let path = dir.join("sign.key");
-    if let Some(text) = read_secret(&path)? {
-        return NodeSignKey::from_openssh(&text).map_err(|error| content(&path, error));
+    if let Some(key) = kept_sign_key(dir)? {
+        return Ok(key);
     }
+    let path = dir.join("sign.key");
     let key = NodeSignKey::generate(random);
     let text = key.to_openssh(identity.as_str()).map_err(|error| content(&path, error))?;
     write_private(&path, &text)?;
@@ -292,11 +389,10 @@ fn sign_key(
 }
 
 fn open_key(dir: &Path, random: &mut ChaCha20Rng) -> Result<OpenKey, StateError> {
-    let path = dir.join("open.key");
-    if let Some(text) = read_secret(&path)? {
-        return OpenKey::from_text(&text).map_err(|error| content(&path, error));
+    if let Some(key) = kept_open_key(dir)? {
+        return Ok(key);
     }
     let key = OpenKey::generate(random);
-    write_private(&path, &key.to_text())?;
+    write_private(&dir.join("open.key"), &key.to_text())?;
     Ok(key)
 }
