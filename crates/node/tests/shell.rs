@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use marcato_agent::Outcome;
 use marcato_agent::external::Host;
 use marcato_agent::runner::{self, Launch};
-use marcato_core::{EndState, Reason};
+use marcato_core::{Changed, EndState, Reason};
 use marcato_node::shell::{
     Start, StateError, check, daemon, install_certificate, now, request_certificate,
 };
@@ -44,6 +45,13 @@ fn change_process() {
 pub(crate) fn launch() -> Arc<Launch> {
     let arguments = ["change_process", "--exact"].map(Into::into).to_vec();
     Arc::new(Launch { program: std::env::current_exe().unwrap(), arguments })
+}
+
+/// Waits until another process reads from this pipe.
+async fn opened(pipe: &Path) -> std::fs::File {
+    let (path, (sender, opened)) = (pipe.to_owned(), tokio::sync::oneshot::channel());
+    std::thread::spawn(move || sender.send(std::fs::File::options().write(true).open(path)));
+    soon(opened).await.unwrap().unwrap()
 }
 
 /// Nothing here takes so long.
@@ -126,6 +134,54 @@ async fn a_change_outlives_its_daemon_and_runs_once() {
 }
 
 #[tokio::test]
+async fn a_folder_that_cannot_be_used_keeps_no_daemon_from_its_start() {
+    let fleet = Fleet::start().await;
+    let name = "web1.example.com";
+    let mut client = Client::connect(&fleet).await;
+    let (handle, work) = fleet.joined(name).run();
+    client.until_heartbeat(name, false).await;
+    let gate = fleet.fifo("gate");
+    let done = fleet.dir().join("done");
+    let inputs = [("gate", gate.to_str().unwrap()), ("done", done.to_str().unwrap())];
+    let order = client.order("demo", "change", &inputs);
+    client.send_set(&order, &fleet, name).await;
+    let opened = opened(&gate).await;
+    handle.stop();
+    soon(work).await.unwrap().unwrap();
+    let run = fleet.places(name).state.join(format!("runs/{}-0", order.id));
+    std::fs::write(run.join("outcome.json"), "half an outc").unwrap();
+    let (handle, work) = fleet.start_node(name, demo_agents()).unwrap().run();
+    let answer = client.receipt(&fleet).await;
+    assert_eq!((answer.state, answer.reason), (EndState::Interrupted, Some(Reason::RunnerGone)));
+    assert_eq!(answer.changed, Changed::Unknown);
+    handle.stop();
+    soon(work).await.unwrap().unwrap();
+    // What runs there ends by itself.
+    drop(opened);
+}
+
+#[tokio::test]
+async fn a_change_of_which_only_the_journal_was_lost_is_told_as_it_went() {
+    let fleet = Fleet::start().await;
+    let name = "web1.example.com";
+    let mut client = Client::connect(&fleet).await;
+    let (handle, work) = fleet.joined(name).run();
+    client.until_heartbeat(name, false).await;
+    let order = client.order("demo", "change", &[("gate", "/x"), ("done", "/x")]);
+    let run = fleet.places(name).state.join(format!("runs/{}-0", order.id));
+    std::fs::create_dir(&run).unwrap();
+    std::fs::write(run.join("call.json"), "{}").unwrap();
+    let outcome = Outcome::ok(serde_json::Map::new()).changing(Changed::True).saying("before");
+    std::fs::write(run.join("outcome.json"), serde_json::to_vec(&outcome).unwrap()).unwrap();
+    client.send_set(&order, &fleet, name).await;
+    let answer = client.receipt(&fleet).await;
+    assert_eq!((answer.state, answer.changed), (EndState::Ok, Changed::True));
+    assert_eq!(answer.inner.message, "before");
+    handle.stop();
+    soon(work).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_process_that_cannot_be_started_is_a_failure_that_changed_nothing() {
     let fleet = Fleet::start().await;
     let name = "web1.example.com";
@@ -138,7 +194,7 @@ async fn a_process_that_cannot_be_started_is_a_failure_that_changed_nothing() {
     client.send_set(&order, &fleet, name).await;
     let answer = client.receipt(&fleet).await;
     assert_eq!((answer.state, answer.reason), (EndState::Failed, Some(Reason::Agent)));
-    assert_eq!(answer.changed, marcato_core::Changed::False);
+    assert_eq!(answer.changed, Changed::False);
     assert!(answer.inner.message.contains("could not be started"), "{}", answer.inner.message);
     handle.stop();
     soon(work).await.unwrap().unwrap();
@@ -235,18 +291,11 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[tokio::test]
-async fn what_keeps_a_node_from_starting() {
+async fn what_passes_is_tried_again() {
     let fleet = Fleet::start().await;
     let name = "web1.example.com";
     drop(fleet.joined(name));
     let places = fleet.places(name);
-    // The file's owner has to do something, and is told what without a start too.
-    let refused = |want: &str| {
-        let error = fleet.start_node(name, demo_agents()).err().unwrap();
-        assert!(error.to_string().contains(want) && !error.is_passing(), "{error}");
-        let found = check(&places);
-        assert!(found.iter().any(|line| line.contains(want)), "{want}: {found:?}");
-    };
     let passing = |want: &str| {
         let error = fleet.start_node(name, demo_agents()).err().unwrap();
         assert!(error.to_string().contains(want) && error.is_passing(), "{error}");
@@ -260,7 +309,22 @@ async fn what_keeps_a_node_from_starting() {
     passing("Is a directory");
     std::fs::remove_dir(&journal).unwrap();
     std::fs::rename(&aside, &journal).unwrap();
+    fleet.start_node(name, demo_agents()).unwrap();
+}
 
+#[tokio::test]
+async fn what_keeps_a_node_from_starting() {
+    let fleet = Fleet::start().await;
+    let name = "web1.example.com";
+    drop(fleet.joined(name));
+    let places = fleet.places(name);
+    // The file's owner has to do something, and is told what without a start too.
+    let refused = |want: &str| {
+        let error = fleet.start_node(name, demo_agents()).err().unwrap();
+        assert!(error.to_string().contains(want) && !error.is_passing(), "{error}");
+        let found = check(&places);
+        assert!(found.iter().any(|line| line.contains(want)), "{want}: {found:?}");
+    };
     for text in ["ffffffffffffffffffffffffffffffff\n", "\n"] {
         std::fs::write(&places.machine_id, text).unwrap();
         let clone = "this machine is a clone of web1.example.com";
@@ -364,6 +428,25 @@ async fn a_damaged_journal_is_told_and_distrusted() {
 }
 
 #[tokio::test]
+async fn a_journal_that_is_gone_is_not_a_new_one() {
+    let fleet = Fleet::start().await;
+    let name = "web1.example.com";
+    drop(fleet.joined(name));
+    drop(fleet.start_node(name, demo_agents()).unwrap());
+    let mut client = Client::connect(&fleet).await;
+    let old = client.order("demo", "change", &[("gate", "/x"), ("done", "/x")]);
+    std::fs::remove_file(fleet.places(name).state.join("journal")).unwrap();
+    let (handle, work) = fleet.start_node(name, demo_agents()).unwrap().run();
+    client.until_heartbeat(name, false).await;
+    client.send_set(&old, &fleet, name).await;
+    let answer = client.receipt(&fleet).await;
+    assert_eq!((answer.state, answer.reason), (EndState::Rejected, Some(Reason::Journal)));
+    assert_eq!(answer.changed, Changed::Unknown);
+    handle.stop();
+    soon(work).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn the_verified_time_is_kept() {
     let fleet = Fleet::start().await;
     let name = "web1.example.com";
@@ -435,25 +518,20 @@ async fn a_daemon_heeds_signals_while_it_looks_for_agents() {
     drop(fleet.joined(name));
     let mut client = Client::connect(&fleet).await;
     let gate = fleet.fifo(&format!("{name}/gate"));
-    // Resolves when the daemon looks for agents, which then waits for a word.
-    let looks = || {
-        let (gate, (sender, opened)) = (gate.clone(), tokio::sync::oneshot::channel());
-        std::thread::spawn(move || sender.send(std::fs::File::options().write(true).open(gate)));
-        async { soon(opened).await.unwrap().unwrap() }
-    };
     let (mut child, pid) = start_daemon(&fleet, name);
-    let mut word = looks().await;
+    // It looks for agents, and waits for a word.
+    let mut word = opened(&gate).await;
     kill_process(pid, Signal::HUP).unwrap();
     word.write_all(b"x").unwrap();
     drop(word);
     client.until_heartbeat(name, false).await;
     // The reload was not forgotten.
-    let _word = looks().await;
+    let _word = opened(&gate).await;
     kill_process(pid, Signal::TERM).unwrap();
     assert!(soon(child.wait()).await.unwrap().success());
 
     let (mut child, pid) = start_daemon(&fleet, name);
-    let _word = looks().await;
+    let _word = opened(&gate).await;
     kill_process(pid, Signal::TERM).unwrap();
     assert!(soon(child.wait()).await.unwrap().success());
 }

@@ -71,6 +71,9 @@ pub const JOURNAL_BYTES_BEFORE_REWRITE: u64 = 16 * 1024 * 1024;
 /// The longest journal that is taken, in bytes. Beyond it no change is accepted.
 pub const JOURNAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
+/// How often a journal is rewritten at most.
+pub const JOURNAL_REWRITTEN_AT_MOST_EVERY: Span = Span::from_secs(60);
+
 /// The longest `node.toml`, certificate, key or policy file that is read, in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 

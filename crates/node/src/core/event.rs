@@ -3,7 +3,7 @@
 use marcato_agent::Outcome;
 use marcato_protocol::message::Message;
 
-use super::journal::JournalKey;
+use super::journal::{JournalKey, MayStand};
 use super::run::RunKey;
 use super::setup::Rules;
 
@@ -19,7 +19,7 @@ pub enum Event {
     /// A record is on the disk for good.
     Written(JournalKey),
     /// A record could not be written; in the system's words.
-    NotWritten(JournalKey, String),
+    NotWritten(JournalKey, String, MayStand),
     /// An action ended. What could not be started at all ended as failed.
     Ended(RunKey, Outcome),
     /// The process of a change vanished without an outcome.

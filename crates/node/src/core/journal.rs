@@ -19,6 +19,10 @@ use super::run::RunKey;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JournalKey(pub u64);
 
+/// Whether a record that could not be written may stand in the journal all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MayStand(pub bool);
+
 /// One record of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case", deny_unknown_fields)]
@@ -109,6 +113,7 @@ impl KeptMessage {
 
 /// What of a journal is still needed: all that has no end yet, answers for as long as copies of
 /// their orders may come, and the last change of each item for as long as an older one might start.
+/// A refusal only keeps its order from starting: callers who may do nothing must not fill the disk.
 #[must_use]
 pub fn retain(records: Vec<JournalRecord>, now: Timestamp) -> Vec<JournalRecord> {
     let mut ended = BTreeSet::new();
@@ -128,9 +133,10 @@ pub fn retain(records: Vec<JournalRecord>, now: Timestamp) -> Vec<JournalRecord>
     };
     let needed = |record: &JournalRecord| match record {
         JournalRecord::Accepted { about, .. } => !ended.contains(&about.key),
-        JournalRecord::Ended { about, at, .. } => {
-            (*at + CHANGE_RECEIPT_KEPT).max(about.start_by + SKEW + SKEW) >= now
-                || (is_last(about) && about.issued + START_WINDOW_MAX + SKEW >= now)
+        JournalRecord::Ended { about, began, at, .. } => {
+            let answered = *began && *at + CHANGE_RECEIPT_KEPT >= now;
+            let supersedes = is_last(about) && about.issued + START_WINDOW_MAX + SKEW >= now;
+            answered || supersedes || about.start_by + SKEW + SKEW >= now
         }
         // Issued by a clock that is ahead, started by one that is behind.
         JournalRecord::Damaged { at } => *at + START_WINDOW_MAX + SKEW + SKEW >= now,

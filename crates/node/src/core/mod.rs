@@ -29,7 +29,7 @@ use marcato_core::limits::node::TEXT_BYTES_MAX;
 pub use approved::Approved;
 pub use effect::{Effect, Entry, Level, What};
 pub use event::Event;
-pub use journal::{About, JournalKey, JournalRecord, KeptMessage, retain};
+pub use journal::{About, JournalKey, JournalRecord, KeptMessage, MayStand, retain};
 pub use node::{Held, Node};
 pub use run::{RunKey, RunKeyError};
 pub use setup::{Recovered, Rules, Setup};

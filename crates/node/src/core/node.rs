@@ -129,7 +129,7 @@ impl Node {
             Event::Disconnected => self.on_disconnected(now),
             Event::Message(message) => self.on_message(&message, now),
             Event::Written(key) => self.on_written(key, now),
-            Event::NotWritten(key, why) => self.on_not_written(key, &why, now),
+            Event::NotWritten(key, why, stands) => self.on_not_written(key, &why, stands, now),
             Event::Ended(key, outcome) => self.on_ended(key, outcome, now),
             Event::Gone(key) => self.on_gone(key, now),
             Event::Tick => self.on_tick(now),

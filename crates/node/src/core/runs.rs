@@ -19,10 +19,13 @@ use super::answer::{Answer, End};
 use super::approved::Approved;
 use super::effect::{Effect, Level, What};
 use super::intake::{Stop, reject};
-use super::journal::{About, JournalKey, JournalRecord, KeptMessage};
+use super::journal::{About, JournalKey, JournalRecord, KeptMessage, MayStand};
 use super::node::Node;
 use super::run::RunKey;
 use super::steady::Steady;
+
+/// Said of a change whose record could neither be written nor taken back.
+const MAY_START: &str = "its record may stand there all the same, and the next daemon start it";
 
 /// Where an order comes from.
 #[derive(Debug, Clone, Copy)]
@@ -276,7 +279,13 @@ impl Node {
         }
     }
 
-    pub(super) fn on_not_written(&mut self, key: JournalKey, why: &str, now: Timestamp) {
+    pub(super) fn on_not_written(
+        &mut self,
+        key: JournalKey,
+        why: &str,
+        MayStand(may_stand): MayStand,
+        now: Timestamp,
+    ) {
         let Some(pending) = self.writes.remove(&key) else { return };
         let fault = format!("the journal takes no records: {why}");
         self.log(Level::Error, What::Journal, None, Some(Reason::Journal), fault.clone());
@@ -287,7 +296,12 @@ impl Node {
             Pending::Accepted(key) => {
                 let Some(job) = self.runs.take(key) else { return };
                 // The end is written too, if that can be: the record may stand there all the same.
-                let end = End::rejected(Reason::Journal, &fault);
+                let mut end = End::rejected(Reason::Journal, &fault);
+                if may_stand {
+                    // A daemon that finds it there before its time is over starts it.
+                    end = End::rejected(Reason::Journal, &format!("{fault}; {MAY_START}"));
+                    end.changed = Changed::Unknown;
+                }
                 self.finish((job.about, &job.answer), end, Some(Began(false)), now);
             }
             // It happened, whether it is written down or not.

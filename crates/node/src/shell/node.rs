@@ -19,11 +19,11 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use super::config::{NodeConfig, Places};
 use super::disk::{Disk, Writer};
 use super::files::write_private;
-use super::journal::Journal;
+use super::journal::{Found, Journal};
 use super::rules::{Agents, Sourced};
 use super::runs::Runs;
 use super::state::{State, StateError, clock_high, random, seed};
-use crate::core::{Effect, Entry, Event, JournalKey, JournalRecord, Level, Node, Setup};
+use crate::core::{Effect, Entry, Event, JournalKey, JournalRecord, Level, MayStand, Node, Setup};
 
 /// What a node starts with.
 pub struct Start {
@@ -106,12 +106,7 @@ impl NodeShell {
         let certificate = state.certificate(&config)?;
         let (journal, found) = Journal::open(&state.dir.join("journal"), now)?;
         let identity = state.own.identity.clone();
-        if found.torn > 0 {
-            tracing::warn!(node = %identity, bytes = found.torn, "the journal's last record was not finished and is cut off");
-        }
-        if !found.damaged.is_empty() {
-            tracing::error!(node = %identity, reason = "journal", lines = ?found.damaged, "the journal is damaged; changes issued before now are refused; the file is kept as journal.damaged");
-        }
+        log_found(&identity, &found);
         let writer = disk.writer();
         let mut runs = Runs::new(state.dir.join("runs"), launch, writer.clone());
         let recovered = runs.recover(&found.records)?;
@@ -314,7 +309,7 @@ impl NodeShell {
                     begun.map(std::fs::remove_dir_all);
                     Event::Written(key)
                 }
-                Err(error) => Event::NotWritten(key, error.to_string()),
+                Err(error) => Event::NotWritten(key, error.to_string(), MayStand(error.may_stand)),
             };
             // A node that has ended finds the record at its next start.
             let _ = written.blocking_send(event);
@@ -325,7 +320,7 @@ impl NodeShell {
     }
 
     fn not_written(&self, key: JournalKey, error: &io::Error) {
-        let event = Event::NotWritten(key, error.to_string());
+        let event = Event::NotWritten(key, error.to_string(), MayStand(false));
         if self.to_written.try_send(event).is_err() {
             tracing::error!(node = %self.identity, reason = "journal", %error, "a record was lost");
         }
@@ -356,6 +351,21 @@ impl NodeShell {
             Level::Warn => tracing::warn!(%node, order, caller, reason, "{what}: {text}"),
             Level::Error => tracing::error!(%node, order, caller, reason, "{what}: {text}"),
         }
+    }
+}
+
+/// Says what is odd about a journal.
+fn log_found(node: &Identity, found: &Found) {
+    if found.torn > 0 {
+        tracing::warn!(%node, bytes = found.torn, "the journal's last record was not finished and is cut off");
+    }
+    if !found.damaged.is_empty() {
+        tracing::error!(%node, reason = "journal", lines = ?found.damaged, "the journal is damaged; changes issued before now are refused; the file is kept as journal.damaged");
+    } else if found.lost {
+        tracing::error!(%node, reason = "journal", "the journal of this node is gone or emptied; changes issued before now are refused");
+    }
+    if let Some(error) = &found.kept {
+        tracing::warn!(%node, %error, "the journal cannot be rewritten and is taken as it is");
     }
 }
 

@@ -159,8 +159,13 @@ async fn change(
         let dir = dir.clone();
         writer.run(move || runner::prepare(&dir, &call)).await
     };
-    if let Err(error) = prepared {
-        return failed(Reason::Journal, error);
+    match prepared {
+        Ok(()) => {}
+        // It was begun before, and the journal knew nothing of it: it is told how that goes.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return watch(key, &dir).await;
+        }
+        Err(error) => return failed(Reason::Journal, error),
     }
     let mut running = match launch.spawn(&dir) {
         Ok(running) => running,

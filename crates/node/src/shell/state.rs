@@ -24,6 +24,7 @@ use rustix::io::Errno;
 use super::config::{NodeConfig, Places};
 use super::facts::{Kernel, fqdn};
 use super::files::{FileError, at, make_private_dir, read, read_secret, write_private};
+use super::journal::Journal;
 
 /// Why a node cannot start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -382,6 +383,8 @@ fn sign_key(
         return Ok(key);
     }
     let path = dir.join("sign.key");
+    // Before the key: whoever finds a key and no journal knows that it is lost.
+    Journal::create(&dir.join("journal"))?;
     let key = NodeSignKey::generate(random);
     let text = key.to_openssh(identity.as_str()).map_err(|error| content(&path, error))?;
     write_private(&path, &text)?;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use marcato_core::Reason;
 use marcato_node::core::{
-    Effect, Entry, Event as NodeEvent, JournalKey, JournalRecord, Node, Recovered, RunKey, Setup,
-    What,
+    Effect, Entry, Event as NodeEvent, JournalKey, JournalRecord, MayStand, Node, Recovered,
+    RunKey, Setup, What,
 };
 use marcato_protocol::digest::Digest;
 use marcato_protocol::message::{Kind as MessageKind, Message};
@@ -306,7 +306,7 @@ impl World {
         if self.hits(Kind::JournalFull, Some(node)) {
             self.nodes[node].disk.take_back();
             let why = "No space left on device (os error 28)".to_owned();
-            return self.step_node(node, NodeEvent::NotWritten(key, why));
+            return self.step_node(node, NodeEvent::NotWritten(key, why, MayStand(false)));
         }
         self.nodes[node].disk.sync();
         // It stands there, and the core has not heard of it.

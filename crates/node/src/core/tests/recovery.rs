@@ -167,14 +167,20 @@ fn the_journal_keeps_what_is_needed() {
     let _ = bench.ended(first);
     let second = bench.ask("service restart service=a").run();
     let _ = bench.ended(second);
+    let refused = bench.draft("service wipe");
+    assert_eq!(bench.send(&refused).end().0, EndState::Denied);
     let third = bench.ask("service restart service=b").run();
-    assert_eq!(bench.disk.len(), 5);
+    assert_eq!(bench.disk.len(), 6);
     let kept = |at: Timestamp| -> Vec<RunKey> {
         let records = retain(bench.disk.clone(), at);
         let about = |record: &JournalRecord| record.about().unwrap().key;
         records.iter().map(about).collect()
     };
-    assert_eq!(kept(bench.now), [first, second, third]);
+    let refused_key = RunKey { order: refused.order.id, step: 0 };
+    assert_eq!(kept(bench.now), [first, second, refused_key, third]);
+    let startable = refused.order.start_by + SKEW + SKEW;
+    assert_eq!(kept(startable), [first, second, refused_key, third]);
+    assert_eq!(kept(startable + Span::from_ms(1)), [first, second, third]);
     assert_eq!(kept(bench.now + days(2)), [second, third]);
     assert_eq!(kept(bench.now + days(31)), [third]);
 }

@@ -214,12 +214,16 @@ fn a_journal_that_takes_no_records_lets_nothing_start() {
     bench.writes = false;
     let draft = bench.draft(RESTART);
     let got = bench.send(&draft);
-    let refused = bench.step(Event::NotWritten(got.unwritten[0], "no space left".into()));
+    let not_written = |key: JournalKey, may_stand: bool| {
+        Event::NotWritten(key, "no space left".into(), MayStand(may_stand))
+    };
+    let refused = bench.step(not_written(got.unwritten[0], false));
     assert!(refused.runs.is_empty());
     assert!(refused.sent.iter().any(|m| m.headers.kind() == Some(Kind::Heartbeat)), "its health");
     // That it was refused is written too, if that can be.
-    let got = bench.step(Event::NotWritten(refused.unwritten[0], "no space left".into()));
+    let got = bench.step(not_written(refused.unwritten[0], false));
     assert_eq!(got.end(), (EndState::Rejected, Some(Reason::Journal)));
+    assert_eq!(got.receipts[0].0.changed, Changed::False);
     assert!(got.text().contains("no space left"));
     assert_eq!(bench.send(&draft).sent, got.sent);
     // The end of what ran is said even then.
@@ -227,9 +231,16 @@ fn a_journal_that_takes_no_records_lets_nothing_start() {
     let key = bench.ask(RESTART).run();
     bench.writes = false;
     let ended = bench.ended(key);
-    let got = bench.step(Event::NotWritten(ended.unwritten[0], "no space left".into()));
+    let got = bench.step(not_written(ended.unwritten[0], false));
     assert_eq!(got.receipts.len(), 1);
     assert_eq!(got.receipts[0].0.state, EndState::Ok);
+    // Where the record may stand there, the next daemon may start it.
+    let got = bench.ask(RESTART);
+    let refused = bench.step(not_written(got.unwritten[0], true));
+    let got = bench.step(not_written(refused.unwritten[0], false));
+    assert_eq!(got.end(), (EndState::Rejected, Some(Reason::Journal)));
+    assert_eq!(got.receipts[0].0.changed, Changed::Unknown);
+    assert!(got.text().contains("may stand there all the same"), "{}", got.text());
 }
 
 #[test]
