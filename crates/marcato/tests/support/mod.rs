@@ -249,7 +249,8 @@ impl Fleet {
     /// Starts a node that speaks these versions.
     pub async fn start_speaking(&mut self, name: &str, spoken: Spoken) {
         let host_dir = self.node_dir(name).join("host");
-        let about = || About { version: "0".into(), classes: Vec::new() };
+        let classes = Arc::default();
+        let about = || About { version: "0".into(), classes: Arc::clone(&classes) };
         let platform = Platform::Lab(host_dir.clone());
         let mut catalog = marcato_agents::catalog(&platform, about()).unwrap();
         let mut arguments = vec!["run".into(), "--lab".into(), host_dir.into_os_string()];
@@ -269,7 +270,7 @@ impl Fleet {
             config: self.config(name),
             places: self.places(name),
             agents: Agents { catalog, left_out: Vec::new() },
-            classes: Arc::default(),
+            classes: Arc::clone(&classes),
             launch: Arc::new(launch),
             spoken,
         };
