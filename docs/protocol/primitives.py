@@ -59,6 +59,8 @@ def parse_json(data: bytes):
 
 def object_of(pairs):
     malformed(len(dict(pairs)) == len(pairs), "a key stands twice")
+    reserved = any(key.startswith("$serde_json::private::") for key, _ in pairs)
+    malformed(not reserved, "a reserved key")
     return dict(pairs)
 
 

@@ -1,5 +1,5 @@
 //! JSON as the protocol takes it (RFC 8259, narrowed): no key twice at any depth, a bounded depth,
-//! numbers within ±2^53, nothing behind the value.
+//! numbers within ±2^53, nothing behind the value, no key that serde_json keeps for itself.
 
 use std::fmt;
 
@@ -12,6 +12,10 @@ const EXACT: u64 = 1 << 53;
 /// The same, to compare with what was written with a fraction, an exponent or too many digits.
 const EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
 
+/// What serde_json's own keys begin with. Where any crate of the build turns its features on, a
+/// `Value` that is read from such an object is parsed from a text inside it, past all rules here.
+const RESERVED: &str = "$serde_json::private::";
+
 /// Bytes that are not JSON as the protocol takes it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not acceptable JSON: {0}")]
@@ -20,7 +24,7 @@ pub struct JsonError(String);
 /// Parses one JSON value of at most `depth` levels of arrays and objects.
 ///
 /// # Errors
-/// Says what is wrong and where: syntax, a key twice, too deep, a number that not every
+/// Says what is wrong and where: syntax, a key twice or reserved, too deep, a number that not every
 /// implementation keeps exactly, something behind the value.
 pub fn parse(bytes: &[u8], depth: usize) -> Result<Value, JsonError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
@@ -35,6 +39,12 @@ pub fn parse(bytes: &[u8], depth: usize) -> Result<Value, JsonError> {
 /// As [`parse`], and where the value is not of that type.
 pub fn parse_as<T: DeserializeOwned>(bytes: &[u8], depth: usize) -> Result<T, JsonError> {
     serde_json::from_value(parse(bytes, depth)?).map_err(wrong)
+}
+
+/// Whether no object may have this key.
+#[must_use]
+pub fn is_reserved(key: &str) -> bool {
+    key.starts_with(RESERVED)
 }
 
 fn wrong(error: serde_json::Error) -> JsonError {
@@ -120,6 +130,9 @@ impl<'de> Visitor<'de> for Strict {
         let inner = self.deeper()?;
         let mut all = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
+            if is_reserved(&key) {
+                return Err(de::Error::custom(format_args!("the key {key:?} is reserved")));
+            }
             let value = entries.next_value_seed(inner)?;
             if all.contains_key(&key) {
                 return Err(de::Error::custom(format_args!("the key {key:?} stands twice")));
@@ -147,6 +160,9 @@ mod tests {
         check(r#"{"a":[1,{"b":null}]}"#, Ok(()));
         check(r#"{"a":1,"a":2}"#, Err("stands twice"));
         check(r#"{"x":{"a":1,"\u0061":2}}"#, Err("stands twice"));
+        check(r#"{"$serde_json::private::RawValue":"1"}"#, Err("reserved"));
+        check(r#"{"x":{"a":1,"\u0024serde_json::private::Number":"1"}}"#, Err("reserved"));
+        check(r#"{"$serde_json":1}"#, Ok(()));
         check("[[[1]]]", Ok(()));
         check("[[[[1]]]]", Err("too deeply"));
         check("9007199254740992", Ok(()));
@@ -160,5 +176,12 @@ mod tests {
         check("{} {}", Err("trailing"));
         check("", Err("EOF"));
         check("{\"a\":\"\u{0}\"}", Err("control character"));
+    }
+    /// A text inside an object stays a text: no second parser, whose depth nobody counts, sees it.
+    #[test]
+    fn no_value_is_read_from_a_text() {
+        let key = format!("{RESERVED}RawValue");
+        let raw = Value::Object([(key, Value::from(r#"{"a":1,"a":2}"#))].into_iter().collect());
+        assert_eq!(serde_json::from_value::<Value>(raw.clone()).ok(), Some(raw));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use marcato_core::json::is_reserved;
 use marcato_core::limits::hub::{NEAREST_MAX, VALUE_BYTES_MAX, VALUES_MAX};
 use marcato_core::nearest::nearest;
 use marcato_core::{FactName, Terms, Timestamp};
@@ -92,6 +93,8 @@ fn values(registry: &Registry, fact: &FactName) -> Values {
     let mut without = 0;
     for (_, entry) in registry.iter() {
         match entry.facts.get(fact.as_str()) {
+            // As a key it would make the whole answer one that no client reads.
+            Some(Value::String(text)) if is_reserved(text) => {}
             Some(value) => *counts.entry(text(value)).or_default() += 1,
             None => without += 1,
         }

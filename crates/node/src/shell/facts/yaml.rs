@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use marcato_core::Facts;
+use marcato_core::json::is_reserved;
 use marcato_core::limits::facts::{DEPTH_MAX, FACTS_BYTES_MAX, VALUES_MAX};
 use serde_json::{Map, Value};
 
@@ -126,6 +127,9 @@ impl<'a> Reader<'a> {
             };
             if entries.contains_key(&key) {
                 return Err(self.wrong(format!("the key {key:?} stands twice")));
+            }
+            if is_reserved(&key) {
+                return Err(self.wrong(format!("the key {key:?} is reserved; rename it")));
             }
             let line = self.line;
             let event = self.next()?;
@@ -312,6 +316,7 @@ mod tests {
     fn refusals_name_the_line() {
         refused("role: web\nrole: db\n", 2, "\"role\" stands twice");
         refused("a:\n  b: 1\n  b: 2\n", 3, "\"b\" stands twice");
+        refused("a:\n  $serde_json::private::RawValue: 1\n", 2, "is reserved");
         refused("- a\n- b\n", 3, "not a map of facts");
         refused("role\n", 1, "not a map of facts");
         refused("a: b\n---\nc: d\n", 2, "second document");

@@ -62,6 +62,7 @@ pub fn json() -> Value {
         " {\"a\" : [1, {\"b\": null}] } \n",
         r#"{"a":{"a":1},"b":{"a":2}}"#,
         r#"{"a":1,"A":2,"":3}"#,
+        r#"{"$serde_json":1,"private::":2}"#,
         r#""\u00e9\ud83d\ude00\/""#,
         "[true,false,null,-1,0.5,1e2,1E-2]",
         "9007199254740992",
@@ -75,6 +76,8 @@ pub fn json() -> Value {
     let refused: Vec<Value> = [
         ("a key twice", r#"{"a":1,"a":1}"#.as_bytes()),
         ("a key twice, once escaped", r#"{"x":[{"a":1,"\u0061":2}]}"#.as_bytes()),
+        ("a reserved key", br#"{"$serde_json::private::RawValue":"{}"}"#),
+        ("such a key, escaped", br#"[{"a":1,"\u0024serde_json::private::":1}]"#),
         ("too deep", deep(JSON_DEPTH_MAX + 1).as_bytes()),
         ("far too deep", &[b'['; 5000]),
         ("beyond 2^53", b"9007199254740993"),

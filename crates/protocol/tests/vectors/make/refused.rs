@@ -174,6 +174,14 @@ fn texts() -> Vec<Case> {
             written("\"service\":\"nginx\"", "\"service\":\"nginx\",\"service\":\"sshd\""),
         ),
         (
+            "keys twice in a text that a library reads as JSON",
+            "malformed",
+            written(
+                "\"service\":\"nginx\"",
+                r#""service":{"$serde_json::private::RawValue":"{\"a\":1,\"a\":2}"}"#,
+            ),
+        ),
+        (
             "null for a field that is left out",
             "malformed",
             written("{\"v\":1,", "{\"reason\":null,\"v\":1,"),
