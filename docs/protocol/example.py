@@ -325,7 +325,7 @@ class Client:
             reply = self.reply(name, p.token(node))
             await self.send(self.subject("node", p.token(node)), "order", body, reply, **headers)
         digest = p.sha256(body).hex()
-        expected = {"order": name, "order_digest": digest, "step": 0, "step_digest": digest}
+        expected = {"v": 1, "order": name, "order_digest": digest, "step": 0, "step_digest": digest}
         return await self.gather(replies, expected, keys, reader)
 
     def order(self, name, leaves, reader):

@@ -85,6 +85,11 @@ def number(value):
     return value
 
 
+def version(value):
+    malformed(number(value) < 2**32, "no version")
+    return value
+
+
 def boolean(value):
     malformed(type(value) is bool, "neither true nor false")
     return value
@@ -420,7 +425,7 @@ def signer_time(value):
 # ---------------------------------------------------------------- section 5: certificates
 
 CERTIFICATE = form(
-    {"v": number, "collective": collective_name, "identity": identity, "sign": node_key,
+    {"v": version, "collective": collective_name, "identity": identity, "sign": node_key,
      "open": open_key, "machine": digest, "issued": moment}, EXT)  # fmt: skip
 
 

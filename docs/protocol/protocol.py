@@ -39,7 +39,7 @@ STEP = form(
     {"agent": agent_name, "action": agent_name, "audience": audience},
     {"inputs": anything, "filter": FILTER} | EXT)  # fmt: skip
 ORDER = form(
-    {"v": number, "id": order_id, "caller": caller_id, "collective": collective_name,
+    {"v": version, "id": order_id, "caller": caller_id, "collective": collective_name,
      "issued": moment, "start_by": moment, "run_limit_ms": number,
      "readers": list_of(open_key, 1, 4)},
     {"certificates": boolean, "reason": text, "step": STEP, "steps": set_form(100_000)} | EXT)  # fmt: skip
@@ -101,7 +101,17 @@ def proves(root, count, leaf, proof):
     return last == 0 and value.hex() == root
 
 
-def read_order(message):
+def check_version(order, spoken):
+    """Of an order in another version only what all versions share is looked at (section 11)."""
+    malformed(type(order) is dict, "no object")
+    if spoken["oldest"] <= version(order.get("v")) <= spoken["newest"]:
+        return
+    order_id(order.get("id")), caller_id(order.get("caller")), moment(order.get("start_by"))
+    boolean(order.get("certificates", False))
+    raise Refused("version", str(order["v"]))
+
+
+def read_order(message, spoken):
     """An order's message, read but not verified."""
     body = message["body"]
     check_headers(message, "order", "too-large")
@@ -112,7 +122,9 @@ def read_order(message):
         length, place = length_of(place.split(" ")[0]), parse_proof(place.split(" ")[1])
         malformed(length <= len(body), "the body is too short")
     order_bytes, step_bytes = body[:length], body[length:]
-    order = ORDER(parse_json(order_bytes))
+    order = parse_json(order_bytes)
+    check_version(order, spoken)
+    ORDER(order)
     require(len(order.get("reason", "").encode()) <= 1024, "too-large", "reason")
     malformed(moment(order["start_by"]) >= moment(order["issued"]), "ends before it begins")
     malformed(("step" in order) != ("steps" in order), "one step or several")
@@ -134,10 +146,8 @@ def read_order(message):
 
 def check_order(message, node, signers, now):
     """What a node checks, up to the signature; gives the order that was read."""
-    received = read_order(message)
+    received = read_order(message, node["spoken"])
     order, step = received["order"], received["step"]
-    oldest, newest = node["spoken"]["oldest"], node["spoken"]["newest"]
-    require(oldest <= order["v"] <= newest, "version")
     require(order["collective"] == node["collective"], "collective")
     issued, start_by = moment(order["issued"]), moment(order["start_by"])
     malformed(start_by - issued <= 30 * DAY and order["run_limit_ms"] <= DAY, "too long")
@@ -164,7 +174,7 @@ STATES = ["ok", "failed", "denied", "rejected", "interrupted", "timed_out", "can
 OUTCOMES = pathlib.Path(__file__).parent.parent / "reference" / "outcomes.md"
 REASONS = OUTCOMES.read_text().split("## Reason codes")[1].split("\n## ")[0]
 reason_code = one_of(*re.findall(r"^\| `([a-z-]+)` \|", REASONS, re.MULTILINE))
-ANSWER_TO = {"v": number, "order": order_id, "order_digest": digest, "step": number,
+ANSWER_TO = {"v": version, "order": order_id, "order_digest": digest, "step": number,
              "step_digest": digest, "node": identity}  # fmt: skip
 OUTER = form(
     ANSWER_TO | {"state": one_of(*STATES), "changed": one_of("true", "false", "unknown"),
@@ -245,6 +255,7 @@ def check_answer(said, expected):
     require(same("order", "order_digest"), "other-order")
     require(same("step", "step_digest"), "other-step")
     require(same("node"), "other-node")
+    malformed(same("v"), "another version than the order's")
 
 
 def check_receipt(message, expected):
@@ -292,13 +303,13 @@ def check_progress(message, expected):
 
 # ---------------------------------------------------------------- section 9: registrations
 
-SPOKEN = form({"oldest": number, "newest": number})
+SPOKEN = form({"oldest": version, "newest": version})
 REGISTRATION = form(
-    {"v": number, "node": identity, "certificate": text, "at": moment, "spoken": SPOKEN,
+    {"v": version, "node": identity, "certificate": text, "at": moment, "spoken": SPOKEN,
      "facts": anything, "agents": list_of(form({"name": agent_name, "version": text}))},
     {"classes": list_of(text), "read_only": boolean, "health": list_of(text)} | EXT)  # fmt: skip
 HEARTBEAT = form(
-    {"v": number, "node": identity, "at": moment, "registration": digest},
+    {"v": version, "node": identity, "at": moment, "registration": digest},
     {"leaving": boolean} | EXT)  # fmt: skip
 
 
@@ -309,6 +320,8 @@ def check_registration(message, authority, collective):
     said = REGISTRATION(parse_json(message["body"]))
     certificate = read_certificate(said["certificate"], authority, collective)
     malformed(said["node"] == certificate["identity"] == last_node(message), "another node's")
+    spoken = said["spoken"]
+    malformed(spoken["oldest"] <= said["v"] <= spoken["newest"], "a version that it does not speak")
     verify(signature, key_blob(certificate["sign"]), "registration.v1@marcato", message["body"])
     return said
 
@@ -340,10 +353,10 @@ def exactly_one(forms):
 
 
 QUESTION = form(
-    {"v": number, "id": order_id, "caller": caller_id,
+    {"v": version, "id": order_id, "caller": caller_id,
      "ask": exactly_one({"find": FILTER, "certificates": list_of(identity), "values": fact_name})})  # fmt: skip
 ANSWER = form(
-    {"v": number, "id": order_id, "part": number, "parts": number, "since": moment,
+    {"v": version, "id": order_id, "part": number, "parts": number, "since": moment,
      "found": exactly_one({"nodes": list_of(NODE), "certificates": list_of(text),
                            "values": VALUES, "refused": text})})  # fmt: skip
 

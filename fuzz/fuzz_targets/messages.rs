@@ -61,8 +61,8 @@ fn order(message: &Message, key: &PublicKey) {
 fn answers(message: &Message, key: &PublicKey) {
     let Ok(node) = "web1.example.com".parse() else { return };
     let (order, digest) = (OrderId::from_bytes([1; 16]), Digest::of(b""));
-    let expected =
-        Expected { order, order_digest: digest, step: 0, step_digest: digest, node: &node, key };
+    let (order_digest, step_digest) = (digest, digest);
+    let expected = Expected { v: 1, order, order_digest, step: 0, step_digest, node: &node, key };
     assert!(Progress::verify(message, &expected).is_err());
     if let Ok(receipt) = ReceivedReceipt::parse(message) {
         assert!(receipt.verify(&expected).is_err());

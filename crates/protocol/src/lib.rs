@@ -7,6 +7,7 @@
 pub mod allowed_signers;
 pub mod certificate;
 pub mod digest;
+pub mod head;
 pub mod keys;
 pub mod merkle;
 pub mod message;

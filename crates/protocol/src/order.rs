@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::digest::Digest;
+use crate::head::{Foreign, Head, Parts};
 use crate::merkle::{self, Proof};
 use crate::message::{self, Headers, Kind, Message};
 use crate::seal::OpenPublicKey;
@@ -111,9 +112,12 @@ pub enum OrderError {
     /// It is not an order.
     #[error("not an order: {0}")]
     Malformed(String),
+    /// It is one of a version whose form is not known here.
+    #[error("an order of version {} of the protocol", .0.head.v)]
+    Version(Box<Foreign>),
 }
 
-fn malformed(what: impl ToString) -> OrderError {
+pub(crate) fn malformed(what: impl ToString) -> OrderError {
     OrderError::Malformed(what.to_string())
 }
 
@@ -295,49 +299,54 @@ impl Received {
         if headers.weight() > HEADER_BYTES_MAX {
             return Err(OrderError::TooLarge { what: "the headers", limit: HEADER_BYTES_MAX });
         }
-        let place = headers.get(message::STEP).map(StepPlace::parse).transpose()?;
-        let split = place.as_ref().map_or(body.len(), |place| place.order_length);
-        let (order_bytes, step_bytes) =
-            body.split_at_checked(split).ok_or_else(|| malformed("the body is too short"))?;
-        let order = Order::parse(order_bytes)?;
-        let step = match (&order.step, &place) {
+        // Another version may differ in whatever is read from here on.
+        Self::read(message).map_err(|error| match Foreign::read(message) {
+            Some(foreign) => OrderError::Version(Box::new(foreign)),
+            None => error,
+        })
+    }
+
+    fn read(message: &Message) -> Result<Self, OrderError> {
+        let headers = &message.headers;
+        let parts = Parts::of(message)?;
+        let order = Order::parse(parts.order)?;
+        let step = match (&order.step, &parts.place) {
             (Some(step), None) => step.clone(),
-            (None, Some(_)) => Step::parse(step_bytes)?,
+            (None, Some(_)) => Step::parse(parts.step)?,
             _ => return Err(malformed("the step's header does not fit the order")),
         };
         let proof = headers.get(message::PROOF).map(Proof::from_base64).transpose();
         let signature = headers
             .get(message::SIGNATURE)
             .ok_or_else(|| malformed("it carries no signature, or two"))?;
-        let order_digest = Digest::of(order_bytes);
+        let (step_index, order_digest, step_digest) = parts.names();
         Ok(Self {
-            step_index: place.as_ref().map_or(0, |place| place.proof.index),
-            step_digest: place.as_ref().map_or(order_digest, |_| Digest::of(step_bytes)),
+            step_index,
+            step_digest,
             proof: proof.map_err(malformed)?,
-            step_place: place
-                .map(|place| (merkle::leaf_step(order.id.as_bytes(), step_bytes), place.proof)),
-            signed: order_bytes.to_vec(),
+            step_place: parts
+                .place
+                .map(|place| (merkle::leaf_step(order.id.as_bytes(), parts.step), place.proof)),
+            signed: parts.order.to_vec(),
             signature: Signature::from_base64(signature).map_err(malformed)?,
             order,
             step,
             order_digest,
         })
     }
-}
 
-/// The header of a step behind its order.
-struct StepPlace {
-    order_length: usize,
-    proof: Proof,
-}
-
-impl StepPlace {
-    fn parse(text: &str) -> Result<Self, OrderError> {
-        let wrong = || malformed("the step's header is not `length proof`");
-        let (length, proof) = text.split_once(' ').ok_or_else(wrong)?;
-        Ok(Self {
-            order_length: message::decimal(length).ok_or_else(wrong)?,
-            proof: Proof::from_base64(proof).map_err(malformed)?,
-        })
+    /// What answers are bound to.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        Head {
+            v: self.order.v,
+            id: self.order.id,
+            caller: self.order.caller.clone(),
+            start_by: self.order.start_by,
+            certificates: self.order.certificates,
+            step_index: self.step_index,
+            order_digest: self.order_digest,
+            step_digest: self.step_digest,
+        }
     }
 }

@@ -80,8 +80,8 @@ impl Progress {
             Signature::from_base64(signature).map_err(|error| malformed(error.to_string()))?;
         let progress: Self =
             strict::parse(&message.body).map_err(|error| malformed(error.to_string()))?;
-        let Self { order, order_digest, step, step_digest, node, .. } = &progress;
-        expected.check((*order, *order_digest), (*step, *step_digest), node)?;
+        let Self { v, order, order_digest, step, step_digest, node, .. } = &progress;
+        expected.check(*v, (*order, *order_digest), (*step, *step_digest), node)?;
         signature
             .verify(expected.key, Namespace::Progress, &message.body)
             .map_err(|error| ReceiptError::Signature(error.to_string()))?;

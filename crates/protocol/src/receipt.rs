@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::Verified;
 use crate::digest::Digest;
+use crate::head::Head;
 use crate::keys::{NodeSignKey, OpenKey};
 use crate::message::{self, Headers, Kind, Message};
 use crate::order::Received;
@@ -134,12 +135,18 @@ impl Outer {
     /// The outer part of an answer to a received order, with nothing done and nothing begun.
     #[must_use]
     pub fn answering(received: &Received, node: Identity, state: EndState, now: Timestamp) -> Self {
+        Self::to(&received.head(), node, state, now)
+    }
+
+    /// The same for an order of which no more than its head was read.
+    #[must_use]
+    pub fn to(head: &Head, node: Identity, state: EndState, now: Timestamp) -> Self {
         Self {
-            v: received.order.v,
-            order: received.order.id,
-            order_digest: received.order_digest,
-            step: received.step_index,
-            step_digest: received.step_digest,
+            v: head.v,
+            order: head.id,
+            order_digest: head.order_digest,
+            step: head.step_index,
+            step_digest: head.step_digest,
             node,
             state,
             reason: None,
@@ -232,6 +239,8 @@ pub struct Receipt {
 /// What a receipt must answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
+    /// The order's version.
+    pub v: u32,
     /// The order's name.
     pub order: OrderId,
     /// SHA-256 of the order's signed bytes.
@@ -250,6 +259,7 @@ impl Expected<'_> {
     /// Whether an answer says of itself that it is the expected one.
     pub(crate) fn check(
         &self,
+        v: u32,
         order: (OrderId, Digest),
         step: (u64, Digest),
         node: &Identity,
@@ -262,6 +272,9 @@ impl Expected<'_> {
         }
         if node != self.node {
             return Err(ReceiptError::Other("node"));
+        }
+        if v != self.v {
+            return Err(malformed("it is not of the order's version"));
         }
         Ok(())
     }
@@ -312,8 +325,8 @@ impl ReceivedReceipt {
     /// # Errors
     /// Says what does not fit.
     pub fn verify(self, expected: &Expected<'_>) -> Result<Verified<Receipt>, ReceiptError> {
-        let Outer { order, order_digest, step, step_digest, node, .. } = &self.outer;
-        expected.check((*order, *order_digest), (*step, *step_digest), node)?;
+        let Outer { v, order, order_digest, step, step_digest, node, .. } = &self.outer;
+        expected.check(*v, (*order, *order_digest), (*step, *step_digest), node)?;
         if !self.outer.state.is_signed() {
             return Err(malformed("it carries a state that only a client can state"));
         }

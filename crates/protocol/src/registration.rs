@@ -4,6 +4,7 @@
 
 use marcato_core::limits::protocol::{HEADER_BYTES_MAX, OUTER_BYTES_MAX, REGISTRATION_BYTES_MAX};
 use marcato_core::{AgentName, Facts, Identity, Timestamp};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -14,7 +15,7 @@ use crate::keys::NodeSignKey;
 use crate::message::{self, Headers, Kind, Message};
 use crate::sshsig::{Namespace, PublicKey, Signature};
 use crate::strict;
-use crate::version::Spoken;
+use crate::version::{self, Spoken};
 
 /// An agent that a node has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +31,8 @@ pub struct AgentInfo {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Registration {
-    /// The protocol's version.
+    /// The protocol's version: the oldest that the node speaks, so that a hub of the release before
+    /// can read it.
     pub v: u32,
     /// The node.
     pub node: Identity,
@@ -62,7 +64,7 @@ pub struct Registration {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Heartbeat {
-    /// The protocol's version.
+    /// The protocol's version, as its registration's.
     pub v: u32,
     /// The node.
     pub node: Identity,
@@ -84,6 +86,9 @@ pub enum RegistrationError {
     /// It is not what it should be.
     #[error("not valid: {0}")]
     Malformed(String),
+    /// It has a form of another version.
+    #[error("it has version {0} of the protocol, whose form this program does not know")]
+    Version(u32),
     /// The certificate is not the authority's.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
@@ -143,6 +148,14 @@ fn signature_of(
     Signature::from_base64(text).map_err(malformed)
 }
 
+/// Reads a body; what has not the form of a version that is known here is told by its version.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, RegistrationError> {
+    strict::parse(body).map_err(|error| match version::foreign(body) {
+        Some(version) => RegistrationError::Version(version),
+        None => malformed(error),
+    })
+}
+
 fn check_name(said: &Identity, message: &Message) -> Result<(), RegistrationError> {
     if crate::subject::Subjects::last_identity(&message.subject).as_ref() == Some(said) {
         return Ok(());
@@ -172,8 +185,11 @@ impl Registration {
         authority: &PublicKey,
     ) -> Result<Verified<Registered>, RegistrationError> {
         let signature = signature_of(message, Kind::Registration, REGISTRATION_BYTES_MAX)?;
-        let registration: Self = strict::parse(&message.body).map_err(malformed)?;
+        let registration: Self = read(&message.body)?;
         check_name(&registration.node, message)?;
+        if !registration.spoken.speaks(registration.v) {
+            return Err(malformed("its version is none of those that it says the node speaks"));
+        }
         let certificate = SignedText::parse(&registration.certificate)?.verify(authority)?;
         check_name(&certificate.identity, message)?;
         signature
@@ -198,7 +214,7 @@ impl Heartbeat {
     /// Where it is no heartbeat.
     pub fn parse(message: &Message) -> Result<ReceivedHeartbeat, RegistrationError> {
         let signature = signature_of(message, Kind::Heartbeat, OUTER_BYTES_MAX)?;
-        let heartbeat: Self = strict::parse(&message.body).map_err(malformed)?;
+        let heartbeat: Self = read(&message.body)?;
         check_name(&heartbeat.node, message)?;
         Ok(ReceivedHeartbeat { heartbeat, signature, bytes: message.body.clone() })
     }

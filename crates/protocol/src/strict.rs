@@ -28,7 +28,12 @@ pub(crate) enum StrictError {
 /// Reads one value by the rules of the protocol.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StrictError> {
     let value = json::parse(bytes, JSON_DEPTH_MAX)?;
-    Ok(T::deserialize(Strict(value))?)
+    Ok(from_value(value)?)
+}
+
+/// The same of a value that was read already.
+pub(crate) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
+    T::deserialize(Strict(value))
 }
 
 fn wrong<T>(what: &str) -> Result<T, Error> {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::strict;
+
 /// The versions that a program speaks, from the oldest to the newest, without a gap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +30,16 @@ impl Spoken {
         let newest = self.newest.min(other.newest);
         (newest >= self.oldest.max(other.oldest)).then_some(newest)
     }
+}
+
+/// The version that a message's bytes name, where it is none that this release knows.
+pub(crate) fn foreign(bytes: &[u8]) -> Option<u32> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        v: u32,
+    }
+    let Versioned { v } = strict::parse(bytes).ok()?;
+    (!Spoken::RELEASE.speaks(v)).then_some(v)
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub struct Checker {
 /// An order as receipts name it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sent {
+    pub v: u32,
     pub id: OrderId,
     pub digest: Digest,
 }
@@ -178,7 +179,7 @@ pub(super) fn prove(
 const fn expected<'a>(sent: Sent, node: &'a Identity, key: &'a PublicKey) -> Expected<'a> {
     // An order of one step is its step: both digests are the same.
     let (order_digest, step_digest) = (sent.digest, sent.digest);
-    Expected { order: sent.id, order_digest, step: 0, step_digest, node, key }
+    Expected { v: sent.v, order: sent.id, order_digest, step: 0, step_digest, node, key }
 }
 
 fn refused(error: ReceiptError) -> (RefusedWhy, String) {

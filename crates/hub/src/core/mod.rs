@@ -256,6 +256,7 @@ impl Hub {
     ) {
         let kind = match why {
             RegistrationError::Malformed(_) => "malformed",
+            RegistrationError::Version(_) => "version",
             RegistrationError::Certificate(_) => "certificate",
             RegistrationError::Name { .. } => "name",
             RegistrationError::Signature(_) => "signature",

@@ -238,6 +238,7 @@ async fn what_is_sealed_is_not_read_on_the_way() {
     let (message, _) = wire.receipt_of(&order, &node).await;
     let received = Received::parse(&order).unwrap();
     let expected = Expected {
+        v: received.order.v,
         order: received.order.id,
         order_digest: received.order_digest,
         step: 0,

@@ -95,6 +95,7 @@ impl Wire {
     fn check(&self, message: &Message, order: &Received, node: &Identity) -> Outer {
         let (_, key) = self.fleet.iter().find(|(name, _)| name == node).unwrap();
         let expected = Expected {
+            v: order.order.v,
             order: order.order.id,
             order_digest: order.order_digest,
             step: order.step_index,

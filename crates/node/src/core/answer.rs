@@ -1,6 +1,7 @@
 //! What is needed to answer an order: taken from it once, so that the order itself need not be kept.
 
 use marcato_core::{CallerId, Changed, EndState, Identity, Reason, Timestamp};
+use marcato_protocol::head::Head;
 use marcato_protocol::keys::NodeSignKey;
 use marcato_protocol::message::Message;
 use marcato_protocol::order::Received;
@@ -48,18 +49,18 @@ pub(super) struct Answer {
 impl Answer {
     /// To a received order that came in at `received`.
     pub(super) fn to(order: &Received, node: &Identity, received: Timestamp) -> Self {
-        Self {
-            outer: Outer::answering(order, node.clone(), EndState::Ok, received),
-            readers: order.order.readers.clone(),
-            caller: order.order.caller.clone(),
-            certificate: order.order.certificates,
-        }
+        let readers = order.order.readers.clone();
+        Self { readers, ..Self::without_inner(&order.head(), node, received) }
     }
 
     /// Without an inner part: for orders of which nobody knows who signed them.
-    pub(super) fn without_inner(mut self) -> Self {
-        self.readers.clear();
-        self
+    pub(super) fn without_inner(order: &Head, node: &Identity, received: Timestamp) -> Self {
+        Self {
+            outer: Outer::to(order, node.clone(), EndState::Ok, received),
+            readers: Vec::new(),
+            caller: order.caller.clone(),
+            certificate: order.certificates,
+        }
     }
 
     /// The order and step that are answered.

@@ -2,12 +2,14 @@
 
 use marcato_core::ddl::Action;
 use marcato_core::limits::timing::SKEW;
-use marcato_core::{AgentName, Changed, EndState, Reason, Timestamp};
+use marcato_core::{AgentName, Changed, EndState, Reason, Terms, Timestamp};
 use marcato_filter::{Filter, FilterError, Host};
 use marcato_protocol::Verified;
+use marcato_protocol::head::{Foreign, Head};
 use marcato_protocol::message::Message;
 use marcato_protocol::order::{Audience, OrderError, Received};
 use marcato_protocol::verify::{OrderRules, Refused, verify_order};
+use marcato_protocol::version::Spoken;
 
 use super::answer::{Answer, End};
 use super::approved::Approved;
@@ -40,12 +42,15 @@ impl Node {
     pub(super) fn on_order(&mut self, message: &Message, now: Timestamp) {
         let received = match Received::parse(message) {
             Ok(received) => received,
+            Err(OrderError::Version(foreign)) => {
+                return self.refuse_foreign(&foreign, message, now);
+            }
             // Nobody is named in it who could be answered.
             Err(error) => {
                 if self.refusals.may(now, self.steady) {
                     let reason = match error {
                         OrderError::TooLarge { .. } => Reason::TooLarge,
-                        OrderError::Malformed(_) => Reason::Malformed,
+                        _ => Reason::Malformed,
                     };
                     self.log(Level::Warn, What::Refused, None, Some(reason), error.to_string());
                 }
@@ -92,8 +97,11 @@ impl Node {
             }
             return true;
         }
-        let Some(receipt) = self.refusals.get(received) else { return false };
-        let order = &received.order;
+        self.is_refused_copy(&received.head(), now)
+    }
+
+    fn is_refused_copy(&mut self, order: &Head, now: Timestamp) -> bool {
+        let Some(receipt) = self.refusals.get(order) else { return false };
         let subject = self.subjects.reply(&order.caller, order.id, &self.identity);
         let certificate = order.certificates.then(|| self.certificate.to_string());
         let message = receipt.message(subject, certificate);
@@ -110,24 +118,39 @@ impl Node {
         }
         let received = &refused.received;
         if received.step.audience == Audience::Matching
-            && self.matches(received).is_ok_and(|matches| !matches)
+            && self.matches(&received.step.filter).is_ok_and(|matches| !matches)
         {
             return;
         }
-        let order = &received.order;
-        let end = End::rejected(refused.reason, "");
-        let receipt = Answer::to(received, &self.identity, now).without_inner().receipt(
-            end,
-            now,
-            &self.key,
-            &mut self.random,
-        );
+        self.refuse(&received.head(), refused.reason, refused.text.clone(), now);
+    }
+
+    /// Answers an order of a version whose form this release cannot read, likewise. Whom such an
+    /// order means can be told where it came to this node alone, or where that has today's form.
+    fn refuse_foreign(&mut self, foreign: &Foreign, message: &Message, now: Timestamp) {
+        if self.is_refused_copy(&foreign.head, now) || !self.refusals.may(now, self.steady) {
+            return;
+        }
+        let is_own = message.subject == self.subjects.node(&self.identity);
+        let filter = foreign.filter.as_ref();
+        if is_own || filter.is_some_and(|terms| self.matches(terms) == Ok(true)) {
+            let Spoken { oldest, newest } = self.spoken;
+            let v = foreign.head.v;
+            let text = format!("the order has version {v}; this node speaks {oldest} to {newest}");
+            self.refuse(&foreign.head, Reason::Version, text, now);
+        }
+    }
+
+    fn refuse(&mut self, order: &Head, reason: Reason, text: String, now: Timestamp) {
+        let end = End::rejected(reason, "");
+        let answer = Answer::without_inner(order, &self.identity, now);
+        let receipt = answer.receipt(end, now, &self.key, &mut self.random);
         let subject = self.subjects.reply(&order.caller, order.id, &self.identity);
         let certificate = order.certificates.then(|| self.certificate.to_string());
         self.effect(Effect::Publish(receipt.message(subject, certificate)));
         let about = Some((order.id, &order.caller));
-        self.log(Level::Warn, What::Refused, about, Some(refused.reason), refused.text.clone());
-        self.refusals.keep(received, receipt, self.steady);
+        self.log(Level::Warn, What::Refused, about, Some(reason), text);
+        self.refusals.keep(order, receipt, self.steady);
     }
 
     /// A verified order: from here on its signer gets an answer that he alone can read.
@@ -190,7 +213,9 @@ impl Node {
         // What an order of several steps changes must not decide over its later steps.
         let filtered = source.is_network() && !self.seen.took(signed.id);
         let matches = !filtered
-            || self.matches(order).map_err(|error| reject(Reason::Malformed, error.to_string()))?;
+            || self
+                .matches(&step.filter)
+                .map_err(|error| reject(Reason::Malformed, error.to_string()))?;
         if matching && !matches {
             return Err(Stop::Silent);
         }
@@ -241,8 +266,7 @@ impl Node {
         })
     }
 
-    fn matches(&self, order: &Received) -> Result<bool, FilterError> {
-        let terms = &order.step.filter;
+    fn matches(&self, terms: &Terms) -> Result<bool, FilterError> {
         if terms.is_empty() {
             return Ok(true);
         }

@@ -7,7 +7,7 @@ use marcato_core::Timestamp;
 use marcato_core::limits::node::{REFUSALS_COUNTED_EVERY, REFUSALS_KEPT_MAX, REFUSALS_PER_SECOND};
 use marcato_core::limits::timing::SKEW;
 use marcato_protocol::digest::Digest;
-use marcato_protocol::order::Received;
+use marcato_protocol::head::Head;
 use marcato_protocol::receipt::SignedReceipt;
 
 use super::bucket::Bucket;
@@ -16,7 +16,7 @@ use super::steady::Steady;
 /// The bytes of an order and of its step, and the step's place: two steps may have the same bytes.
 type Bytes = (Digest, Digest, u64);
 
-const fn bytes(order: &Received) -> Bytes {
+const fn bytes(order: &Head) -> Bytes {
     (order.order_digest, order.step_digest, order.step_index)
 }
 
@@ -54,13 +54,13 @@ impl Refusals {
     }
 
     /// The refusal of these very bytes.
-    pub(super) fn get(&self, order: &Received) -> Option<&SignedReceipt> {
+    pub(super) fn get(&self, order: &Head) -> Option<&SignedReceipt> {
         self.kept.get(&bytes(order))
     }
 
     /// Keeps a refusal for as long as the order might otherwise start.
-    pub(super) fn keep(&mut self, order: &Received, receipt: SignedReceipt, steady: Steady) {
-        let until = steady.of(order.order.start_by + SKEW + SKEW);
+    pub(super) fn keep(&mut self, order: &Head, receipt: SignedReceipt, steady: Steady) {
+        let until = steady.of(order.start_by + SKEW + SKEW);
         let bytes = bytes(order);
         if self.kept.insert(bytes, receipt).is_none() {
             self.by_end.insert((until, bytes));

@@ -63,7 +63,7 @@ impl Node {
         health.extend(self.journal_fault.clone());
         health.extend(self.presence.left_out.iter().cloned());
         Registration {
-            v: self.spoken.newest,
+            v: self.spoken.oldest,
             node: self.identity.clone(),
             certificate: self.certificate.to_string(),
             at: self.presence.at,
@@ -112,7 +112,7 @@ impl Node {
     /// Sends a heartbeat.
     pub(super) fn heartbeat(&mut self, now: Timestamp, leaving: bool) {
         let heartbeat = Heartbeat {
-            v: self.spoken.newest,
+            v: self.spoken.oldest,
             node: self.identity.clone(),
             at: now,
             registration: self.presence.digest,

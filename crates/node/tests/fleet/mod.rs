@@ -357,6 +357,7 @@ impl Client {
         let (order, digest) = (*order, signed.digest());
         let key = fleet.key(node.as_str());
         let expected = Expected {
+            v: 1,
             order,
             order_digest: digest,
             step: 0,

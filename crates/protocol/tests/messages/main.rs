@@ -3,6 +3,7 @@
 
 mod limits;
 mod noise;
+mod versions;
 #[path = "../vectors/make/world.rs"]
 #[expect(dead_code, reason = "the vectors use more of it")]
 mod world;
@@ -71,6 +72,7 @@ fn expected<'a>(
     key: &'a PublicKey,
 ) -> Expected<'a> {
     Expected {
+        v: received.order.v,
         order: received.order.id,
         order_digest: received.order_digest,
         step: received.step_index,

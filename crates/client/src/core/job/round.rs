@@ -174,9 +174,9 @@ impl Job {
             .retain(|node, _| self.accounts.get(node).is_some_and(|account| account.round > index));
         let digest = Digest::of(&round.bytes);
         round.signed = Some(SignedOrder::new(round.bytes.clone(), signature));
-        let id = round.order.id;
+        let Order { v, id, .. } = round.order;
         let mut checker = (*self.checker).clone();
-        checker.orders.push(Sent { id, digest });
+        checker.orders.push(Sent { v, id, digest });
         self.checker = checker.into();
         if round.is_matching() {
             round.firsts = 1;

@@ -185,6 +185,38 @@ fn versions_next_door() {
     check((2, 3), 1, false);
 }
 
+/// Of a version whose form nobody here knows, its sender still hears that it is not spoken.
+#[test]
+fn an_order_of_another_form_is_refused_by_its_version() {
+    let later = |matching: bool, from: &str, to: &str| {
+        let mut bench = Bench::new();
+        let mut draft = bench.draft("rpcutil ping");
+        draft.matching = matching;
+        draft.step.filter.facts = vec!["role=web".into()];
+        let mut message = draft.message();
+        flip(&mut message.body, r#"{"v":1,"#, r#"{"v":2,"later":[{}],"#);
+        flip(&mut message.body, from, to);
+        let got = bench.step(Event::Message(message.clone()));
+        assert!(got.runs.is_empty() && got.logs.len() <= 1);
+        bench.now = bench.now + seconds(20);
+        assert_eq!(bench.step(Event::Message(message)).sent, got.sent, "{from} {to}");
+        let receipt = got.receipts.into_iter().next();
+        receipt.map(|(outer, inner)| (outer.v, outer.state, outer.reason, inner))
+    };
+    let named = Some((2, EndState::Rejected, Some(Reason::Version), Inner::default()));
+    assert_eq!(later(false, "", ""), named);
+    assert_eq!(later(false, r#""readers":["#, r#""readers":[[],"#), named);
+    assert_eq!(later(false, r#""audience":{"#, r#""audience":{"all":[],"#), named);
+    assert_eq!(later(true, "", ""), named);
+    // Whom another form means is not known, and others were not asked.
+    assert_eq!(later(true, "role=web", "role=db"), None);
+    assert_eq!(later(true, r#""facts":["#, r#""facts":[[],"#), None);
+    assert_eq!(later(true, r#""step":{"#, r#""todo":{"#), None);
+    // Nobody is named who could be told.
+    assert_eq!(later(false, r#""caller":"#, r#""callers":"#), None);
+    assert_eq!(later(false, r#""v":2,"#, r#""v":4294967296,"#), None);
+}
+
 #[test]
 fn whom_matching_does_not_mean_stays_silent() {
     let check = |terms: fn(&mut Draft), silent: bool| {
@@ -335,8 +367,8 @@ fn refusals_kept_have_a_bound() {
     let key = bench.send(&draft).run();
     let _ = bench.ended(key);
     let receipt = bench.node.seen.get(key).unwrap().receipt.clone().unwrap();
-    let mut order = Received::parse(&draft.message()).unwrap();
-    order.order.start_by = bench.now + seconds(3600);
+    let mut order = Received::parse(&draft.message()).unwrap().head();
+    order.start_by = bench.now + seconds(3600);
     let mut refusals = Refusals::new(bench.now);
     let mut steady = steady::Steady::new(bench.now);
     let mut answered = 0;

@@ -355,6 +355,7 @@ impl Bench {
             let claimed = claimed(body);
             let text = |field: &str| claimed[field].as_str().unwrap().to_owned();
             Expected {
+                v: u32::try_from(claimed["v"].as_u64().unwrap()).unwrap(),
                 order: text("order").parse().unwrap(),
                 order_digest: text("order_digest").parse().unwrap(),
                 step: claimed["step"].as_u64().unwrap(),

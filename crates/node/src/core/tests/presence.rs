@@ -49,6 +49,19 @@ fn heartbeats_name_the_registration_that_is_sent_when_wanted() {
     assert_eq!(Digest::of(&registration_message(&later).body), digest);
 }
 
+/// A hub of the release before has not heard of the newest version's form.
+#[test]
+fn a_node_registers_in_the_oldest_version_that_it_speaks() {
+    let spoken = Spoken { oldest: 1, newest: 2 };
+    let (node, _) = Node::new(Bench::setup(rules(), spoken, START), START);
+    let mut bench = Bench::new();
+    bench.node = node;
+    let got = bench.step(Event::Connected);
+    let heartbeat = heartbeats(&got).pop().unwrap();
+    let registration = registration(&bench.step(wanted()));
+    assert_eq!((heartbeat.v, registration.v, registration.spoken), (1, 1, spoken));
+}
+
 #[test]
 fn heartbeats_come_in_time_and_not_in_step() {
     let mut bench = Bench::new();

@@ -18,6 +18,7 @@ fn who(case: &Value) -> (Identity, PublicKey) {
 fn expected<'a>(case: &Value, (node, key): &'a (Identity, PublicKey)) -> Expected<'a> {
     let case = &case["expected"];
     Expected {
+        v: u32::try_from(case["v"].as_u64().unwrap()).unwrap(),
         order: parse(case, "order"),
         order_digest: parse(case, "order_digest"),
         step: case["step"].as_u64().unwrap(),

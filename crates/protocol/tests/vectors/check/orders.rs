@@ -23,6 +23,7 @@ fn judged(file: &Value, case: &Value) -> Result<Verified<Received>, Reason> {
     let received = Received::parse(&message(case)).map_err(|error| match error {
         OrderError::TooLarge { .. } => Reason::TooLarge,
         OrderError::Malformed(_) => Reason::Malformed,
+        OrderError::Version(_) => Reason::Version,
     })?;
     verify_order(received, &rules, parse(case, "now")).map_err(|refused| refused.reason)
 }

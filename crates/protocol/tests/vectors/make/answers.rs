@@ -54,7 +54,7 @@ fn sealed(outer: Outer, inner: &Inner, readers: &[OpenPublicKey], key: &NodeSign
 /// What the receipt must be about.
 fn expected(order: &Received) -> Value {
     json!({
-        "order": order.order.id, "order_digest": order.order_digest,
+        "v": order.order.v, "order": order.order.id, "order_digest": order.order_digest,
         "step": order.step_index, "step_digest": order.step_digest,
         "node": node(), "key": node_key().public(),
     })
@@ -139,6 +139,7 @@ fn refused(ours: &Received) -> Vec<Value> {
         ),
         ("another step", "other-step", with(|outer| outer.step_digest = Digest::of(b"another"))),
         ("a step of the same bytes at another place", "other-step", with(|outer| outer.step = 2)),
+        ("another version than the order's", "malformed", with(|outer| outer.v = 2)),
         ("a state that no node can state", "malformed", with(|outer| outer.state = EndState::Lost)),
         ("not signed", "malformed", edit(|headers, _| without(headers, SIGNATURE))),
         ("two signatures", "malformed", edit(|headers, _| twice(headers, SIGNATURE))),
@@ -245,6 +246,7 @@ pub fn progress() -> Value {
         ("another node's", "other-node", with(|said| said.node = "db1.example.com".parse().unwrap())),
         ("another order's", "other-order", with(|said| said.order_digest = Digest::of(b"another"))),
         ("another step's", "other-step", with(|said| said.step = 1)),
+        ("another version than the order's", "malformed", with(|said| said.v = 2)),
         ("not signed", "malformed", changed(&good, |headers, _| without(headers, SIGNATURE))),
         ("another kind", "malformed", changed(&good, |headers, _| set(headers, KIND, "receipt"))),
         ("bytes behind it", "malformed", changed(&good, |_, body| body.push(b'x'))),

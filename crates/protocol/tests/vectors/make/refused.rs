@@ -19,6 +19,7 @@ type Case = (&'static str, &'static str, Message);
 
 pub fn orders() -> Vec<Value> {
     let mut all = attacks();
+    all.extend(versions());
     all.extend(places());
     all.extend(forms());
     all.extend(texts());
@@ -76,6 +77,40 @@ fn attacks() -> Vec<Case> {
         ),
         ("a version of tomorrow", "version", written(1, restart(1), "{\"v\":1,", "{\"v\":2,")),
         ("a version of before", "version", written(1, restart(1), "{\"v\":1,", "{\"v\":0,")),
+    ]
+}
+
+/// Orders of a version whose form is another.
+fn versions() -> Vec<Case> {
+    let later = |from: &str, to: &str| {
+        changed(&written(1, restart(1), "{\"v\":1,", "{\"v\":2,\"later\":[{}],"), |_, body| {
+            replace(body, from, to)
+        })
+    };
+    let with = |change: fn(&mut Vec<(String, String)>)| {
+        changed(&later("[{}]", "0"), |headers, _| change(headers))
+    };
+    vec![
+        ("of tomorrow, with a field of its own", "version", later("[{}]", "0")),
+        (
+            "of tomorrow, with readers of its own",
+            "version",
+            later("\"readers\":[", "\"readers\":[[],"),
+        ),
+        (
+            "of tomorrow, with another step",
+            "version",
+            later("\"step\":{", "\"step\":[],\"todo\":{"),
+        ),
+        (
+            "of tomorrow, with a signature of its own",
+            "version",
+            with(|headers| set(headers, SIGNATURE, "AAAA")),
+        ),
+        ("of tomorrow, by nobody", "malformed", later("\"caller\":", "\"callers\":")),
+        ("of tomorrow, of no order", "malformed", later("\"id\":", "\"ids\":")),
+        ("of tomorrow, with a key twice", "malformed", later("[{}]", "0,\"later\":0")),
+        ("a version beyond 32 bits", "malformed", later("\"v\":2", "\"v\":4294967296")),
     ]
 }
 

@@ -172,6 +172,7 @@ fn refused_registrations(good: &Message) -> Vec<Value> {
         ("two signatures", changed(good, |headers, _| twice(headers, SIGNATURE))),
         ("another kind", changed(good, |headers, _| set(headers, KIND, "heartbeat"))),
         ("bytes behind it", changed(good, |_, body| body.push(b'x'))),
+        ("a version that the node does not speak", with(|said| said.v = 2)),
     ];
     let heartbeats = [
         ("signed by somebody else", heartbeat().message(subject(), &stranger())),
