@@ -19,11 +19,15 @@ use crate::seal::OpenPublicKey;
 use crate::sshsig::{KeyKind, Namespace, PublicKey, Signature, VerifyError};
 use crate::strict;
 
+/// The version of certificates and of requests for them. They outlive releases, so it is its own and
+/// does not move with the orders'.
+pub const CERTIFICATE_VERSION: u32 = 1;
+
 /// What the authority says of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Certificate {
-    /// The protocol's version.
+    /// [`CERTIFICATE_VERSION`].
     pub v: u32,
     /// The fleet.
     pub collective: Collective,
@@ -74,8 +78,8 @@ pub enum CertificateError {
     /// The signature is not the authority's.
     #[error("the certificate is not signed by the expected key: {0}")]
     Signature(#[from] VerifyError),
-    /// The protocol's version is unknown.
-    #[error("the certificate has version {0}, which this program does not speak")]
+    /// Its version is unknown.
+    #[error("the certificate has version {0}, this program knows {CERTIFICATE_VERSION}")]
     Version(u32),
 }
 
@@ -131,7 +135,7 @@ impl SignedText {
     fn certificate(&self) -> Result<Certificate, CertificateError> {
         let certificate: Certificate =
             strict::parse(&self.body).map_err(|error| CertificateError::Body(error.to_string()))?;
-        if certificate.v != 1 {
+        if certificate.v != CERTIFICATE_VERSION {
             return Err(CertificateError::Version(certificate.v));
         }
         if certificate.sign.kind() != KeyKind::Ed25519 {

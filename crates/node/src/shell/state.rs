@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use marcato_core::limits::node::LOCK_PATIENCE;
 use marcato_core::{Identity, Timestamp};
 use marcato_protocol::Verified;
-use marcato_protocol::certificate::{Certificate, CertificateError, SignedText, machine_digest};
+use marcato_protocol::certificate::{
+    CERTIFICATE_VERSION, Certificate, CertificateError, SignedText, machine_digest,
+};
 use marcato_protocol::digest::Digest;
 use marcato_protocol::keys::{NodeSignKey, OpenKey};
 use marcato_protocol::sshsig::Namespace;
-use marcato_protocol::version::Spoken;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use rustix::fs::{FlockOperation, flock};
@@ -159,7 +160,7 @@ impl State {
     pub(super) fn request(&self, config: &NodeConfig, now: Timestamp) -> String {
         let Own { identity, key, open, machine } = &self.own;
         let certificate = Certificate {
-            v: Spoken::RELEASE.newest,
+            v: CERTIFICATE_VERSION,
             collective: config.collective.clone(),
             identity: identity.clone(),
             sign: key.public().clone(),
