@@ -34,9 +34,10 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(heartbeat) = Heartbeat::parse(&message) {
         assert!(heartbeat.verify(&authority).is_err());
     }
-    assert!(Registration::verify(&message, &authority).is_err());
+    let Ok(collective) = "lab".parse() else { return };
+    assert!(Registration::verify(&message, &authority, &collective).is_err());
     if let Ok(certificate) = SignedText::parse(&String::from_utf8_lossy(&message.body)) {
-        assert!(certificate.verify(&authority).is_err());
+        assert!(certificate.verify(&authority, &collective).is_err());
         let _ = certificate.verify_request();
     }
 });

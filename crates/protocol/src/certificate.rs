@@ -46,6 +46,33 @@ pub struct Certificate {
     pub ext: Map<String, Value>,
 }
 
+/// What a node asks the authority to sign. It proves that the node holds the key that it wants
+/// certified, and nothing else: anybody can make one, so it is no certificate.
+///
+/// ```
+/// use marcato_protocol::Verified;
+/// use marcato_protocol::certificate::{Certificate, CertificateRequest};
+/// fn trust(_: &Verified<Certificate>) {}
+/// fn wish(request: &Verified<CertificateRequest>) -> &Certificate { request.wanted() }
+/// ```
+///
+/// ```compile_fail,E0308
+/// use marcato_protocol::Verified;
+/// use marcato_protocol::certificate::{Certificate, CertificateRequest};
+/// fn trust(_: &Verified<Certificate>) {}
+/// fn wish(request: &Verified<CertificateRequest>) { trust(request) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateRequest(Certificate);
+
+impl CertificateRequest {
+    /// The body that the node wishes for.
+    #[must_use]
+    pub const fn wanted(&self) -> &Certificate {
+        &self.0
+    }
+}
+
 /// Names a machine without showing its `/etc/machine-id`, which machine-id(5) calls confidential:
 /// HMAC-SHA256 (RFC 2104) keyed with that id over `marcato.machine.v1`.
 #[must_use]
@@ -78,6 +105,14 @@ pub enum CertificateError {
     /// The signature is not the authority's.
     #[error("the certificate is not signed by the expected key: {0}")]
     Signature(#[from] VerifyError),
+    /// The certificate is another fleet's: one authority may certify for several.
+    #[error("the certificate is for the fleet {said}, not for {expected}")]
+    Collective {
+        /// Which it is for.
+        said: Collective,
+        /// Which it should be for.
+        expected: Collective,
+    },
     /// Its version is unknown.
     #[error("the certificate has version {0}, this program knows {CERTIFICATE_VERSION}")]
     Version(u32),
@@ -105,12 +140,22 @@ impl SignedText {
         Ok(Self { body, signature })
     }
 
-    /// Checks that `key` signed it as a certificate.
+    /// Checks that the authority signed it as a certificate of this fleet.
     ///
     /// # Errors
-    /// Says whether the signature or the body is wrong.
-    pub fn verify(&self, key: &PublicKey) -> Result<Verified<Certificate>, CertificateError> {
-        self.check(key, Namespace::Join)
+    /// Says whether the signature or the body is wrong, or the fleet another.
+    pub fn verify(
+        &self,
+        authority: &PublicKey,
+        collective: &Collective,
+    ) -> Result<Verified<Certificate>, CertificateError> {
+        self.signature.verify(authority, Namespace::Join, &self.body)?;
+        let certificate = self.certificate()?;
+        if certificate.collective != *collective {
+            let (said, expected) = (certificate.collective, collective.clone());
+            return Err(CertificateError::Collective { said, expected });
+        }
+        Ok(Verified::assertion(certificate))
     }
 
     /// Reads a request: the body that a node wants signed, signed by the node's own key so that
@@ -118,18 +163,10 @@ impl SignedText {
     ///
     /// # Errors
     /// As [`SignedText::verify`].
-    pub fn verify_request(&self) -> Result<Verified<Certificate>, CertificateError> {
-        let claimed = self.certificate()?;
-        self.check(&claimed.sign, Namespace::JoinRequest)
-    }
-
-    fn check(
-        &self,
-        key: &PublicKey,
-        namespace: Namespace,
-    ) -> Result<Verified<Certificate>, CertificateError> {
-        self.signature.verify(key, namespace, &self.body)?;
-        Ok(Verified::assertion(self.certificate()?))
+    pub fn verify_request(&self) -> Result<Verified<CertificateRequest>, CertificateError> {
+        let wanted = self.certificate()?;
+        self.signature.verify(&wanted.sign, Namespace::JoinRequest, &self.body)?;
+        Ok(Verified::assertion(CertificateRequest(wanted)))
     }
 
     fn certificate(&self) -> Result<Certificate, CertificateError> {

@@ -3,7 +3,7 @@
 //! The body of a registration travels only when the hub lacks it; a heartbeat carries its digest.
 
 use marcato_core::limits::protocol::{HEADER_BYTES_MAX, OUTER_BYTES_MAX, REGISTRATION_BYTES_MAX};
-use marcato_core::{AgentName, Facts, Identity, Timestamp};
+use marcato_core::{AgentName, Collective, Facts, Identity, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -89,7 +89,7 @@ pub enum RegistrationError {
     /// It has a form of another version.
     #[error("it has version {0} of the protocol, whose form this program does not know")]
     Version(u32),
-    /// The certificate is not the authority's.
+    /// The certificate is not the authority's for this fleet.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     /// The certificate is another node's, or the subject is.
@@ -176,13 +176,14 @@ impl Registration {
         signed(self.to_bytes(), subject, Kind::Registration, Namespace::Registration, key)
     }
 
-    /// Reads a message and checks it up to the fleet's authority.
+    /// Reads a message and checks it up to the authority of this fleet.
     ///
     /// # Errors
     /// Says what does not fit.
     pub fn verify(
         message: &Message,
         authority: &PublicKey,
+        collective: &Collective,
     ) -> Result<Verified<Registered>, RegistrationError> {
         let signature = signature_of(message, Kind::Registration, REGISTRATION_BYTES_MAX)?;
         let registration: Self = read(&message.body)?;
@@ -190,7 +191,8 @@ impl Registration {
         if !registration.spoken.speaks(registration.v) {
             return Err(malformed("its version is none of those that it says the node speaks"));
         }
-        let certificate = SignedText::parse(&registration.certificate)?.verify(authority)?;
+        let certificate = SignedText::parse(&registration.certificate)?;
+        let certificate = certificate.verify(authority, collective)?;
         check_name(&certificate.identity, message)?;
         signature
             .verify(&certificate.sign, Namespace::Registration, &message.body)

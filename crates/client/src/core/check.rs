@@ -168,11 +168,8 @@ pub(super) fn prove(
     collective: &Collective,
 ) -> Result<KnownNode, String> {
     let certificate = SignedText::parse(text)
-        .and_then(|text| text.verify(authority))
+        .and_then(|text| text.verify(authority, collective))
         .map_err(|error| error.to_string())?;
-    if certificate.collective != *collective {
-        return Err(format!("its certificate is for the fleet {}", certificate.collective));
-    }
     Ok(KnownNode::of(&certificate))
 }
 

@@ -108,7 +108,7 @@ impl Node {
 
     pub fn known(&self) -> KnownNode {
         let text = SignedText::parse(&self.certificate).unwrap();
-        KnownNode::of(&text.verify(authority().public()).unwrap())
+        KnownNode::of(&text.verify(authority().public(), &collective()).unwrap())
     }
 
     pub fn listed(&self) -> Listed {

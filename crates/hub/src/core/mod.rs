@@ -115,12 +115,8 @@ impl Hub {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) -> Result<(), RegistrationError> {
-        let registered = Registration::verify(message, &self.setup.authority)?;
-        let fleet = &registered.certificate.collective;
-        if *fleet != self.setup.collective {
-            let text = format!("its certificate is for the fleet {fleet}");
-            return Err(RegistrationError::Malformed(text));
-        }
+        let Setup { authority, collective } = &self.setup;
+        let registered = Registration::verify(message, authority, collective)?;
         let node = registered.registration.node.clone();
         self.wanted.remove(&node);
         let taken = self.registry.register(&registered, message.body.len(), now);

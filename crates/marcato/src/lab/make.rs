@@ -170,7 +170,7 @@ fn sign(
     request: &str,
     authority: &NodeSignKey,
 ) -> Result<SignedText, marcato_protocol::certificate::CertificateError> {
-    let body = SignedText::parse(request)?.verify_request()?.to_bytes();
+    let body = SignedText::parse(request)?.verify_request()?.wanted().to_bytes();
     let signature = authority.sign(Namespace::Join, &body);
     Ok(SignedText::new(body, signature))
 }

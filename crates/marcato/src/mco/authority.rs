@@ -33,13 +33,14 @@ fn sign_node(key: &Path, identity: Option<&Identity>) -> Result<(), Failure> {
     let request = SignedText::parse(&text)
         .and_then(|signed| signed.verify_request())
         .map_err(|error| wrong(error.to_string()).hint("mcod node --print-request, on the node"))?;
-    if let Some(wanted) = identity.filter(|wanted| **wanted != request.identity) {
-        return Err(wrong(format!("it is for {}, not for {wanted}", request.identity)));
+    let wanted = request.wanted().clone();
+    if let Some(name) = identity.filter(|name| **name != wanted.identity) {
+        return Err(wrong(format!("it is for {}, not for {name}", wanted.identity)));
     }
     let key = sign::file(key)?;
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let issued = Timestamp::from_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
-    let body = Certificate { issued, ..Certificate::clone(&request) }.to_bytes();
+    let body = Certificate { issued, ..wanted }.to_bytes();
     let signature = key
         .sign(Namespace::Join, &body)
         .map_err(|error| Failure::new(Exit::NoPermission, error))?;

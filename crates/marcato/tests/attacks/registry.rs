@@ -116,8 +116,9 @@ async fn forged_certificates() {
     lie(&fleet, |found| {
         let Found::Certificates(texts) = found else { return };
         for text in texts {
-            let true_one =
-                SignedText::parse(text).unwrap().verify(key(AUTHORITY).public()).unwrap();
+            let signed = SignedText::parse(text).unwrap();
+            let fleet = "lab".parse().unwrap();
+            let true_one = signed.verify(key(AUTHORITY).public(), &fleet).unwrap();
             if true_one.identity.as_str() == "web1" {
                 let bytes = true_one.to_bytes();
                 let signature = key(OWN).sign(Namespace::Join, &bytes);

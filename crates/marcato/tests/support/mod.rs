@@ -235,7 +235,8 @@ impl Fleet {
         let _ = Lab::create(&made(dir.join("host")), &host(role)).unwrap();
         let config = self.config(name);
         let request = request_certificate(&config, &places).unwrap();
-        let body = SignedText::parse(&request).unwrap().verify_request().unwrap().to_bytes();
+        let body =
+            SignedText::parse(&request).unwrap().verify_request().unwrap().wanted().to_bytes();
         let signature = authority.sign(Namespace::Join, &body);
         let certificate = SignedText::new(body, signature).to_string();
         install_certificate(&config, &places, &certificate).unwrap();

@@ -211,7 +211,6 @@ impl Own {
             }
             Err(StateError::OtherCertificate { place: place.to_owned(), what, found, expected })
         };
-        same("fleet", &certificate.collective, &config.collective)?;
         same("node", &certificate.identity, &self.identity)?;
         let own = self.key.public();
         same("sign key", &certificate.sign.fingerprint(), &own.fingerprint())?;
@@ -231,7 +230,7 @@ fn certificate_in(
     place: &str,
 ) -> Result<Verified<Certificate>, StateError> {
     SignedText::parse(text)
-        .and_then(|signed| signed.verify(&config.authority))
+        .and_then(|signed| signed.verify(&config.authority, &config.collective))
         .map_err(|error| StateError::Certificate { place: place.to_owned(), error })
 }
 

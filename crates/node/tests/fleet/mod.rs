@@ -187,7 +187,7 @@ impl Fleet {
 
     pub fn claimed(&self, request: &str) -> Certificate {
         let request = SignedText::parse(request).unwrap().verify_request().unwrap();
-        Certificate::clone(&request)
+        request.wanted().clone()
     }
 
     /// The authority signs what a node asks for.

@@ -163,7 +163,11 @@ fn other_messages() {
     let too_long = |error: String| error.contains("long");
     let registration = |length| {
         let message = longest(Kind::Registration, length);
-        too_long(Registration::verify(&message, authority().public()).unwrap_err().to_string())
+        too_long(
+            Registration::verify(&message, authority().public(), &world::fleet())
+                .unwrap_err()
+                .to_string(),
+        )
     };
     assert!(!registration(REGISTRATION_BYTES_MAX) && registration(REGISTRATION_BYTES_MAX + 1));
     let question = |length| {

@@ -20,7 +20,7 @@ fn read(message: &Message) {
     let _ = Received::parse(message);
     let _ = Question::parse(message);
     let _ = Answer::parse(message);
-    assert!(Registration::verify(message, authority().public()).is_err());
+    assert!(Registration::verify(message, authority().public(), &world::fleet()).is_err());
     if let Ok(beat) = Heartbeat::parse(message) {
         assert!(beat.verify(node_key().public()).is_err());
     }
@@ -32,7 +32,7 @@ fn read(message: &Message) {
         assert!(receipt.verify(&expected).is_err());
     }
     if let Ok(text) = SignedText::parse(&String::from_utf8_lossy(&message.body)) {
-        assert!(text.verify(authority().public()).is_err());
+        assert!(text.verify(authority().public(), &world::fleet()).is_err());
         let _ = text.verify_request();
     }
 }

@@ -35,7 +35,8 @@ fn a_registration_and_a_heartbeat() {
     };
     for v in [0, 1, 2] {
         let registration = message(Kind::Registration, v);
-        let registration = Registration::verify(&registration, authority().public()).unwrap_err();
+        let registration =
+            Registration::verify(&registration, authority().public(), &world::fleet()).unwrap_err();
         let heartbeat = Heartbeat::parse(&message(Kind::Heartbeat, v)).unwrap_err();
         for error in [registration, heartbeat] {
             match (v, error) {
