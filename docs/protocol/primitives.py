@@ -189,8 +189,20 @@ def to_base64(data):
     return base64.b64encode(data).decode()
 
 
+# X25519 points of small order: every secret agreed with them is zero.
+USELESS = {0, 1, 2**255 - 20, 2**255 - 19, 2**255 - 18} | {
+    int.from_bytes(bytes.fromhex(point), "little")
+    for point in (
+        "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+        "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+    )
+}
+
+
 def open_key(value):
-    malformed(len(from_base64(value)) == 32, "no X25519 key")
+    key = from_base64(value)
+    malformed(len(key) == 32, "no X25519 key")
+    malformed(int.from_bytes(key, "little") % 2**255 not in USELESS, "an X25519 key of small order")
     return value
 
 

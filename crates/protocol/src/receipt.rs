@@ -177,7 +177,7 @@ impl Inner {
 
 impl SignedReceipt {
     /// Seals the inner part to the readers and signs the outer one. Without readers (an order that
-    /// did not verify) the inner part stays behind.
+    /// did not verify) the inner part stays behind; to those that an order can name it can be sealed.
     pub fn issue(
         mut outer: Outer,
         inner: &Inner,

@@ -54,13 +54,40 @@ type Kem = X25519HkdfSha256;
 type KemPublicKey = <Kem as hpke::Kem>::PublicKey;
 type KemEncapsulated = <Kem as hpke::Kem>::EncappedKey;
 
+/// The X25519 points of small order, as RFC 7748 writes them, but for the bit that it ignores: 0, 1,
+/// two of order 8, and −1, 0, 1 beyond the field's prime. Every secret agreed with them is zero.
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    [0; 32],
+    ends(1, 0, 0),
+    [
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4,
+        0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49,
+        0xb8, 0x00,
+    ],
+    [
+        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef,
+        0x5b, 0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f,
+        0x11, 0x57,
+    ],
+    ends(0xec, 0xff, 0x7f),
+    ends(0xed, 0xff, 0x7f),
+    ends(0xee, 0xff, 0x7f),
+];
+
+const fn ends(first: u8, between: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [between; 32];
+    bytes[0] = first;
+    bytes[31] = last;
+    bytes
+}
+
 /// A reader's public X25519 key: 32 bytes, as text in padded base64.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OpenPublicKey([u8; 32]);
 
 /// Why a text is not a reader's public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a reader key is 32 bytes in padded base64")]
+#[error("a reader key is 32 bytes in padded base64, and no point of small order")]
 pub struct OpenPublicKeyError;
 
 impl OpenPublicKey {
@@ -97,7 +124,11 @@ impl FromStr for OpenPublicKey {
             return Err(OpenPublicKeyError);
         }
         let bytes = STANDARD.decode(text).map_err(|_| OpenPublicKeyError)?;
-        Ok(Self(bytes.try_into().map_err(|_| OpenPublicKeyError)?))
+        let bytes: [u8; 32] = bytes.try_into().map_err(|_| OpenPublicKeyError)?;
+        let mut point = bytes;
+        point[31] &= 0x7f;
+        // Whatever is to be sealed to such a key is sealed to nobody: told now, not when it is lost.
+        if SMALL_ORDER.contains(&point) { Err(OpenPublicKeyError) } else { Ok(Self(bytes)) }
     }
 }
 

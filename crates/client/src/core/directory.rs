@@ -191,7 +191,7 @@ mod tests {
 
     const KEY: &str =
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6K7m0d4R9k8t9tT3x0b3S1mQ0mQ2s1pJz2m8b9c0dE";
-    const OPEN: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    const OPEN: &str = "CQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     const TIME: &str = "2026-11-23T03:46:15.123Z";
 
     fn check(text: &str, want: Result<usize, &str>) {

@@ -54,9 +54,40 @@ fn the_number_of_readers_is_bounded() {
 
 #[test]
 fn a_key_without_a_secret_is_no_reader() {
-    let zero = OpenPublicKey::from_bytes([0; 32]);
     let mut rng = ChaCha20Rng::seed_from_u64(99);
-    assert_eq!(seal(&mut rng, &[zero], INFO, AAD, TEXT), Err(SealError::BadReader(zero)));
+    let mut sealed = |bytes: [u8; 32]| {
+        let reader = OpenPublicKey::from_bytes(bytes);
+        let read = reader.to_string().parse::<OpenPublicKey>();
+        let sealed = seal(&mut rng, &[reader], INFO, AAD, TEXT);
+        assert_eq!(read.is_ok(), sealed.is_ok(), "{reader}");
+        sealed.is_ok()
+    };
+    let orders_of_8 = [
+        "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+        "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+    ];
+    let mut points: Vec<[u8; 32]> = orders_of_8
+        .map(|hex| *hex.parse::<marcato_protocol::digest::Digest>().unwrap().as_bytes())
+        .to_vec();
+    for low in [0, 1] {
+        points.push(std::array::from_fn(|at| if at == 0 { low } else { 0 }));
+    }
+    for high in [0xec, 0xed, 0xee] {
+        points.push(std::array::from_fn(|at| match at {
+            0 => high,
+            31 => 0x7f,
+            _ => 0xff,
+        }));
+    }
+    for point in points {
+        assert!(!sealed(point));
+        let mut written_otherwise = point;
+        written_otherwise[31] |= 0x80;
+        assert!(!sealed(written_otherwise));
+        let mut next = point;
+        next[0] ^= 0x10;
+        assert!(sealed(next));
+    }
 }
 
 #[test]

@@ -245,6 +245,11 @@ fn texts() -> Vec<Case> {
         ("a time in another form", "malformed", written("03:46:15.123Z", "03:46:15Z")),
         ("a digest in capitals", "malformed", capitals()),
         (
+            "a second reader with whom no secret can be agreed",
+            "malformed",
+            written("\"readers\":[", &format!("\"readers\":[\"{}=\",", "A".repeat(43))),
+        ),
+        (
             "a number too large",
             "malformed",
             written("\"service\":\"nginx\"", "\"service\":9007199254740993"),

@@ -46,6 +46,7 @@ fn refused_certificates(body: &[u8], text: &str, request: &str) -> Vec<Value> {
     let mut forged = body.to_vec();
     replace(&mut forged, NODE, "web2.example.com");
     let rsa = other_kind("rsa3072");
+    let open = certificate().open.to_string();
     let of_rsa = Certificate { sign: rsa.public().clone(), ..certificate() }.to_bytes();
     let someone = edited("\"v\":1", "\"v\": 1", &stranger(), Namespace::JoinRequest);
     let certificates = [
@@ -56,6 +57,7 @@ fn refused_certificates(body: &[u8], text: &str, request: &str) -> Vec<Value> {
         ("another fleet's", joined("\"lab\"", "\"prod\"")),
         ("a version of tomorrow", joined("\"v\":1", "\"v\":2")),
         ("a field that is not known", joined("\"v\":1", "\"w\":1,\"v\":1")),
+        ("an open key of small order", joined(&open, &format!("{}=", "A".repeat(43)))),
         ("a sign key of another kind", certified(of_rsa, &authority(), Namespace::Join)),
         ("no signature", base64(body)),
         ("an empty signature", format!("{}.", base64(body))),
