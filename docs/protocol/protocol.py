@@ -272,6 +272,7 @@ def check_receipt(message, expected):
         stanzas = from_base64(stanzas)
         malformed(len(stanzas) in [STANZA * count for count in (1, 2, 3, 4)], "no stanzas")
     outer = OUTER(parse_json(signed))
+    malformed("reason" in outer or outer["state"] == "ok", "no reason")
     check_answer(outer, expected)
     holds = outer.get("sealed") == (None if stanzas is None else seal_digest(stanzas, body))
     require(holds, "sealed")

@@ -51,7 +51,7 @@ fn receipts_that_are_not_the_nodes_own() {
         Message { subject, ..fleet[1].ok(order) }
     });
     check(RefusedWhy::Signature, |fleet, order| {
-        let mut receipt = fleet[0].receipt(order, EndState::Failed, None);
+        let mut receipt = fleet[0].receipt(order, EndState::Failed, Some(Reason::Action));
         let end = receipt.headers.get(message::OUTER).unwrap().parse::<usize>().unwrap();
         let outer = String::from_utf8(receipt.body[..end].to_vec()).unwrap();
         // As long as before, so that only the signature can tell.

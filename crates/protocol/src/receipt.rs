@@ -330,6 +330,9 @@ impl ReceivedReceipt {
         if !self.outer.state.is_signed() {
             return Err(malformed("it carries a state that only a client can state"));
         }
+        if self.outer.reason.is_none() && self.outer.state != EndState::Ok {
+            return Err(malformed("it says that it did not end well, and not why"));
+        }
         if self.outer.sealed != self.sealed.as_ref().map(Sealed::digest) {
             return Err(ReceiptError::Sealed);
         }

@@ -139,7 +139,6 @@ fn refused(ours: &Received) -> Vec<Value> {
         ),
         ("another step", "other-step", with(|outer| outer.step_digest = Digest::of(b"another"))),
         ("a step of the same bytes at another place", "other-step", with(|outer| outer.step = 2)),
-        ("another version than the order's", "malformed", with(|outer| outer.v = 2)),
         ("a state that no node can state", "malformed", with(|outer| outer.state = EndState::Lost)),
         ("not signed", "malformed", edit(|headers, _| without(headers, SIGNATURE))),
         ("two signatures", "malformed", edit(|headers, _| twice(headers, SIGNATURE))),
@@ -189,6 +188,16 @@ fn refused_seals(good: &Message, bare: &Message) -> Vec<Case> {
         ("a sealed byte changed", "sealed", edit(|_, body| *body.last_mut().unwrap() ^= 1)),
         ("bytes behind the sealed ones", "sealed", edit(|_, body| body.push(0))),
         ("bytes behind it without stanzas", "malformed", changed(bare, |_, body| body.push(b' '))),
+        (
+            "another version than the order's",
+            "malformed",
+            with_text(bare, "{\"v\":1,", "{\"v\":2,"),
+        ),
+        (
+            "failed without a reason",
+            "malformed",
+            with_text(bare, "\"state\":\"ok\"", "\"state\":\"failed\""),
+        ),
         ("an unknown field", "malformed", with_text(bare, "{\"v\":1,", "{\"w\":1,\"v\":1,")),
         (
             "an unknown reason",
