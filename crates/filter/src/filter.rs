@@ -71,6 +71,14 @@ impl Filter {
         Ok(Self { terms: terms.clone(), facts, classes, identities, agents })
     }
 
+    /// Whether no term is a regular expression, which costs as much as its writer likes.
+    #[must_use]
+    pub fn is_plain(terms: &Terms) -> bool {
+        let names = [&terms.classes, &terms.identities, &terms.agents];
+        terms.facts.iter().all(|term| FactTerm::is_plain(term))
+            && names.into_iter().flatten().all(|term| NameTerm::is_plain(term))
+    }
+
     /// Whether the filter means this host.
     #[must_use]
     pub fn matches(&self, host: &Host<'_>) -> bool {

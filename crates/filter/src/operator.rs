@@ -56,6 +56,15 @@ impl Operator {
         Some((*operator, spelling))
     }
 
+    /// Whether the operator makes no regular expression of this value.
+    pub(crate) fn is_plain(self, value: &str) -> bool {
+        match self {
+            Self::Like | Self::Unlike => false,
+            Self::Equal | Self::Differs => !matches!(Slashed::of(value), Slashed::Pattern { .. }),
+            Self::Same | Self::Less | Self::Greater | Self::AtMost | Self::AtLeast => true,
+        }
+    }
+
     /// Binds the operator to a value, as typed behind it and without leading blanks.
     ///
     /// # Errors

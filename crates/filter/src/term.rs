@@ -40,6 +40,15 @@ impl FactTerm {
         })
     }
 
+    /// Whether parsing the term compiles nothing.
+    pub(crate) fn is_plain(term: &str) -> bool {
+        let operator =
+            operator_start(term).and_then(|at| Some((at, Operator::at_start(&term[at..])?)));
+        operator.is_none_or(|(at, (operator, spelling))| {
+            operator.is_plain(term[at + spelling.len()..].trim_start_matches(' '))
+        })
+    }
+
     /// Whether the host has the fact and it passes. A fact that is missing passes nothing, `!=`
     /// included: who asks for it is told who has none by other means.
     pub(crate) fn matches(&self, facts: &Facts) -> bool {
@@ -74,6 +83,11 @@ impl NameTerm {
                 .map(Self::Pattern)
                 .map_err(|(span, fault)| (span.start + 1..span.end + 1, fault)),
         })
+    }
+
+    /// Whether parsing the term compiles nothing.
+    pub(crate) fn is_plain(term: &str) -> bool {
+        !matches!(Slashed::of(term), Slashed::Pattern { .. })
     }
 
     pub(crate) fn matches(&self, name: &str) -> bool {

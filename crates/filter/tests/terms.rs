@@ -218,6 +218,25 @@ fn any_value() -> impl Strategy<Value = Value> {
     })
 }
 
+#[test]
+fn terms_without_a_regular_expression() {
+    let check = |kind, term: &str, want: bool| {
+        assert_eq!(Filter::is_plain(&terms_of(kind, term)), want, "{term}");
+    };
+    for plain in ["f=x", "f==/x/", "f=/x", "f!=x", "f<1", "f>=/x/", "f", "=", "f=/", "f=//"] {
+        check(TermKind::Fact, plain, true);
+    }
+    for pattern in ["f=/x/", "f = /x/i", "f!=/x/", "f=~x", "f!~x", "f=~/x/"] {
+        check(TermKind::Fact, pattern, false);
+    }
+    for kind in [TermKind::Class, TermKind::Identity, TermKind::Agent] {
+        check(kind, "web1", true);
+        check(kind, "/web", true);
+        check(kind, "/web/", false);
+        check(kind, "/web/i", false);
+    }
+}
+
 proptest! {
     #[test]
     fn no_term_breaks_anything(term in ".{0,30}|f[=!<>~]{1,2} ?/?.{0,20}/?i?") {

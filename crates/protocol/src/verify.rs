@@ -73,17 +73,31 @@ fn check(
     }
     check_times(received, now)?;
     check_place(received, rules)?;
-    let key = received.signature.key();
-    rules
-        .signers
-        .find(order.caller.as_str(), key, Namespace::Order.as_str(), now.as_ms())
-        .map_err(|error| {
+    check_signature(received, rules, now)
+}
+
+/// Whether somebody signed it who may sign orders now. No more: it may be too late, for another
+/// node, or of a version that nobody speaks.
+#[must_use]
+pub fn is_signed(received: &Received, rules: &OrderRules<'_>, now: Timestamp) -> bool {
+    check_signature(received, rules, now).is_ok()
+}
+
+fn check_signature(
+    received: &Received,
+    rules: &OrderRules<'_>,
+    now: Timestamp,
+) -> Result<(), (Reason, String)> {
+    let (caller, key) = (&received.order.caller, received.signature.key());
+    rules.signers.find(caller.as_str(), key, Namespace::Order.as_str(), now.as_ms()).map_err(
+        |error| {
             let reason = match error {
                 SignerError::UnknownPrincipal { .. } => Reason::UnknownCaller,
                 _ => Reason::KeyNotAllowed,
             };
             (reason, error.to_string())
-        })?;
+        },
+    )?;
     received
         .signature
         .verify(key, Namespace::Order, &received.signed)

@@ -8,7 +8,7 @@ use marcato_protocol::Verified;
 use marcato_protocol::head::{Foreign, Head};
 use marcato_protocol::message::Message;
 use marcato_protocol::order::{Audience, OrderError, Received};
-use marcato_protocol::verify::{OrderRules, Refused, verify_order};
+use marcato_protocol::verify::{OrderRules, Refused, is_signed, verify_order};
 use marcato_protocol::version::Spoken;
 
 use super::answer::{Answer, End};
@@ -71,14 +71,17 @@ impl Node {
         received: Received,
         now: Timestamp,
     ) -> Result<Verified<Received>, Refused> {
-        let rules = OrderRules {
+        verify_order(received, &self.order_rules(), now)
+    }
+
+    fn order_rules(&self) -> OrderRules<'_> {
+        OrderRules {
             spoken: self.spoken,
             collective: &self.collective,
             identity: &self.identity,
             key: self.key.public(),
             signers: &self.rules.signers,
-        };
-        verify_order(received, &rules, now)
+        }
     }
 
     /// Whether the same bytes came before; if so, they are answered as they were. This comes
@@ -117,10 +120,13 @@ impl Node {
             return;
         }
         let received = &refused.received;
-        if received.step.audience == Audience::Matching
-            && self.matches(&received.step.filter).is_ok_and(|matches| !matches)
-        {
-            return;
+        if received.step.audience == Audience::Matching {
+            let terms = &received.step.filter;
+            let asks = Filter::is_plain(terms) || is_signed(received, &self.order_rules(), now);
+            // What strangers' patterns mean is not found out: to compile them is work for nothing.
+            if !asks || self.matches(terms).is_ok_and(|matches| !matches) {
+                return;
+            }
         }
         self.refuse(&received.head(), refused.reason, refused.text.clone(), now);
     }
@@ -133,7 +139,8 @@ impl Node {
         }
         let is_own = message.subject == self.subjects.node(&self.identity);
         let filter = foreign.filter.as_ref();
-        if is_own || filter.is_some_and(|terms| self.matches(terms) == Ok(true)) {
+        let means_us = |terms| Filter::is_plain(terms) && self.matches(terms) == Ok(true);
+        if is_own || filter.is_some_and(means_us) {
             let Spoken { oldest, newest } = self.spoken;
             let v = foreign.head.v;
             let text = format!("the order has version {v}; this node speaks {oldest} to {newest}");

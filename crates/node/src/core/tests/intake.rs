@@ -258,6 +258,28 @@ fn whom_matching_does_not_mean_stays_silent() {
         true,
     );
     check(|d| d.signer = 2, false);
+    // A stranger's pattern is not looked at; who may ask is refused for what is wrong.
+    check(
+        |d| {
+            d.signer = 2;
+            d.step.filter.facts = vec!["role=/^w/".into()];
+        },
+        true,
+    );
+    check(
+        |d| {
+            d.order.v = 2;
+            d.step.filter.facts = vec!["role=/^w/".into()];
+        },
+        false,
+    );
+    check(
+        |d| {
+            d.order.v = 2;
+            d.step.filter.facts = vec!["role=/^d/".into()];
+        },
+        true,
+    );
 }
 
 #[test]
