@@ -12,6 +12,7 @@ import hmac
 import json
 import re
 import struct
+import unicodedata
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -146,11 +147,16 @@ def form(required, optional=None):
     return check
 
 
+def fact_name(value):
+    blank = any(letter.isspace() or unicodedata.category(letter) == "Cc" for letter in text(value))
+    malformed(not blank and 1 <= len(value.encode()) <= 512, f"{value!r} is no fact's name")
+    return value
+
+
 identity = matches(r"[a-z0-9._-]{1,253}")
 caller_id = matches(r"[A-Za-z0-9._\-+@=]{1,128}")
 collective_name = matches(r"[a-z0-9][a-z0-9_-]{0,63}")
 agent_name = matches(r"[a-z][a-z0-9_]{0,63}")
-fact_name = matches(r"\S{1,512}")
 order_id = matches(r"[0-9a-f]{32}")
 digest = matches(r"[0-9a-f]{64}")
 NAMES = {"identity": identity, "caller": caller_id, "collective": collective_name,

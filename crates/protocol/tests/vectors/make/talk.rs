@@ -207,6 +207,7 @@ pub fn questions() -> Value {
         ("find", Ask::Find(Terms::default())),
         ("certificates", Ask::Certificates(vec![node()])),
         ("values", Ask::Values("hagroup".parse().unwrap())),
+        ("values", Ask::Values("ü".repeat(256).parse().unwrap())),
     ]
     .map(|(kind, ask)| {
         let question = Question { v: 1, id, caller: CALLER.parse().unwrap(), ask };
@@ -271,6 +272,7 @@ fn refused_answers() -> Vec<Value> {
     };
     let ask = ask.message("mco.lab.question".into(), String::new());
     let asked = |from: &str, to: &str| changed(&ask, |_, body| replace(body, from, to));
+    let values = |name: &str| asked("{\"find\":{}}", &format!("{{\"values\":\"{name}\"}}"));
     let cases = [
         ("answer", "a part behind the last", edited("\"part\":0", "\"part\":1")),
         ("answer", "no parts", edited("\"parts\":1", "\"parts\":0")),
@@ -283,6 +285,10 @@ fn refused_answers() -> Vec<Value> {
         ("question", "two things asked", asked("\"ask\":{", "\"ask\":{\"values\":\"a\",")),
         ("question", "something unknown asked", asked("\"find\"", "\"drop\"")),
         ("question", "a term that is unknown", asked("\"find\":{", "\"find\":{\"any\":[]")),
+        ("question", "too long a fact's name", values(&"ü".repeat(257))),
+        ("question", "a fact's name with a blank", values("a\u{a0}b")),
+        ("question", "a fact's name with a control character", values("a\\u0085b")),
+        ("question", "no fact's name", values("")),
         ("question", "no id", asked("\"id\":", "\"name\":")),
         ("question", "an answer", good.clone()),
     ];
