@@ -13,7 +13,19 @@ use super::source::read_all;
 use super::{Finding, Source};
 
 /// Where pages that specify code stand, and the code that at least one of them must name.
-const SPECIFIED: &[(&str, &str)] = &[("docs/protocol/", "crates/protocol/src")];
+const SPECIFIED: &[(&str, &str)] = &[
+    ("docs/protocol/", "crates/protocol/src"),
+    ("docs/protocol/", "crates/filter/src"),
+    ("docs/protocol/", "crates/core/src/json.rs"),
+    ("docs/protocol/", "crates/core/src/names.rs"),
+    ("docs/protocol/", "crates/core/src/time.rs"),
+    ("docs/protocol/", "crates/core/src/terms.rs"),
+    ("docs/protocol/", "crates/core/src/state.rs"),
+    ("docs/protocol/", "crates/core/src/limits/crypto.rs"),
+    ("docs/protocol/", "crates/core/src/limits/filter.rs"),
+    ("docs/protocol/", "crates/core/src/limits/protocol.rs"),
+    ("docs/protocol/", "crates/core/src/limits/timing.rs"),
+];
 
 const OPENING: &str = "<!-- source: ";
 const CLOSING: &str = " -->";
@@ -182,6 +194,25 @@ mod tests {
             "//! A comment.\nfn a() {}\n#[cfg(test)]\nmod t { fn b() {} }",
             0,
         );
+    }
+
+    #[test]
+    fn a_single_file_can_be_specified() {
+        let limits = "crates/core/src/limits/timing.rs";
+        let tied = format!("{PAGE}<!-- source: {limits} sha256:0 -->\n");
+        let with = |skew: &str, page: &str| {
+            let mut sources = tree("fn a() {}", page);
+            sources.push(Source::new(limits, skew));
+            sources
+        };
+        let (before, after) = ("pub const SKEW: u64 = 30;", "pub const SKEW: u64 = 40;");
+        let sources = with(before, &tied);
+        let page = accepted(&sources, &sources[1]);
+        assert_eq!(check(&with(before, &page)), []);
+        assert_eq!(check(&with(after, &page)).len(), 1);
+        // The page of the protocol has to name it.
+        let untied: Vec<_> = check(&with(before, PAGE)).into_iter().map(|f| f.what).collect();
+        assert!(untied.iter().any(|what| what.ends_with(limits)), "{untied:?}");
     }
 
     #[test]
