@@ -2,15 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use marcato_core::limits::hub::{ASK_LATE_EVERY, WANTED_EVERY};
+use marcato_core::limits::protocol::ANSWER_PART_BYTES_MAX;
 use marcato_core::limits::timing::HEARTBEAT_LATE;
 use marcato_core::{CallerId, Collective, Facts, Identity, OrderId, Span, Terms, Timestamp};
 use marcato_hub::core::{Effect, Event, Hub, Said, Setup};
 use marcato_protocol::certificate::{Certificate, SignedText, machine_digest};
 use marcato_protocol::keys::{NodeSignKey, OpenKey};
 use marcato_protocol::message::{Headers, Kind, Message};
-use marcato_protocol::question::{
-    ANSWER_PART_BYTES_MAX, Answer, Ask, Found, Listed, Question, Values,
-};
+use marcato_protocol::question::{Answer, Ask, Found, Listed, Question, Values};
 use marcato_protocol::registration::{AgentInfo, Heartbeat, Registration};
 use marcato_protocol::sshsig::Namespace;
 use marcato_protocol::subject::Subjects;

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use marcato_core::limits::protocol::{BODY_BYTES_MAX, HEADER_BYTES_MAX};
+use marcato_core::limits::protocol::{
+    ANSWER_PART_BYTES_MAX, ANSWER_PARTS_MAX, BODY_BYTES_MAX, HEADER_BYTES_MAX,
+};
 use marcato_core::{CallerId, FactName, Identity, OrderId, Terms, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -13,12 +15,6 @@ use crate::digest::Digest;
 use crate::message::{Headers, Kind, Message};
 use crate::strict;
 use crate::version::Spoken;
-
-/// The longest part of an answer, in bytes; a longer answer comes in several parts.
-pub const ANSWER_PART_BYTES_MAX: usize = 512 * 1024;
-
-/// The most parts of one answer.
-pub const ANSWER_PARTS_MAX: u32 = 1024;
 
 /// A question to the hub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,7 +161,6 @@ impl Answer {
     pub fn parse(message: &Message) -> Result<Self, QuestionError> {
         let wrong = |why: String| QuestionError { kind: Kind::Answer, why };
         check_headers(message, Kind::Answer)?;
-        // Twice: the limit is the hub's aim for a part, not a wall that one long entry may hit.
         if message.body.len() > 2 * ANSWER_PART_BYTES_MAX {
             return Err(wrong("too long".into()));
         }

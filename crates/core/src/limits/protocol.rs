@@ -24,6 +24,13 @@ pub const CERTIFICATE_BYTES_MAX: usize = 4 * 1024;
 /// The longest binary SSHSIG, in bytes: RSA with 16,384 bits needs 4.2 KiB.
 pub const SIGNATURE_BYTES_MAX: usize = 6 * 1024;
 
+/// The longest part of a hub's answer, in bytes; a longer answer comes in several. It is the hub's
+/// aim and no wall: a reader takes twice as much, for one long entry behind a full part.
+pub const ANSWER_PART_BYTES_MAX: usize = 512 * 1024;
+
+/// The most parts of one answer of a hub: the certificates of the largest registry.
+pub const ANSWER_PARTS_MAX: u32 = 1024;
+
 /// How deep JSON may nest, in levels.
 pub const JSON_DEPTH_MAX: usize = 16;
 

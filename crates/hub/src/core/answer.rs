@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use marcato_core::json::is_reserved;
 use marcato_core::limits::hub::{NEAREST_MAX, VALUE_BYTES_MAX, VALUES_MAX};
+use marcato_core::limits::protocol::ANSWER_PART_BYTES_MAX;
 use marcato_core::nearest::nearest;
 use marcato_core::{FactName, Terms, Timestamp};
 use marcato_filter::{Filter, FilterError};
-use marcato_protocol::question::{
-    ANSWER_PART_BYTES_MAX, Answer, Ask, Found, Listed, Question, Values,
-};
+use marcato_protocol::question::{Answer, Ask, Found, Listed, Question, Values};
 use marcato_protocol::version::Spoken;
 use serde_json::Value;
 
