@@ -25,8 +25,8 @@ use zeroize::Zeroizing;
 
 use crate::digest::Digest;
 use crate::seal::OpenPublicKey;
-use crate::sshsig::wire::put_string;
-use crate::sshsig::{KeyError, Namespace, PublicKey, Signature, to_be_signed};
+use crate::sshsig::wire::{Reader, put_string};
+use crate::sshsig::{KeyError, KeyKind, Namespace, PublicKey, Signature, to_be_signed};
 
 /// The first word of an open key's text form.
 const OPEN_KEY_LABEL: &str = "marcato-open-key-v1";
@@ -197,6 +197,13 @@ pub enum KeyFileError {
     /// A node's key must be Ed25519.
     #[error("a node's key must be of the type ssh-ed25519")]
     NotEd25519,
+    /// OpenSSH leaves the zeros in front of a secret number out, and ssh-key reads no number that
+    /// is so short: it is so with one P-256 key of 512.
+    #[error(
+        "this ecdsa-sha2-nistp256 key has a secret number that begins with zeros, which cannot be \
+         read from a file here; give it to an ssh-agent (ssh-add FILE), or make another key"
+    )]
+    ShortSecret,
     /// The key cannot be written as text.
     #[error("the key cannot be written in OpenSSH's form")]
     Unwritable,
@@ -238,9 +245,15 @@ impl EncryptedKey {
     /// Decrypts the key: as slow as the file asks for, by default some 100 ms.
     ///
     /// # Errors
-    /// [`KeyFileError::WrongPassphrase`].
+    /// [`KeyFileError::WrongPassphrase`], [`KeyFileError::ShortSecret`].
     pub fn decrypt(&self, passphrase: &str) -> Result<OperatorKey, KeyFileError> {
-        let secret = self.secret.decrypt(passphrase).map_err(|_| KeyFileError::WrongPassphrase)?;
+        let secret = self.secret.decrypt(passphrase).map_err(|error| match error {
+            // Behind the numbers that tell a right passphrase from a wrong one.
+            ssh_key::Error::Encoding(_) if self.public.kind() == KeyKind::EcdsaP256 => {
+                KeyFileError::ShortSecret
+            }
+            _ => KeyFileError::WrongPassphrase,
+        })?;
         Ok(OperatorKey { secret, public: self.public.clone() })
     }
 }
@@ -344,8 +357,33 @@ fn what_it_is_instead(text: &str) -> KeyFileError {
     }
     match PublicKey::parse_line(text) {
         Ok(_) => KeyFileError::Public,
+        Err(_) if has_short_secret(text) == Some(true) => KeyFileError::ShortSecret,
         Err(_) => KeyFileError::Malformed,
     }
+}
+
+/// Whether it is a P-256 key without a passphrase whose secret number has under 32 bytes; `None`
+/// where that cannot be read (OpenSSH's `PROTOCOL.key`).
+fn has_short_secret(text: &str) -> Option<bool> {
+    let inner = text.strip_prefix("-----BEGIN OPENSSH PRIVATE KEY-----")?;
+    let inner = inner.strip_suffix("-----END OPENSSH PRIVATE KEY-----")?;
+    let encoded: Zeroizing<String> = Zeroizing::new(inner.split_ascii_whitespace().collect());
+    let bytes = Zeroizing::new(STANDARD.decode(&*encoded).ok()?);
+    let mut file = Reader::new(bytes.strip_prefix(b"openssh-key-v1\0")?);
+    // Cipher, how its key is made, and with what.
+    for _ in 0..3 {
+        file.string(KEY_FILE_BYTES_MAX).ok()?;
+    }
+    let _number_of_keys = file.u32().ok()?;
+    let _public = file.string(KEY_FILE_BYTES_MAX).ok()?;
+    let mut private = Reader::new(file.string(KEY_FILE_BYTES_MAX).ok()?);
+    let _check = private.take(8).ok()?;
+    if private.string(KEY_FILE_BYTES_MAX).ok()? != KeyKind::EcdsaP256.as_str().as_bytes() {
+        return None;
+    }
+    let _curve = private.string(KEY_FILE_BYTES_MAX).ok()?;
+    let _point = private.string(KEY_FILE_BYTES_MAX).ok()?;
+    Some(private.string(KEY_FILE_BYTES_MAX).ok()?.len() < 32)
 }
 
 impl fmt::Debug for OperatorKey {

@@ -10,7 +10,7 @@ use marcato_protocol::sshsig::{KeyError, Namespace};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
-use crate::openssh::{key, keygen};
+use crate::openssh::{ECDSA256, given, key, keygen};
 
 fn rng(seed: u64) -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(seed)
@@ -19,10 +19,14 @@ fn rng(seed: u64) -> ChaCha20Rng {
 #[test]
 fn a_key_with_a_passphrase_opens_with_that_alone() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, kind) in [("e", "ed25519"), ("p", "ecdsa"), ("r", "rsa")] {
-        // Few rounds: the test is about the file's form, not about its slowness.
-        let arguments = ["-t", kind, "-N", "correct horse", "-a", "1"];
-        let file = keygen(folder.path(), name, &arguments);
+    // Few rounds: the test is about the file's form, not about its slowness.
+    let secret = ["-N", "correct horse", "-a", "1"];
+    let made =
+        |name, kind| keygen(folder.path(), name, &[["-t", kind].as_slice(), &secret].concat());
+    let curve = given(folder.path(), "p", ECDSA256);
+    curve.change(&[["-p", "-P", ""].as_slice(), &secret].concat());
+    for file in [made("e", "ed25519"), curve, made("r", "rsa")] {
+        let kind = file.name;
         let text = fs::read_to_string(&file.file).unwrap();
         let parsed = OperatorKey::parse(&text).unwrap();
         assert_eq!(*parsed.public(), file.public());
@@ -36,6 +40,21 @@ fn a_key_with_a_passphrase_opens_with_that_alone() {
         assert_eq!(verified, Ok(()));
         assert_eq!(NodeSignKey::from_openssh(&text).unwrap_err(), KeyFileError::Encrypted);
     }
+}
+
+/// OpenSSH takes the key; what it is, and the way out, must be told.
+#[test]
+fn a_p256_key_with_zeros_in_front_is_told_from_a_damaged_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = given(folder.path(), "short", include_str!("keys/short256"));
+    let parse = || OperatorKey::parse(&fs::read_to_string(&key.file).unwrap());
+    let error = parse().unwrap_err();
+    assert_eq!(error, KeyFileError::ShortSecret);
+    assert!(error.to_string().contains("ssh-add"), "{error}");
+    key.change(&["-p", "-P", "", "-N", "secret", "-a", "1"]);
+    let Ok(KeyFile::Encrypted(encrypted)) = parse() else { panic!() };
+    assert_eq!(encrypted.decrypt("secret").unwrap_err(), KeyFileError::ShortSecret);
+    assert_eq!(encrypted.decrypt("other").unwrap_err(), KeyFileError::WrongPassphrase);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! OpenSSH as the oracle: keys made by `ssh-keygen`, signatures made and checked by it.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
@@ -8,6 +10,9 @@ use std::sync::LazyLock;
 use marcato_protocol::keys::{KeyFile, OperatorKey};
 use marcato_protocol::sshsig::PublicKey;
 use tempfile::TempDir;
+
+/// A P-256 key that can be read.
+pub const ECDSA256: &str = include_str!("../vectors/keys/ecdsa256");
 
 /// One real key in a file.
 pub struct Key {
@@ -22,6 +27,14 @@ impl Key {
 
     pub fn public_line(&self) -> String {
         fs::read_to_string(self.file.with_extension("pub")).unwrap()
+    }
+
+    /// Has `ssh-keygen` write the file anew.
+    pub fn change(&self, arguments: &[&str]) {
+        let mut command = Command::new("ssh-keygen");
+        command.arg("-q").args(arguments).arg("-f").arg(&self.file);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
     }
 
     pub fn operator(&self) -> OperatorKey {
@@ -46,19 +59,32 @@ pub fn keygen(folder: &Path, name: &'static str, arguments: &[&str]) -> Key {
     Key { name, file }
 }
 
+/// Puts a key that was made once into the folder. Of P-256 keys one in 512 cannot be read from a file.
+pub fn given(folder: &Path, name: &'static str, pem: &str) -> Key {
+    let file = folder.join(name);
+    // ssh-keygen refuses a private key that others can read.
+    let mut options = fs::OpenOptions::new();
+    let mut opened = options.mode(0o600).create_new(true).write(true).open(&file).unwrap();
+    opened.write_all(pem.as_bytes()).unwrap();
+    let key = Key { name, file };
+    // Writes the public half too.
+    key.change(&["-c", "-C", "operator@example.com", "-P", ""]);
+    key
+}
+
 /// One key of each kind that may sign, made once for all tests.
 pub fn keys() -> &'static [Key] {
     static KEYS: LazyLock<(TempDir, Vec<Key>)> = LazyLock::new(|| {
         let folder = tempfile::tempdir().unwrap();
-        let kinds: [(&str, &[&str]); 5] = [
+        let kinds: [(&str, &[&str]); 4] = [
             ("ed25519", &["-t", "ed25519", "-N", ""]),
-            ("ecdsa256", &["-t", "ecdsa", "-b", "256", "-N", ""]),
             ("ecdsa384", &["-t", "ecdsa", "-b", "384", "-N", ""]),
             ("ecdsa521", &["-t", "ecdsa", "-b", "521", "-N", ""]),
             ("rsa3072", &["-t", "rsa", "-b", "3072", "-N", ""]),
         ];
         let make = |(name, arguments)| keygen(folder.path(), name, arguments);
-        let keys = kinds.map(make).into_iter().collect();
+        let mut keys: Vec<Key> = kinds.map(make).into_iter().collect();
+        keys.insert(1, given(folder.path(), "ecdsa256", ECDSA256));
         (folder, keys)
     });
     &KEYS.1
