@@ -1,6 +1,14 @@
 //! Names as types of their own, so that none can be half valid or pass for another.
 //!
-//! An identity cannot be given where a caller is asked for:
+//! An identity cannot be given where a caller is asked for, and each where it is:
+//!
+//! ```
+//! use marcato_core::{CallerId, Identity};
+//! fn who(_: &CallerId) {}
+//! fn host(_: &Identity) {}
+//! who(&"web1.example.com".parse::<CallerId>().unwrap());
+//! host(&"web1.example.com".parse::<Identity>().unwrap());
+//! ```
 //!
 //! ```compile_fail,E0308
 //! use marcato_core::{CallerId, Identity};

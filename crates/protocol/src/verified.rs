@@ -1,7 +1,15 @@
 //! What is verified is a type of its own, and only this crate makes one.
 //!
 //! An order that was merely parsed cannot be executed, because execution asks for a
-//! `Verified<Received>`, and there is no way to make one from outside:
+//! `Verified<Received>`, and there is no way to make one from outside. Each thing that does not
+//! compile has a twin that does, so that it fails for what it says and not for a name that moved:
+//!
+//! ```
+//! use marcato_protocol::order::Received;
+//! use marcato_protocol::Verified;
+//! fn execute(_: Verified<Received>) {}
+//! fn hand_on(verified: Verified<Received>) { execute(verified) }
+//! ```
 //!
 //! ```compile_fail,E0423
 //! use marcato_protocol::order::Received;

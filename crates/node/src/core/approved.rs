@@ -1,4 +1,14 @@
-//! What may be run: made here alone, from a verified order that the policy allows.
+//! What may be run: made here alone, from a verified order that the policy allows. It can be handed
+//! on, and not be made:
+//!
+//! ```
+//! use marcato_agent::Call;
+//! use marcato_core::ddl::Effect;
+//! use marcato_node::core::{Approved, RunKey};
+//! fn hand_on(_: RunKey, _: Call, _: Effect, approved: Approved) -> Approved {
+//!     approved
+//! }
+//! ```
 //!
 //! ```compile_fail,E0451
 //! use marcato_agent::Call;
