@@ -112,10 +112,12 @@ pub(super) fn nodes(
 /// only just started names them all.
 fn introduce(lab: &Layout, keys: &Keys, count: u32) -> Result<(), Failure> {
     let simulated = (0..count as usize).map(|index| LabHost::of(index).name());
+    let collective = COLLECTIVE.parse().map_err(|error| lab.failure(&error))?;
     let known = |name: String| {
         let text = fs::read_to_string(lab.node(&name).join("state/certificate"))?;
         let text = SignedText::parse(text.trim()).map_err(io::Error::other)?;
-        let certificate = text.verify(keys.authority.public()).map_err(io::Error::other)?;
+        let certificate = text.verify(keys.authority.public(), &collective);
+        let certificate = certificate.map_err(io::Error::other)?;
         Ok(KnownNode::of(&certificate))
     };
     let names = simulated.chain([THIS_MACHINE.to_owned()]);

@@ -336,7 +336,9 @@ impl Fleet {
         let known = self.nodes.keys().filter_map(|name| {
             let text = std::fs::read_to_string(self.places(name).state.join("certificate")).ok()?;
             let text = SignedText::parse(text.trim()).unwrap();
-            Some(KnownNode::of(&text.verify(key(AUTHORITY).public()).ok()?))
+            Some(KnownNode::of(
+                &text.verify(key(AUTHORITY).public(), &"lab".parse().unwrap()).ok()?,
+            ))
         });
         shell::save(&self.dir().join(state).join("known_nodes"), known).unwrap();
     }

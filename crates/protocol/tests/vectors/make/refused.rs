@@ -84,7 +84,7 @@ fn attacks() -> Vec<Case> {
 fn versions() -> Vec<Case> {
     let later = |from: &str, to: &str| {
         changed(&written(1, restart(1), "{\"v\":1,", "{\"v\":2,\"later\":[{}],"), |_, body| {
-            replace(body, from, to)
+            replace(body, from, to);
         })
     };
     let with = |change: fn(&mut Vec<(String, String)>)| {
