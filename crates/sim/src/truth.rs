@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use marcato_agent::Outcome;
 use marcato_client::core::{NodeReport, Report};
-use marcato_core::{AgentName, Identity, OrderId, Timestamp};
+use marcato_core::{ActionName, AgentName, Identity, OrderId, Timestamp};
 use marcato_node::core::Held;
 use marcato_protocol::digest::Digest;
 use marcato_protocol::order::Order;
@@ -83,6 +83,8 @@ pub struct Run {
     pub key: (OrderId, u64),
     /// Which agent.
     pub agent: AgentName,
+    /// Which of its actions.
+    pub action: ActionName,
     /// With what.
     pub inputs: Map<String, Value>,
     /// Whether it may change the host.

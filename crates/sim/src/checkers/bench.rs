@@ -97,6 +97,7 @@ impl Bench {
             life: 1,
             key: (order, 0),
             agent: name("service"),
+            action: name("restart"),
             inputs: Map::from_iter([("service".to_owned(), json!("ssh"))]),
             change: true,
             at,

@@ -71,6 +71,7 @@ impl World {
             life: host.life,
             key: (key.order, key.step),
             agent: call.agent.clone(),
+            action: call.action.clone(),
             inputs: call.inputs.clone(),
             change,
             at: self.now,
