@@ -68,6 +68,13 @@ fn judge(said: &Said, signed: &Signed, runs: &[&Run], host: &HostTruth) -> Optio
         EndState::Interrupted if runs.iter().any(|run| run.at > said.at) => {
             Some("it began after that")
         }
+        // What an action leaves when it ends survives its daemon and the loss of power; where the
+        // journal was damaged nobody knows any more that it is there.
+        EndState::Interrupted
+            if !ended.is_empty() && !host.damaged.iter().any(|at| *at <= said.at) =>
+        {
+            Some("it had ended, and how lay on the disk")
+        }
         EndState::Rejected | EndState::Denied => {
             // After a restart a read is refused that may have been done before; a damaged journal
             // says that it does not know.
@@ -90,7 +97,7 @@ fn judge(said: &Said, signed: &Signed, runs: &[&Run], host: &HostTruth) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkers::bench::{ORDER, truth};
+    use crate::checkers::bench::{Bench, ORDER, truth};
 
     /// How many receipts are wrong that say this after `runs` starts.
     fn wrong(runs: usize, state: EndState, reason: Option<Reason>, changed: Changed) -> usize {
@@ -104,7 +111,8 @@ mod tests {
     fn a_receipt_that_does_not_fit_is_found() {
         assert_eq!(wrong(1, EndState::Ok, None, Changed::True), 0);
         assert_eq!(wrong(0, EndState::Rejected, Some(Reason::Expired), Changed::False), 0);
-        assert_eq!(wrong(1, EndState::Interrupted, Some(Reason::RunnerGone), Changed::Unknown), 0);
+        let gone = Some(Reason::RunnerGone);
+        assert_eq!(wrong(1, EndState::Interrupted, gone, Changed::Unknown), 1);
         assert_eq!(wrong(0, EndState::Ok, None, Changed::False), 1);
         assert_eq!(wrong(1, EndState::Ok, None, Changed::False), 1);
         assert_eq!(wrong(1, EndState::Ok, Some(Reason::Absent), Changed::True), 1);
@@ -114,5 +122,20 @@ mod tests {
         assert_eq!(wrong(1, EndState::Rejected, Some(Reason::Journal), Changed::Unknown), 0);
         assert_eq!(wrong(1, EndState::Denied, Some(Reason::Policy), Changed::False), 1);
         assert_eq!(wrong(1, EndState::Lost, Some(Reason::WentSilent), Changed::Unknown), 1);
+    }
+
+    #[test]
+    fn an_interruption_is_true_where_no_outcome_was_left_or_nobody_can_know() {
+        let check_after = |bend: fn(&mut Bench), want: usize| {
+            let mut truth = truth();
+            truth.begin(ORDER);
+            bend(&mut truth);
+            truth.say(EndState::Interrupted, Some(Reason::RunnerGone), Changed::Unknown);
+            assert_eq!(check(&truth).len(), want, "{:?}", check(&truth));
+        };
+        check_after(|_| {}, 1);
+        check_after(|truth| truth.runs[0].outcome = None, 0);
+        check_after(|truth| truth.hosts[0].damaged.push(500), 0);
+        check_after(|truth| truth.runs[0].at = 2_000, 1);
     }
 }
