@@ -1,5 +1,6 @@
 //! Programs with one thing wrong with them, made of patches on a copy of the source: there is no
-//! switch for any of this in the product. A checker that finds nothing in them checks nothing.
+//! switch for any of this in the product. Each names the checker that must find it: one that does not
+//! checks nothing.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -11,6 +12,9 @@ use super::{simulation, succeed};
 
 /// Where the patches are.
 const PATCHES: &str = "crates/sim/mutations";
+
+/// How a patch begins: the name of the checker that must find what is wrong follows.
+const CAUGHT_BY: &str = "Caught by: ";
 
 /// Where the copy and what is built of it are, below the target folder: always the same place, so
 /// that only what a patch alters is built anew.
@@ -34,6 +38,8 @@ pub fn run(root: &Path) -> Result<(), String> {
     let patches = patches(&root.join(PATCHES))?;
     for patch in &patches {
         let name = patch.file_stem().unwrap_or_default().to_string_lossy();
+        let checker = checker_of(&fs::read_to_string(patch).map_err(fault)?)
+            .ok_or_else(|| format!("the mutation {name} does not begin with {CAUGHT_BY:?}"))?;
         copy(root, &tree, &sources(root)?).map_err(fault)?;
         let mut apply = Command::new("git");
         // The copy lies inside of this repository, and is none: git must not look for one.
@@ -42,13 +48,18 @@ pub fn run(root: &Path) -> Result<(), String> {
         succeed(&mut apply, &format!("the mutation {name} does not apply"))?;
         print!("mutation {name}: ");
         io::stdout().flush().map_err(|error| error.to_string())?;
-        let mut command = simulation(&tree, &["--until-caught"]);
+        let mut command = simulation(&tree, &["--until-caught", &checker]);
         // Cargo tells two trees that share a target folder apart by nothing at all.
         command.env("CARGO_TARGET_DIR", &own);
         succeed(&mut command, &format!("the mutation {name} was not caught"))?;
     }
     println!("{} mutations, each caught", patches.len());
     Ok(())
+}
+
+/// The checker that a patch names in its first line.
+fn checker_of(patch: &str) -> Option<String> {
+    Some(patch.lines().next()?.strip_prefix(CAUGHT_BY)?.to_owned())
 }
 
 /// Takes over what was built of other people's crates, which is the same for every tree.
@@ -151,6 +162,16 @@ fn relative<'a>(path: &'a Path, to: &Path) -> &'a Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_patch_names_its_checker_first() {
+        let check = |patch: &str, want: Option<&str>| {
+            assert_eq!(checker_of(patch).as_deref(), want, "{patch:?}");
+        };
+        check("Caught by: at most once\n\ndiff", Some("at most once"));
+        check("diff\nCaught by: at most once\n", None);
+        check("", None);
+    }
 
     #[test]
     fn a_copy_is_what_the_source_is() {

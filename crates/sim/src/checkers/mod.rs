@@ -49,6 +49,11 @@ const ALL: &[(&str, Checker)] = &[
     ("bounds", bounds::check),
 ];
 
+/// The names of all checkers.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|(name, _)| *name)
+}
+
 /// Whether a read could not begin any more when this was said, by the clock of whoever said it: its
 /// node need not remember it.
 fn is_over(said: &Said, signed: &Signed) -> bool {

@@ -1,5 +1,6 @@
 //! Many runs on several threads.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -22,6 +23,8 @@ pub struct Tally {
     pub effects: u64,
     /// What occurred.
     pub coverage: Coverage,
+    /// The first violation that each checker found.
+    pub caught: BTreeMap<&'static str, String>,
     /// The first runs with violations, and the first violation of each.
     pub failed: Vec<(Case, String)>,
     /// How many runs had violations.
@@ -65,6 +68,9 @@ impl Tally {
         self.runs += 1;
         self.effects += verdict.effects;
         self.coverage.add(&verdict.coverage);
+        for violation in &verdict.violations {
+            self.caught.entry(violation.checker).or_insert_with(|| violation.to_string());
+        }
         if let Some(first) = verdict.violations.first() {
             self.failures += 1;
             if self.failed.len() < FAILED_MAX {

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use clap::builder::PossibleValuesParser;
+use marcato_sim::checkers;
 use marcato_sim::coverage::Group;
 use marcato_sim::plan::{CrashOf, Plan};
 use marcato_sim::run::{self, Case};
@@ -47,9 +49,9 @@ struct Arguments {
     /// How many threads.
     #[arg(long, default_value_t = 2)]
     threads: usize,
-    /// Succeed as soon as a run has a violation, fail if none has: for altered programs.
-    #[arg(long)]
-    until_caught: bool,
+    /// Succeed as soon as this checker finds something, fail if it does not: for altered programs.
+    #[arg(long, value_name = "CHECKER", value_parser = PossibleValuesParser::new(checkers::names()))]
+    until_caught: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -59,8 +61,8 @@ fn main() -> ExitCode {
     if let Some(case) = arguments.seed.map(Case::Seed).or(crash) {
         return one(case, arguments.trace);
     }
-    if arguments.until_caught {
-        return until_caught(&arguments);
+    if let Some(checker) = &arguments.until_caught {
+        return until_caught(checker, &arguments);
     }
     let mut faults = Vec::new();
     for seed in 0..REPEATED {
@@ -140,8 +142,8 @@ fn told(tally: &Tally) -> Vec<String> {
         .collect()
 }
 
-/// Runs seeds, and crashes of the small run, until the checkers find something.
-fn until_caught(arguments: &Arguments) -> ExitCode {
+/// Runs seeds, and crashes of the small run, until this checker finds something.
+fn until_caught(checker: &str, arguments: &Arguments) -> ExitCode {
     let crashes = run::all_crashes();
     // A few seeds first, then all crashes, then more seeds.
     let case = |index: u64| match index.checked_sub(20) {
@@ -154,14 +156,16 @@ fn until_caught(arguments: &Arguments) -> ExitCode {
             None => None,
         },
     };
-    let tally = campaign::run_all(case, arguments.threads, |tally| tally.failures == 0);
-    match tally.failed.first() {
-        Some((_, why)) => {
+    let go_on = |tally: &Tally| !tally.caught.contains_key(checker);
+    let tally = campaign::run_all(case, arguments.threads, go_on);
+    match tally.caught.get(checker) {
+        Some(why) => {
             println!("caught after {} runs: {why}", tally.runs);
             ExitCode::SUCCESS
         }
         None => {
-            println!("not caught in {} runs", tally.runs);
+            let others: Vec<&str> = tally.caught.keys().copied().collect();
+            println!("not caught by {checker:?} in {} runs, but by {others:?}", tally.runs);
             ExitCode::FAILURE
         }
     }
