@@ -55,6 +55,8 @@ pub const EVENTS: &[&str] = &[
     "a change outlived its daemon",
     "an end was found by the next daemon",
     "an unstarted change was started by the next daemon",
+    "a prepared change was given up and begun anew",
+    "a process found its change given up",
     "no hub was there",
     "a node was called down by the hub",
 ];

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use marcato_agent::Outcome;
 use marcato_core::Timestamp;
-use marcato_node::core::{JournalRecord, RunKey, retain};
+use marcato_node::core::{JournalRecord, Recovered, RunKey, retain};
 
 use crate::random::Random;
 
@@ -17,8 +17,20 @@ pub struct Disk {
     damaged: bool,
     /// The highest verified time.
     pub clock: Timestamp,
-    /// What changes left: their folders, and in them how they ended.
-    pub runs: BTreeMap<RunKey, Option<Outcome>>,
+    /// The folders of changes.
+    pub runs: BTreeMap<RunKey, Folder>,
+}
+
+/// The folder of a change, in which the daemon and the process agree on who does it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum Folder {
+    /// It says what to do; whoever comes first says who does it.
+    #[default]
+    Prepared,
+    /// A process has claimed it: it begins.
+    Claimed,
+    /// That process ended, and left how.
+    Ended(Outcome),
 }
 
 impl Disk {
@@ -74,6 +86,32 @@ impl Disk {
         records
     }
 
+    /// How a change stands that the journal names and of which it has no end, as the daemon finds it
+    /// that starts now: one that no process has claimed is given up by this look, and its folder is
+    /// removed.
+    pub fn recover(&mut self, key: RunKey, lives: bool) -> Option<Recovered> {
+        Some(match self.runs.get(&key)? {
+            Folder::Ended(outcome) => Recovered::Finished(outcome.clone()),
+            Folder::Claimed if lives => Recovered::Running,
+            Folder::Claimed => Recovered::Gone,
+            Folder::Prepared => {
+                self.runs.remove(&key);
+                Recovered::NeverStarted
+            }
+        })
+    }
+
+    /// A process that was started for a change claims it; whether it is the one that does it.
+    pub fn claim(&mut self, key: RunKey) -> bool {
+        match self.runs.get_mut(&key) {
+            Some(folder) if *folder == Folder::Prepared => {
+                *folder = Folder::Claimed;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The changes that a journal names and of which it has no end.
     #[must_use]
     pub fn open_runs(records: &[JournalRecord]) -> BTreeSet<RunKey> {
@@ -95,6 +133,8 @@ impl Disk {
 
 #[cfg(test)]
 mod tests {
+    use marcato_core::OrderId;
+
     use super::*;
 
     #[test]
@@ -109,5 +149,19 @@ mod tests {
         disk.append(at(4));
         disk.take_back();
         assert_eq!(disk.open(Timestamp::from_ms(5)), [at(1)]);
+    }
+
+    #[test]
+    fn a_change_is_done_by_whoever_comes_first() {
+        let key = RunKey { order: OrderId::from_bytes([7; 16]), step: 0 };
+        let mut disk = Disk::default();
+        assert!(!disk.claim(key) && disk.recover(key, false).is_none());
+        disk.runs.insert(key, Folder::Prepared);
+        assert_eq!(disk.recover(key, false), Some(Recovered::NeverStarted));
+        assert!(!disk.claim(key), "the daemon gave it up");
+        disk.runs.insert(key, Folder::Prepared);
+        assert!(disk.claim(key) && !disk.claim(key));
+        assert_eq!(disk.recover(key, true), Some(Recovered::Running));
+        assert_eq!(disk.recover(key, false), Some(Recovered::Gone));
     }
 }

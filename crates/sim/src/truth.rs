@@ -91,7 +91,7 @@ pub struct Run {
     pub change: bool,
     /// When.
     pub at: u64,
-    /// What the host's clock read then.
+    /// What the host's clock read when its process was started.
     pub clock: Timestamp,
     /// When it did what it does, and what that was.
     pub deed: Option<(u64, Deed)>,

@@ -104,6 +104,11 @@ enum Event {
         life: u64,
         approved: Box<Approved>,
     },
+    /// A process says that it is the one that does a change.
+    Claims {
+        node: usize,
+        process: u64,
+    },
     /// A process does what it does, and ends.
     Acts {
         node: usize,
@@ -258,7 +263,8 @@ impl World {
             Event::Wake { actor, number } => self.wakes(actor, number),
             Event::Written { node, life, key, end_of } => self.written(node, life, key, end_of),
             Event::Prepared { node, life, approved } => self.prepared(node, life, approved),
-            Event::Spawned { node, life, approved } => self.spawned(node, life, *approved),
+            Event::Spawned { node, life, approved } => self.spawned(node, life, approved),
+            Event::Claims { node, process } => self.claims(node, process),
             Event::Acts { node, process } => self.acts(node, process),
             Event::Ends { node, process } => self.ends(node, process),
             Event::Signs { command, bytes } => self.signs(command, &bytes),

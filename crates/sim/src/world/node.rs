@@ -14,7 +14,7 @@ use marcato_protocol::subject::Subjects;
 use marcato_protocol::version::Spoken;
 
 use super::network::Item;
-use super::process::Process;
+use super::process::{Process, Spawned};
 use super::{Actor, Event, World};
 use crate::coverage::Group;
 use crate::disk::Disk;
@@ -40,6 +40,8 @@ pub(super) struct SimNode {
     pub(super) life: u64,
     /// What runs on the host apart from the daemon, by number.
     pub(super) processes: BTreeMap<u64, Process>,
+    /// Processes that were started and have not claimed their change yet.
+    pub(super) spawned: BTreeMap<u64, Spawned>,
     /// How long it stays down the next time that it dies, in milliseconds.
     pub(super) rest: u64,
 }
@@ -67,6 +69,7 @@ impl SimNode {
             daemon: None,
             life: 0,
             processes: BTreeMap::new(),
+            spawned: BTreeMap::new(),
             rest: 0,
         }
     }
@@ -84,14 +87,8 @@ impl World {
         host.life += 1;
         let journal = host.disk.open(now);
         let runs = Disk::open_runs(&journal).into_iter().filter_map(|key| {
-            let left = host.disk.runs.get(&key)?;
-            let alive = host.processes.values().any(|process| process.key == key);
-            let how = match (left, alive) {
-                (Some(outcome), _) => Recovered::Finished(outcome.clone()),
-                (None, true) => Recovered::Running,
-                (None, false) => Recovered::Gone,
-            };
-            Some((key, how))
+            let lives = host.processes.values().any(|process| process.key == key);
+            Some((key, host.disk.recover(key, lives)?))
         });
         let runs: Vec<_> = runs.collect();
         let birth = &keys.births[host.birth];
@@ -115,7 +112,8 @@ impl World {
             match how {
                 Recovered::Running => self.occurs("a change outlived its daemon"),
                 Recovered::Finished(_) => self.occurs("an end was found by the next daemon"),
-                Recovered::Gone | Recovered::NeverStarted => {}
+                Recovered::NeverStarted => self.occurs("a prepared change was given up and begun anew"),
+                Recovered::Gone => {}
             }
         }
         self.node_effects(node, effects);
@@ -140,6 +138,7 @@ impl World {
         };
         if power {
             host.host.starts += 1;
+            host.spawned.clear();
             for (number, process) in std::mem::take(&mut host.processes) {
                 self.truth.runs[process.run].killed.get_or_insert(self.now);
                 self.trace.add(self.now, format_args!("node {node} loses process {number}"), &[]);
@@ -216,7 +215,7 @@ impl World {
                     let at = self.now + self.random.between(1, 4);
                     self.queue.push(at, Event::Prepared { node, life, approved });
                 }
-                Effect::Run(approved) => self.reads(node, *approved),
+                Effect::Run(approved) => self.reads(node, approved),
                 Effect::WakeAt(at) => {
                     let now = self.clock(self.nodes[node].offset);
                     let wait = self.until(at, now);

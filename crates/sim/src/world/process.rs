@@ -1,10 +1,11 @@
 //! What runs on a host: changes in processes of their own, which outlive the daemon; reads in it.
 
 use marcato_agent::{Call, Outcome};
-use marcato_core::{Changed, Reason, Span};
+use marcato_core::{Changed, Reason, Span, Timestamp};
 use marcato_node::core::{Approved, Event as NodeEvent, RunKey};
 
 use super::{Event, World};
+use crate::disk::Folder;
 use crate::fault::Kind;
 use crate::host::Deed;
 use crate::truth::Run;
@@ -26,6 +27,16 @@ pub(super) struct Process {
     end: End,
 }
 
+/// A process that was started and has not begun its action yet.
+#[derive(Debug)]
+pub(super) struct Spawned {
+    /// By which life of the daemon.
+    life: u64,
+    /// What the host's clock read then.
+    clock: Timestamp,
+    approved: Box<Approved>,
+}
+
 /// How an action ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -42,7 +53,7 @@ impl World {
         if self.nodes[node].life != life || self.nodes[node].daemon.is_none() {
             return;
         }
-        self.nodes[node].disk.runs.insert(approved.key(), None);
+        self.nodes[node].disk.runs.insert(approved.key(), Folder::Prepared);
         if !self.survives(node) {
             return;
         }
@@ -50,37 +61,62 @@ impl World {
         self.queue.push(at, Event::Spawned { node, life, approved });
     }
 
-    pub(super) fn spawned(&mut self, node: usize, life: u64, approved: Approved) {
-        if self.nodes[node].life == life && self.nodes[node].daemon.is_some() {
-            self.begin(node, approved);
+    /// The process of a change is started: from here on it lives apart from its daemon.
+    pub(super) fn spawned(&mut self, node: usize, life: u64, approved: Box<Approved>) {
+        if self.nodes[node].life != life || self.nodes[node].daemon.is_none() {
+            return;
+        }
+        self.processes += 1;
+        let process = self.processes;
+        let clock = self.clock(self.nodes[node].offset);
+        self.nodes[node].spawned.insert(process, Spawned { life, clock, approved });
+        // Where its daemon dies here, the next one may look at the folder before it does.
+        let within = if self.survives(node) { 4 } else { 8_000 };
+        let wait = self.random.between(1, within);
+        self.queue.push(self.now + wait, Event::Claims { node, process });
+    }
+
+    /// A process says that it is the one that does a change, unless that is settled.
+    pub(super) fn claims(&mut self, node: usize, process: u64) {
+        let host = &mut self.nodes[node];
+        let Some(spawned) = host.spawned.remove(&process) else { return };
+        let key = spawned.approved.key();
+        if !host.disk.claim(key) {
+            self.occurs("a process found its change given up");
+            return self.note(format_args!("node {node}: {key} is not begun"));
+        }
+        self.begin(node, spawned);
+        if self.nodes[node].daemon.is_some() {
             let _ = self.survives(node);
         }
     }
 
-    pub(super) fn reads(&mut self, node: usize, approved: Approved) {
-        self.begin(node, approved);
+    pub(super) fn reads(&mut self, node: usize, approved: Box<Approved>) {
+        let host = &self.nodes[node];
+        let (life, clock) = (host.life, self.clock(host.offset));
+        self.begin(node, Spawned { life, clock, approved });
     }
 
-    fn begin(&mut self, node: usize, approved: Approved) {
+    fn begin(&mut self, node: usize, spawned: Spawned) {
+        let Spawned { life, clock, approved } = spawned;
         let (key, change) = (approved.key(), approved.changes());
         let call = approved.into_call();
         let host = &self.nodes[node];
         let run = Run {
             host: node,
             birth: host.birth,
-            life: host.life,
+            life,
             key: (key.order, key.step),
             agent: call.agent.clone(),
             action: call.action.clone(),
             inputs: call.inputs.clone(),
             change,
             at: self.now,
-            clock: self.clock(host.offset),
+            clock,
             deed: None,
             outcome: None,
             killed: None,
         };
-        let life = host.life;
         self.truth.runs.push(run);
         self.note(format_args!("node {node} begins {key} {} {}", call.agent, call.action));
         let (lasts, end) = self.course(node, change, call.limit);
@@ -156,8 +192,8 @@ impl World {
         }
         self.note(format_args!("node {node} ends {key}: {:?}", outcome.result));
         self.truth.runs[run].outcome = Some((self.now, outcome.clone()));
-        if change && let Some(left) = self.nodes[node].disk.runs.get_mut(&key) {
-            *left = Some(outcome.clone());
+        if change && let Some(folder) = self.nodes[node].disk.runs.get_mut(&key) {
+            *folder = Folder::Ended(outcome.clone());
         }
         if alive {
             self.step_node(node, NodeEvent::Ended(key, outcome));
