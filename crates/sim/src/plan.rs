@@ -166,10 +166,10 @@ impl Plan {
             lingers: 20_000,
         };
         let commands = vec![
-            command(2_000, Work::Restart("ssh"), true),
-            command(2_400, Work::Ping, false),
-            command(2_600, Work::Install("openssl", 2), true),
-            command(4_000, Work::Status("ssh"), true),
+            command(3_000, Work::Restart("ssh"), true),
+            command(3_400, Work::Ping, false),
+            command(3_600, Work::Install("openssl", 2), true),
+            command(5_000, Work::Status("ssh"), true),
         ];
         Self::of(seed, hosts, commands, 60_000)
     }

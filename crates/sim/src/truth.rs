@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use marcato_agent::Outcome;
-use marcato_client::core::{NodeReport, Report};
+use marcato_client::core::{NodeReport, Outcome as Inquired, Report};
 use marcato_core::{ActionName, AgentName, Identity, OrderId, Timestamp};
 use marcato_node::core::Held;
 use marcato_protocol::digest::Digest;
+use marcato_protocol::message::Message;
 use marcato_protocol::order::Order;
 use marcato_protocol::question::Answer;
 use marcato_protocol::receipt::Outer;
@@ -29,6 +30,8 @@ pub struct Truth {
     pub receipts: Vec<Said>,
     /// Every command of an operator.
     pub jobs: Vec<JobTruth>,
+    /// Every time that a signed order reached a node as it was sent.
+    pub taken: Vec<Taken>,
     /// Messages that somebody hostile, or a broker that delivers twice, made arrive: the orders
     /// and nodes that they are about.
     pub doubtful: BTreeSet<(OrderId, usize)>,
@@ -51,6 +54,10 @@ pub struct HostTruth {
     pub clock_set: Vec<u64>,
     /// When its journal was found damaged: what it knew of earlier orders may be lost.
     pub damaged: Vec<u64>,
+    /// When it was built anew, if it was.
+    pub rebuilt: Option<u64>,
+    /// When its daemons were started, and when each was gone.
+    pub lives: Vec<(u64, Option<u64>)>,
 }
 
 /// An order that somebody signed.
@@ -116,6 +123,19 @@ pub struct Said {
     pub outer: Outer,
     /// Stands for the whole message's body.
     pub digest: Digest,
+    /// Stands for the message, with its subject and headers.
+    pub message: Digest,
+}
+
+/// An order that reached a node as it was sent.
+#[derive(Debug)]
+pub struct Taken {
+    /// Which host.
+    pub host: usize,
+    /// SHA-256 of the order's bytes.
+    pub order: Digest,
+    /// When.
+    pub at: u64,
 }
 
 /// A command of an operator.
@@ -125,8 +145,14 @@ pub struct JobTruth {
     pub changes: bool,
     /// The orders that it signed.
     pub orders: Vec<OrderId>,
+    /// The digests of those that it sent.
+    pub digests: BTreeSet<Digest>,
     /// Which answers of the hub came to it.
     pub answers: Vec<Answer>,
+    /// The messages that came to it, by [`Said::message`], in their order.
+    pub heard: Vec<Digest>,
+    /// How many of them had come when it told its operator.
+    pub heard_by_report: usize,
     /// How often it sent an order to a node.
     pub sent: BTreeMap<(OrderId, Identity), u64>,
     /// Whether it sent an order to whoever matches.
@@ -143,10 +169,36 @@ pub struct JobTruth {
     pub late: Option<Report>,
     /// Whether the command was killed.
     pub died: bool,
+    /// Whether its operator interrupted it.
+    pub interrupted: bool,
     /// Why it ended before there was an order, if it did.
-    pub gave_up: Option<String>,
+    pub gave_up: Option<Inquired>,
     /// When it was typed, if it was.
     pub started: u64,
+}
+
+/// Stands for a whole message: any other has another.
+#[must_use]
+pub fn digest_of(message: &Message) -> Digest {
+    let headers: Vec<String> =
+        message.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+    let head = format!("{}\n{}\n", message.subject, headers.concat());
+    Digest::of_parts(&[head.as_bytes(), &message.body])
+}
+
+impl HostTruth {
+    /// Since when the daemon has been there that is there at the end.
+    #[must_use]
+    pub fn last_life(&self) -> Option<u64> {
+        self.lives.last().filter(|(_, until)| until.is_none()).map(|(from, _)| *from)
+    }
+
+    /// Its files at a moment; both where they changed in it.
+    pub fn files_at(&self, at: u64) -> impl Iterator<Item = &Files> {
+        let next = self.files.iter().skip(1).map(|(from, _)| *from).chain([u64::MAX]);
+        let spans = self.files.iter().zip(next);
+        spans.filter(move |((from, _), until)| *from <= at && at <= *until).map(|((_, f), _)| f)
+    }
 }
 
 impl Truth {

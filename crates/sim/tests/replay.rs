@@ -1,7 +1,11 @@
 //! The same seed gives the same run to the byte, another seed another one, and a few runs of each
 //! kind hold what must hold.
 
+use marcato_core::EndState;
+use marcato_sim::checkers;
+use marcato_sim::plan::Plan;
 use marcato_sim::run::{self, Case, all_crashes};
+use marcato_sim::world::World;
 
 #[test]
 fn a_seed_is_replayed_to_the_byte() {
@@ -21,5 +25,20 @@ fn a_few_runs_hold() {
     for case in crashes.iter().step_by(crashes.len() / 20) {
         let arguments = Case::arguments(*case);
         assert_eq!(case.run(false).violations, [], "cargo xtask sim {arguments}");
+    }
+}
+
+#[test]
+fn where_nothing_goes_wrong_all_is_well() {
+    let plan = Plan::small(0);
+    let (nodes, commands) = (plan.hosts.len(), plan.commands.len());
+    let mut world = World::new(plan, false);
+    world.run();
+    assert_eq!(checkers::check(&world.truth), []);
+    let reports: Vec<_> = world.truth.jobs.iter().filter_map(|job| job.report.as_ref()).collect();
+    assert_eq!(reports.len(), commands);
+    for report in reports {
+        let states: Vec<_> = report.nodes.iter().map(|line| line.state).collect();
+        assert_eq!(states, vec![EndState::Ok; nodes], "{}", report.action);
     }
 }

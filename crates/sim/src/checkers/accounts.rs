@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use marcato_client::core::Report;
+use marcato_client::core::{Outcome as Inquired, Report};
 use marcato_core::{EndState, Exit, Identity};
 use marcato_protocol::question::{Answer, Found, Listed};
 
@@ -17,13 +17,29 @@ pub(super) fn check(truth: &Truth) -> Vec<String> {
     jobs.flat_map(|(index, job)| {
         let wrong = match &job.report {
             Some(report) => job_of(job, report),
-            None if job.died || job.gave_up.is_some() => Vec::new(),
+            None if job.died => Vec::new(),
+            None if job.gave_up.is_some() => {
+                let why = "it gave up, and nothing that came to it says why".to_owned();
+                if gave_up_rightly(job) { Vec::new() } else { vec![why] }
+            }
             None if job.started + ENDS_WITHIN > truth.until => Vec::new(),
             None => vec!["it never ended".to_owned()],
         };
         wrong.into_iter().map(move |why| format!("command {index}: {why}"))
     })
     .collect()
+}
+
+/// Whether what came to a command made it end before there was an order.
+fn gave_up_rightly(job: &JobTruth) -> bool {
+    match &job.gave_up {
+        Some(Inquired::Interrupted) => job.interrupted,
+        Some(Inquired::Refused(why)) => {
+            job.answers.iter().any(|answer| answer.found == Found::Refused(why.clone()))
+        }
+        Some(Inquired::NoAnswer) => true,
+        Some(Inquired::Found | Inquired::Values(_) | Inquired::NoHub) | None => false,
+    }
 }
 
 fn job_of(job: &JobTruth, report: &Report) -> Vec<String> {
@@ -138,6 +154,11 @@ mod tests {
         };
         check_after(|_| {}, 0);
         check_after(|job| job.report = None, 1);
+        check_after(|job| (job.report, job.gave_up) = (None, Some(Inquired::Interrupted)), 1);
+        check_after(
+            |job| (job.report, job.gave_up) = (None, Some(Inquired::Refused("no".to_owned()))),
+            1,
+        );
         check_after(|job| job.answers.clear(), 1);
         check_after(|job| job.report.as_mut().unwrap().expected = Some(2), 1);
         check_after(|job| job.report.as_mut().unwrap().ended = None, 1);

@@ -79,8 +79,11 @@ pub fn truth() -> Bench {
         set_back: 0,
         clock_set: Vec::new(),
         damaged: Vec::new(),
+        rebuilt: None,
+        lives: vec![(0, None)],
     };
-    let job = JobTruth { changes: true, orders: vec![ORDER], ..JobTruth::default() };
+    let (orders, digests) = (vec![ORDER], [digest].into());
+    let job = JobTruth { changes: true, orders, digests, ..JobTruth::default() };
     let jobs = vec![job];
     Bench(Truth { hosts: vec![host], orders: vec![signed], jobs, ..Truth::default() })
 }
@@ -129,7 +132,7 @@ impl Bench {
             sealed: Some(Digest::of(b"")),
             ext: Map::new(),
         };
-        self.receipts.push(Said { host: 0, birth: 0, life: 1, at, outer, digest });
+        self.receipts.push(Said { host: 0, birth: 0, life: 1, at, outer, digest, message: digest });
     }
 
     /// A line of a report about the host.

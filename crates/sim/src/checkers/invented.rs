@@ -4,7 +4,7 @@
 use marcato_client::core::NodeReport;
 use marcato_core::{Changed, EndState, Reason};
 
-use crate::truth::{JobTruth, Truth};
+use crate::truth::{JobTruth, Run, Truth};
 
 pub(super) fn check(truth: &Truth) -> Vec<String> {
     let jobs = truth.jobs.iter().enumerate();
@@ -42,6 +42,12 @@ fn signed(truth: &Truth, job: &JobTruth, line: &NodeReport) -> Option<&'static s
     (told && !is_true).then_some("its answer was another")
 }
 
+/// Whether something ran for one of a command's own orders: others may have the same id.
+fn is_of(truth: &Truth, job: &JobTruth, run: &Run) -> bool {
+    let mut own = truth.of_id(run.key.0).filter(|signed| job.digests.contains(&signed.digest));
+    own.any(|signed| signed.order.step.as_ref().is_some_and(|step| step.inputs == run.inputs))
+}
+
 fn unsigned(truth: &Truth, job: &JobTruth, line: &NodeReport) -> Option<&'static str> {
     let sent: u64 =
         job.orders.iter().filter_map(|id| job.sent.get(&(*id, line.node.clone()))).sum();
@@ -52,7 +58,7 @@ fn unsigned(truth: &Truth, job: &JobTruth, line: &NodeReport) -> Option<&'static
         return addressed.then_some("there is no such host");
     };
     let changed = truth.runs.iter().any(|run| {
-        let own = run.host == host && job.orders.contains(&run.key.0);
+        let own = run.host == host && is_of(truth, job, run);
         let doubtful = truth.doubtful.contains(&(run.key.0, host));
         own && !doubtful && run.deed.as_ref().is_some_and(|(_, deed)| deed.changed)
     });
@@ -126,5 +132,15 @@ mod tests {
         assert_eq!(wrong(|_| {}, EndState::NoResponse, any, Changed::Unknown), 1);
         assert_eq!(wrong(ran, EndState::Lost, Reason::WentSilent, Changed::Unknown), 0);
         assert_eq!(wrong(ran, EndState::Lost, Reason::WentSilent, no), 1);
+        let down = |truth: &mut Bench| {
+            ran(truth);
+            absent(truth);
+        };
+        assert_eq!(wrong(down, EndState::Down, Reason::NotConnected, no), 1, "it ran");
+        let other = |truth: &mut Bench| {
+            down(truth);
+            truth.jobs[0].digests.clear();
+        };
+        assert_eq!(wrong(other, EndState::Down, Reason::NotConnected, no), 0, "another's ran");
     }
 }

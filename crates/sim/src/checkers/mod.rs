@@ -7,6 +7,7 @@ mod bounds;
 mod invented;
 mod permitted;
 mod signed_end;
+mod silence;
 mod true_receipts;
 mod within_time;
 
@@ -17,6 +18,7 @@ use std::fmt;
 
 use marcato_core::limits::timing::SKEW;
 
+use crate::host::Files;
 use crate::truth::{Said, Signed, Truth};
 
 /// Something that must not be.
@@ -43,6 +45,7 @@ const ALL: &[(&str, Checker)] = &[
     ("true receipts", true_receipts::check),
     ("accounts", accounts::check),
     ("nothing invented", invented::check),
+    ("no false silence", silence::check),
     ("a signed end stays", signed_end::check),
     ("only what is permitted", permitted::check),
     ("within its time", within_time::check),
@@ -52,6 +55,11 @@ const ALL: &[(&str, Checker)] = &[
 /// The names of all checkers.
 pub fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|(name, _)| *name)
+}
+
+/// Whether the only kind of filter that runs have matches a host.
+fn matches(facts: &[String], files: &Files) -> bool {
+    facts.iter().all(|term| *term == format!("hagroup={}", files.group))
 }
 
 /// Whether a read could not begin any more when this was said, by the clock of whoever said it: its

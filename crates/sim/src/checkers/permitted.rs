@@ -2,7 +2,7 @@
 
 use marcato_protocol::order::Audience;
 
-use crate::host::Files;
+use super::matches;
 use crate::truth::{Run, Signed, Truth};
 
 pub(super) fn check(truth: &Truth) -> Vec<String> {
@@ -37,11 +37,6 @@ fn is_permitted(truth: &Truth, run: &Run, signed: &Signed) -> bool {
             && matches(&step.filter.facts, files)
             && files.permit(operator, agent, action, run.change)
     })
-}
-
-/// Whether the only kind of filter that runs have matches a host.
-fn matches(facts: &[String], files: &Files) -> bool {
-    facts.iter().all(|term| *term == format!("hagroup={}", files.group))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use super::{Actor, Event, World};
 use crate::coverage::{Group, REFUSALS};
 use crate::fault::Kind;
 use crate::plan::Command as CommandPlan;
-use crate::truth::Signed;
+use crate::truth::{self, Signed};
 
 /// An operator: what his commands share.
 #[derive(Debug, Default)]
@@ -96,20 +96,21 @@ impl World {
     }
 
     pub(super) fn command_hears(&mut self, command: usize, item: Item) {
-        let truth = &mut self.truth.jobs[command];
+        let job = &mut self.truth.jobs[command];
         let event = match item {
             Item::Message(message) => {
                 if message.headers.kind() == Some(MessageKind::Answer) {
-                    truth.answers.extend(Answer::parse(&message));
+                    job.answers.extend(Answer::parse(&message));
                 }
+                job.heard.push(truth::digest_of(&message));
                 ClientEvent::Message(Message::clone(&message))
             }
             Item::Nobody(subject) => {
                 match Subjects::last_identity(&subject) {
                     Some(node) => {
-                        truth.nobody.insert(node);
+                        job.nobody.insert(node);
                     }
-                    None => truth.nobody_at_all = true,
+                    None => job.nobody_at_all = true,
                 }
                 ClientEvent::NoResponders(subject)
             }
@@ -126,6 +127,7 @@ impl World {
     pub(super) fn interrupt(&mut self, command: usize) {
         if self.commands[command].is_alive() {
             self.hit(Kind::Interrupt);
+            self.truth.jobs[command].interrupted = true;
             self.step_command(command, ClientEvent::Interrupted);
         }
     }
@@ -203,6 +205,9 @@ impl World {
         };
         let id = signed.order.id;
         let truth = &mut self.truth.jobs[command];
+        if !self.commands[command].scouting {
+            truth.digests.insert(digest);
+        }
         match Subjects::last_identity(&subject) {
             Some(node) if subject.contains(".node.") => {
                 let host = self.truth.hosts.iter().position(|host| host.identity == node);
@@ -297,7 +302,7 @@ impl World {
                 self.work(command, id, Selection::unknown(self.plan.spoken), changes);
             }
             other => {
-                self.truth.jobs[command].gave_up = Some(format!("{other:?}"));
+                self.truth.jobs[command].gave_up = other.cloned();
                 self.retire(command);
             }
         }
@@ -354,7 +359,8 @@ impl World {
             report.nodes.len(),
             report.exit()
         ));
-        self.truth.jobs[command].report = Some(report);
+        let truth = &mut self.truth.jobs[command];
+        (truth.report, truth.heard_by_report) = (Some(report), truth.heard.len());
         let wait = self.commands[command].plan.lingers + 1;
         self.queue.push(self.now + wait, Event::Retires(command));
     }

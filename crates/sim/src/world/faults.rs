@@ -171,6 +171,7 @@ impl World {
             }
             Kind::Rebuilt if self.nodes[node].birth == 0 => {
                 self.hit(kind);
+                self.truth.hosts[node].rebuilt = Some(self.now);
                 self.end_node(node, Some(CrashOf::Host));
                 let host = &mut self.nodes[node];
                 host.birth = 1;

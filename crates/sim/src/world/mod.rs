@@ -10,12 +10,13 @@ mod node;
 mod odd;
 mod process;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Arguments;
 use std::rc::Rc;
 
 use marcato_core::Timestamp;
 use marcato_node::core::{Approved, RunKey};
+use marcato_protocol::digest::Digest;
 use marcato_protocol::message::Message;
 
 use crate::EPOCH;
@@ -155,6 +156,8 @@ pub struct World {
     attacker: Attacker,
     crashes: Crashes,
     processes: u64,
+    /// The orders that were sent, as whole messages.
+    sent: BTreeSet<Digest>,
     /// What happened.
     pub truth: Truth,
     /// The same, line by line.
@@ -178,6 +181,8 @@ impl World {
             set_back: 0,
             clock_set: Vec::new(),
             damaged: Vec::new(),
+            rebuilt: None,
+            lives: Vec::new(),
         });
         let truth = Truth { hosts: hosts.collect(), until: plan.until, ..Truth::default() };
         let crashes = Crashes { after_all: plan.crash_after, ..Crashes::default() };
@@ -195,6 +200,7 @@ impl World {
             attacker: Attacker::default(),
             crashes,
             processes: 0,
+            sent: BTreeSet::new(),
             truth,
             trace: Trace::new(keep_trace),
             coverage: Coverage::default(),

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use marcato_protocol::message::Message;
+use marcato_protocol::message::{Kind as MessageKind, Message};
 
 use super::{Actor, Event, World};
 use crate::fault::Kind;
+use crate::truth;
 
 /// How long an end may take to notice that a link carries nothing, in milliseconds: two pings.
 const NOTICED_WITHIN: (u64, u64) = (20_000, 45_000);
@@ -45,9 +46,12 @@ const DOWN: usize = 1;
 impl World {
     /// A program hands a message over; whether it could.
     pub(super) fn publish(&mut self, end: usize, message: Message) -> bool {
-        let kind = message.headers.kind().map_or("probe", marcato_protocol::message::Kind::as_str);
+        let kind = message.headers.kind().map_or("probe", MessageKind::as_str);
         let line = format_args!("{:?} > {kind} {}", self.actor(end), message.subject);
         self.trace.add(self.now, line, &message.body);
+        if message.headers.kind() == Some(MessageKind::Order) {
+            self.sent.insert(truth::digest_of(&message));
+        }
         if !self.ends[end].connected {
             return false;
         }

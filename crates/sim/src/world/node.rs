@@ -22,7 +22,7 @@ use crate::fault::Kind;
 use crate::host::{Files, Host};
 use crate::plan::CrashOf;
 use crate::random::Random;
-use crate::truth::Said;
+use crate::truth::{self, Said, Taken};
 
 /// A host and its node.
 #[derive(Debug)]
@@ -107,12 +107,15 @@ impl World {
         };
         let (core, effects) = Node::new(setup, now);
         host.daemon = Some(Daemon { core, wake: 0, disk_free: 0 });
+        self.truth.hosts[node].lives.push((self.now, None));
         self.note(format_args!("node {node} starts"));
         for (_, how) in &runs {
             match how {
                 Recovered::Running => self.occurs("a change outlived its daemon"),
                 Recovered::Finished(_) => self.occurs("an end was found by the next daemon"),
-                Recovered::NeverStarted => self.occurs("a prepared change was given up and begun anew"),
+                Recovered::NeverStarted => {
+                    self.occurs("a prepared change was given up and begun anew")
+                }
                 Recovered::Gone => {}
             }
         }
@@ -129,6 +132,9 @@ impl World {
         let host = &mut self.nodes[node];
         if host.daemon.take().is_none() {
             return;
+        }
+        if let Some((_, until)) = self.truth.hosts[node].lives.last_mut() {
+            *until = Some(self.now);
         }
         let life = host.life;
         let power = how == Some(CrashOf::Host);
@@ -172,9 +178,13 @@ impl World {
     pub(super) fn node_hears(&mut self, node: usize, item: Item) {
         let Item::Message(message) = item else { return };
         let said = self.truth.receipts.len();
+        let is_order = message.headers.kind() == Some(MessageKind::Order);
+        let digest = Digest::of(&message.body);
+        if is_order && self.sent.contains(&truth::digest_of(&message)) {
+            self.truth.taken.push(Taken { host: node, order: digest, at: self.now });
+        }
         self.step_node(node, NodeEvent::Message(Message::clone(&message)));
-        if message.headers.kind() == Some(MessageKind::Order) {
-            let digest = Digest::of(&message.body);
+        if is_order {
             let (before, now) = self.truth.receipts.split_at(said);
             let answers = |said: &Said| {
                 let same = said.host == node && said.outer.order_digest == digest;
@@ -266,8 +276,8 @@ impl World {
                     self.coverage.count(Group::Reason, reason.code());
                 }
                 let SimNode { birth, life, .. } = self.nodes[node];
-                let digest = Digest::of(&message.body);
-                let said = Said { host: node, birth, life, at: self.now, outer, digest };
+                let (digest, message) = (Digest::of(&message.body), truth::digest_of(&message));
+                let said = Said { host: node, birth, life, at: self.now, outer, digest, message };
                 self.truth.receipts.push(said);
             }
         }
