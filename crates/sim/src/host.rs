@@ -175,6 +175,15 @@ impl Files {
         facts
     }
 
+    /// Whether the host has this agent.
+    #[must_use]
+    pub fn has(&self, agent: &str) -> bool {
+        match agent {
+            "service" => self.service != ServiceAgent::Missing,
+            _ => ["rpcutil", "package"].contains(&agent),
+        }
+    }
+
     /// Whether these files let this operator do this: said again in other words than the policy's,
     /// so that the checkers do not ask what they check.
     #[must_use]

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use marcato_agent::Outcome;
 use marcato_client::core::{NodeReport, Outcome as Inquired, Report};
-use marcato_core::{ActionName, AgentName, Identity, OrderId, Timestamp};
+use marcato_core::{ActionName, AgentName, Identity, OrderId, Terms, Timestamp};
 use marcato_node::core::Held;
 use marcato_protocol::digest::Digest;
 use marcato_protocol::message::Message;
 use marcato_protocol::order::Order;
-use marcato_protocol::question::Answer;
+use marcato_protocol::question::{Answer, Listed};
 use marcato_protocol::receipt::Outer;
 use serde_json::{Map, Value};
 
@@ -28,6 +28,10 @@ pub struct Truth {
     pub runs: Vec<Run>,
     /// Every receipt that a node sent.
     pub receipts: Vec<Said>,
+    /// Every time that a registration reached the hub as its node sent it.
+    pub registered: Vec<Registered>,
+    /// Every answer of the hub to the question which nodes match.
+    pub answers: Vec<Answered>,
     /// Every command of an operator.
     pub jobs: Vec<JobTruth>,
     /// Every time that a signed order reached a node as it was sent.
@@ -136,6 +140,36 @@ pub struct Taken {
     pub order: Digest,
     /// When.
     pub at: u64,
+}
+
+/// A registration that reached the hub.
+#[derive(Debug)]
+pub struct Registered {
+    /// Which life of the hub.
+    pub hub: u64,
+    /// Which host's.
+    pub host: usize,
+    /// The digest of the key that signed it.
+    pub key: Digest,
+    /// When its node sent it.
+    pub sent: u64,
+    /// When it came.
+    pub at: u64,
+}
+
+/// What the hub answered.
+#[derive(Debug)]
+pub struct Answered {
+    /// Which life of the hub.
+    pub hub: u64,
+    /// When.
+    pub at: u64,
+    /// What was asked, as it came to the hub.
+    pub terms: Terms,
+    /// The nodes.
+    pub listed: Vec<Listed>,
+    /// Stands for the whole message.
+    pub message: Digest,
 }
 
 /// A command of an operator.

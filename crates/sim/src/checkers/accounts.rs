@@ -20,7 +20,7 @@ pub(super) fn check(truth: &Truth) -> Vec<String> {
             None if job.died => Vec::new(),
             None if job.gave_up.is_some() => {
                 let why = "it gave up, and nothing that came to it says why".to_owned();
-                if gave_up_rightly(job) { Vec::new() } else { vec![why] }
+                if gave_up_rightly(truth, job) { Vec::new() } else { vec![why] }
             }
             None if job.started + ENDS_WITHIN > truth.until => Vec::new(),
             None => vec!["it never ended".to_owned()],
@@ -31,13 +31,17 @@ pub(super) fn check(truth: &Truth) -> Vec<String> {
 }
 
 /// Whether what came to a command made it end before there was an order.
-fn gave_up_rightly(job: &JobTruth) -> bool {
+fn gave_up_rightly(truth: &Truth, job: &JobTruth) -> bool {
     match &job.gave_up {
         Some(Inquired::Interrupted) => job.interrupted,
         Some(Inquired::Refused(why)) => {
             job.answers.iter().any(|answer| answer.found == Found::Refused(why.clone()))
         }
-        Some(Inquired::NoAnswer) => true,
+        // A hub may leave when the names are there and the certificates are not.
+        Some(Inquired::NoAnswer) => {
+            let mut answers = truth.answers.iter();
+            job.nobody_at_all || !answers.any(|answer| job.heard.contains(&answer.message))
+        }
         Some(Inquired::Found | Inquired::Values(_) | Inquired::NoHub) | None => false,
     }
 }
@@ -95,12 +99,13 @@ fn fits(job: &JobTruth, report: &Report, listed: &[Listed]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use marcato_core::{Changed, Timestamp};
+    use marcato_core::{Changed, Terms, Timestamp};
     use marcato_protocol::digest::Digest;
     use marcato_protocol::version::Spoken;
 
     use super::*;
     use crate::checkers::bench::{Bench, ORDER, truth};
+    use crate::truth::Answered;
 
     fn done() -> Bench {
         let mut truth = truth();
@@ -143,6 +148,21 @@ mod tests {
         (job.started, job.answers, job.report) = (1, vec![answer], Some(report));
         truth.until = ENDS_WITHIN + 2;
         truth
+    }
+
+    #[test]
+    fn a_command_that_gives_up_over_a_whole_answer_is_found() {
+        let mut truth = truth();
+        let message = Digest::of(b"answer");
+        let (terms, listed) = (Terms::default(), Vec::new());
+        truth.answers.push(Answered { hub: 1, at: 1, terms, listed, message });
+        let job = &mut truth.jobs[0];
+        (job.started, job.gave_up) = (1, Some(Inquired::NoAnswer));
+        assert_eq!(check(&truth), Vec::<String>::new());
+        truth.jobs[0].heard.push(message);
+        assert_eq!(check(&truth).len(), 1);
+        truth.jobs[0].nobody_at_all = true;
+        assert_eq!(check(&truth), Vec::<String>::new());
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod at_most_once;
 mod bounds;
 mod invented;
 mod permitted;
+mod registry;
 mod signed_end;
 mod silence;
 mod true_receipts;
@@ -45,6 +46,7 @@ const ALL: &[(&str, Checker)] = &[
     ("true receipts", true_receipts::check),
     ("accounts", accounts::check),
     ("nothing invented", invented::check),
+    ("the registry is true", registry::check),
     ("no false silence", silence::check),
     ("a signed end stays", signed_end::check),
     ("only what is permitted", permitted::check),

@@ -1,17 +1,29 @@
 //! The hub's shell: a core, a connection and a clock.
 
+use std::collections::BTreeMap;
+
+use marcato_core::Terms;
 use marcato_hub::core::{Effect, Event as HubEvent, Hub, Said, Setup};
+use marcato_protocol::digest::Digest;
 use marcato_protocol::message::Message;
+use marcato_protocol::question::{Answer, Ask, Found, Question};
 
 use super::network::Item;
 use super::{Actor, Event, World};
 use crate::fault::Kind;
+use crate::truth::{self, Answered, Registered};
 
 /// The hub.
 #[derive(Debug, Default)]
 pub(super) struct SimHub {
     pub(super) core: Option<Hub>,
     wake: u64,
+    /// Counts the hubs.
+    life: u64,
+    /// The registrations that were sent, as whole messages: whose, by which key, and when.
+    pub(super) registrations: BTreeMap<Digest, (usize, Digest, u64)>,
+    /// Which nodes the question asks for that it has at hand.
+    asked: Option<Terms>,
     /// Until when it is not started again.
     pub(super) away_until: u64,
 }
@@ -29,6 +41,7 @@ impl World {
             authority: self.keys.authority.public().clone(),
         };
         let hub = Hub::new(setup, self.clock(0));
+        self.hub.life += 1;
         let end = self.hub_end();
         self.ends[end].subjects = hub.subjects().into();
         self.hub.core = Some(hub);
@@ -55,10 +68,32 @@ impl World {
     }
 
     pub(super) fn hub_hears(&mut self, item: Item) {
-        self.step_hub(match item {
-            Item::Message(message) => HubEvent::Message(Message::clone(&message)),
-            Item::Nobody(subject) => HubEvent::NoResponders(subject),
-        });
+        let message = match item {
+            Item::Message(message) => message,
+            Item::Nobody(subject) => return self.step_hub(HubEvent::NoResponders(subject)),
+        };
+        let digest = truth::digest_of(&message);
+        if let Some((host, key, sent)) = self.hub.registrations.get(&digest).copied() {
+            let (hub, at) = (self.hub.life, self.now);
+            self.truth.registered.push(Registered { hub, host, key, sent, at });
+        }
+        let question = Question::parse(&message).map(|question| question.ask);
+        self.hub.asked = match question {
+            Ok(Ask::Find(terms)) => Some(terms),
+            _ => None,
+        };
+        self.step_hub(HubEvent::Message(Message::clone(&message)));
+        self.hub.asked = None;
+    }
+
+    /// Writes down what the hub answers to the question at hand.
+    fn hub_answers(&mut self, message: &Message) {
+        let Some(terms) = self.hub.asked.clone() else { return };
+        if let Ok(Answer { parts: 1, found: Found::Nodes(listed), .. }) = Answer::parse(message) {
+            let (hub, at) = (self.hub.life, self.now);
+            let message = truth::digest_of(message);
+            self.truth.answers.push(Answered { hub, at, terms, listed, message });
+        }
     }
 
     pub(super) fn hub_wakes(&mut self, number: u64) {
@@ -73,6 +108,7 @@ impl World {
         for effect in core.step(event, now) {
             match effect {
                 Effect::Publish(message) => {
+                    self.hub_answers(&message);
                     self.publish(self.hub_end(), message);
                 }
                 Effect::WakeAt(at) => {

@@ -267,6 +267,12 @@ impl World {
     }
 
     fn node_says(&mut self, node: usize, message: Message) {
+        if message.headers.kind() == Some(MessageKind::Registration) {
+            let host = &self.nodes[node];
+            let key = self.keys.hosts[host.files.index].births[host.birth].key.public().digest();
+            let sent = (node, key, self.now);
+            self.hub.registrations.insert(truth::digest_of(&message), sent);
+        }
         if message.headers.kind() == Some(MessageKind::Receipt) {
             let length = message.headers.get(marcato_protocol::message::OUTER);
             let length = length.and_then(|text| text.parse::<usize>().ok()).unwrap_or(0);
