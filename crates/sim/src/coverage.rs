@@ -74,7 +74,9 @@ impl Coverage {
         }
     }
 
-    fn get(&self, group: Group, name: &str) -> u64 {
+    /// How often this occurred.
+    #[must_use]
+    pub fn get(&self, group: Group, name: &str) -> u64 {
         let found = self.0.iter().find(|((of, known), _)| *of == group && *known == name);
         found.map_or(0, |(_, count)| *count)
     }

@@ -76,10 +76,25 @@ pub struct Plan {
     pub commands: Vec<Command>,
     /// The faults.
     pub faults: Vec<Fault>,
+    /// Nodes' ends that are no accident.
+    pub outages: Vec<Outage>,
     /// The one effect, counted over all programs, after which whoever did it crashes.
     pub crash_after: Option<(u64, CrashOf)>,
     /// When it ends.
     pub until: u64,
+}
+
+/// The end of a daemon at a set moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    /// When, in milliseconds of the run.
+    pub at: u64,
+    /// Which node's.
+    pub node: usize,
+    /// What dies; nothing where the daemon is stopped in order.
+    pub how: Option<CrashOf>,
+    /// How long it stays down, in milliseconds.
+    pub rest: u64,
 }
 
 /// What dies in a planned crash of a node.
@@ -153,7 +168,9 @@ impl Plan {
         Self { faults, ..plan }
     }
 
-    /// A small run without faults, of which every effect can be crashed.
+    /// A small run, of which every effect can be crashed. First all is well; then a node is down
+    /// while a read comes and back for its second copy, another stays silent when a change comes,
+    /// and a third is stopped in order.
     #[must_use]
     pub fn small(seed: u64) -> Self {
         let hosts = (0..4).map(Files::new).collect();
@@ -170,16 +187,25 @@ impl Plan {
             command(3_400, Work::Ping, false),
             command(3_600, Work::Install("openssl", 2), true),
             command(5_000, Work::Status("ssh"), true),
+            command(9_100, Work::Ping, false),
+            command(16_100, Work::Restart("ssh"), true),
+            command(30_500, Work::Fact, false),
         ];
-        Self::of(seed, hosts, commands, 60_000)
+        let outage = |at, node, how, rest| Outage { at, node, how, rest };
+        let outages = vec![
+            outage(9_000, 1, Some(CrashOf::Host), 2_000),
+            outage(16_000, 2, Some(CrashOf::Host), 60_000),
+            outage(30_000, 3, None, 3_000),
+        ];
+        Self { outages, ..Self::of(seed, hosts, commands, 75_000) }
     }
 
     /// A run without faults.
     #[must_use]
     pub fn of(seed: u64, hosts: Vec<Files>, commands: Vec<Command>, until: u64) -> Self {
         let spoken = Spoken::RELEASE;
-        let others = BTreeMap::new();
-        Self { seed, hosts, spoken, others, commands, faults: Vec::new(), crash_after: None, until }
+        let (others, faults, outages) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { seed, hosts, spoken, others, commands, faults, outages, crash_after: None, until }
     }
 
     /// The kinds of fault, each once.

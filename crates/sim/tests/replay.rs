@@ -3,8 +3,9 @@
 
 use marcato_core::EndState;
 use marcato_sim::checkers;
+use marcato_sim::coverage::Group;
 use marcato_sim::plan::Plan;
-use marcato_sim::run::{self, Case, all_crashes};
+use marcato_sim::run::{self, Case, Verdict, all_crashes};
 use marcato_sim::world::World;
 
 #[test]
@@ -29,8 +30,24 @@ fn a_few_runs_hold() {
 }
 
 #[test]
+fn the_small_run_has_what_only_happens_when_nodes_are_away() {
+    let Verdict { coverage, lines, .. } = run::crashed(0, None, true);
+    for event in ["a read was signed anew", "a node was called down by the hub"] {
+        assert!(coverage.get(Group::Event, event) > 0, "{event}");
+    }
+    for state in [EndState::NoResponse, EndState::Down] {
+        assert!(coverage.get(Group::State, state.words()) > 0, "{state}");
+    }
+    let count = |sent: &str| lines.iter().filter(|line| line.contains(sent)).count();
+    for probe in ["Hub > probe", "Command(4) > probe"] {
+        assert!(count(probe) > 0, "{probe}");
+    }
+    assert_eq!(count("Command(5) > order mco.sim.node.app1"), 2, "copies to a silent node");
+}
+
+#[test]
 fn where_nothing_goes_wrong_all_is_well() {
-    let plan = Plan::small(0);
+    let plan = Plan { outages: Vec::new(), ..Plan::small(0) };
     let (nodes, commands) = (plan.hosts.len(), plan.commands.len());
     let mut world = World::new(plan, false);
     world.run();

@@ -23,7 +23,7 @@ use crate::EPOCH;
 use crate::coverage::{Coverage, Group};
 use crate::fault::{Fault, Kind};
 use crate::keys::Keys;
-use crate::plan::{CrashOf, Plan};
+use crate::plan::{CrashOf, Outage, Plan};
 use crate::queue::Queue;
 use crate::random::Random;
 use crate::trace::Trace;
@@ -53,6 +53,8 @@ enum Event {
     FaultEnds(usize),
     /// Something that a fault plans for a moment of its own.
     FaultActs(Kind, usize),
+    /// A daemon ends as it was planned.
+    Outage(Outage),
     /// A program is started.
     Start(Actor),
     /// A message reaches the broker.
@@ -225,6 +227,9 @@ impl World {
             self.nodes[*node].spoken = *spoken;
         }
         self.truth.jobs.resize_with(self.commands.len(), Default::default);
+        for outage in &self.plan.outages {
+            self.queue.push(outage.at, Event::Outage(*outage));
+        }
         for (index, fault) in self.plan.faults.iter().enumerate() {
             self.queue.push(fault.from, Event::FaultStarts(index));
             self.queue.push(fault.until, Event::FaultEnds(index));
@@ -256,6 +261,7 @@ impl World {
             Event::FaultStarts(index) => self.fault_starts(index),
             Event::FaultEnds(index) => self.fault_ends(index),
             Event::FaultActs(kind, node) => self.fault_acts(kind, node),
+            Event::Outage(outage) => self.outage(outage),
             Event::Start(Actor::Node(node)) => self.start_node(node),
             Event::Start(Actor::Hub) => self.start_hub(),
             Event::Start(Actor::Command(command)) => self.start_command(command),

@@ -20,7 +20,7 @@ use crate::coverage::Group;
 use crate::disk::Disk;
 use crate::fault::Kind;
 use crate::host::{Files, Host};
-use crate::plan::CrashOf;
+use crate::plan::{CrashOf, Outage};
 use crate::random::Random;
 use crate::truth::{self, Said, Taken};
 
@@ -165,6 +165,15 @@ impl World {
             rest => rest,
         };
         self.queue.push(self.now + rest, Event::Start(Actor::Node(node)));
+    }
+
+    pub(super) fn outage(&mut self, outage: Outage) {
+        let Outage { node, how, rest, .. } = outage;
+        self.nodes[node].rest = rest;
+        match how {
+            Some(_) => self.end_node(node, how),
+            None => self.step_node(node, NodeEvent::Stopping),
+        }
     }
 
     pub(super) fn node_connected(&mut self, node: usize) {

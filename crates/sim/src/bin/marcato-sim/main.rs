@@ -10,6 +10,7 @@ use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use marcato_sim::checkers;
 use marcato_sim::coverage::Group;
+use marcato_sim::fault::Kind;
 use marcato_sim::plan::{CrashOf, Plan};
 use marcato_sim::run::{self, Case};
 
@@ -74,6 +75,9 @@ fn main() -> ExitCode {
     let crashes = run::all_crashes();
     let tally = timed("crash", &arguments, None, |index| crashes.get(index as usize).copied());
     faults.extend(told(&tally));
+    let died = [Kind::NodeCrash, Kind::HostCrash, Kind::HubCrash, Kind::ClientCrash];
+    let never = died.into_iter().filter(|kind| tally.coverage.get(Group::Fault, kind.name()) == 0);
+    faults.extend(never.map(|kind| format!("no effect of the small run was a {}", kind.name())));
     let seeds = arguments.minutes.map_or(arguments.seeds, |_| u64::MAX);
     let until = arguments.minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
     let seed = |index| (index < seeds).then(|| Case::Seed(arguments.first + index));
