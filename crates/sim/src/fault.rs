@@ -65,6 +65,46 @@ kinds! {
     Burst = "burst", "One node gets more changes at once than it queues.";
 }
 
+impl Kind {
+    /// Whether it is about links between programs and broker.
+    #[must_use]
+    pub const fn is_of_links(self) -> bool {
+        matches!(
+            self,
+            Self::Drop
+                | Self::Delay
+                | Self::Duplicate
+                | Self::Reorder
+                | Self::Partition
+                | Self::OneWay
+                | Self::CutLink
+        )
+    }
+
+    /// Whether it is at work all the time from its beginning to its end, rather than at some moments.
+    #[must_use]
+    pub const fn lasts(self) -> bool {
+        !matches!(
+            self,
+            Self::CutLink
+                | Self::BrokerRestart
+                | Self::NodeCrash
+                | Self::HostCrash
+                | Self::NodeStop
+                | Self::HubCrash
+                | Self::ClientCrash
+                | Self::Interrupt
+                | Self::JournalDamage
+                | Self::SteppedClock
+                | Self::NewRules
+                | Self::OtherVersion
+                | Self::Rebuilt
+                | Self::OddOrders
+                | Self::Burst
+        )
+    }
+}
+
 /// A fault of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -76,6 +116,10 @@ pub struct Fault {
     pub until: u64,
     /// To which nodes.
     pub nodes: Vec<usize>,
+    /// Whether to the hub's link, where it is about links.
+    pub hub: bool,
+    /// To which commands' links, where it is about links.
+    pub commands: Vec<usize>,
     /// How often, in thousandths, where that can be said.
     pub per_mille: u64,
 }

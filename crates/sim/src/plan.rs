@@ -16,8 +16,14 @@ use crate::random::Random;
 /// The fewest nodes of a run.
 pub const NODES_MIN: usize = 20;
 
-/// The fewest orders of a run.
+/// The fewest orders of a run: commands that came to sign one.
 pub const ORDERS_MIN: usize = 10;
+
+/// How many more commands may be typed, one for each that ended before its order was signed.
+const SPARES: usize = 24;
+
+/// The fewest kinds of fault that are at work at the same time.
+pub const KINDS_MIN: usize = 3;
 
 /// When the last fault ends, in milliseconds of the run.
 pub const FAULTS_UNTIL: u64 = 60_000;
@@ -74,6 +80,8 @@ pub struct Plan {
     pub others: BTreeMap<usize, Spoken>,
     /// The operators' commands.
     pub commands: Vec<Command>,
+    /// Those that are typed later where one of the others ended before its order was signed, in turn.
+    pub spares: Vec<Command>,
     /// The faults.
     pub faults: Vec<Fault>,
     /// Nodes' ends that are no accident.
@@ -164,8 +172,9 @@ impl Plan {
             };
             commands.extend([restart(at), restart(at + 32_000)]);
         }
+        let spares = (0..SPARES).map(|_| command(&mut random)).collect();
         let plan = Self::of(seed, hosts, commands, RUN_UNTIL);
-        Self { faults, ..plan }
+        Self { faults, spares, ..plan }
     }
 
     /// A small run, of which every effect can be crashed. First all is well; then a node is down
@@ -204,17 +213,18 @@ impl Plan {
     #[must_use]
     pub fn of(seed: u64, hosts: Vec<Files>, commands: Vec<Command>, until: u64) -> Self {
         let spoken = Spoken::RELEASE;
-        let (others, faults, outages) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { seed, hosts, spoken, others, commands, faults, outages, crash_after: None, until }
-    }
-
-    /// The kinds of fault, each once.
-    #[must_use]
-    pub fn kinds(&self) -> Vec<Kind> {
-        let mut kinds: Vec<Kind> = self.faults.iter().map(|fault| fault.kind).collect();
-        kinds.sort();
-        kinds.dedup();
-        kinds
+        Self {
+            seed,
+            hosts,
+            spoken,
+            others: BTreeMap::new(),
+            commands,
+            spares: Vec::new(),
+            faults: Vec::new(),
+            outages: Vec::new(),
+            crash_after: None,
+            until,
+        }
     }
 }
 
@@ -235,38 +245,43 @@ fn files(random: &mut Random, index: usize) -> Files {
 
 fn commands(random: &mut Random) -> Vec<Command> {
     let count = ORDERS_MIN + random.index(3);
-    let draw = |_| {
-        let work = match random.below(11) {
-            0 => Work::Ping,
-            1 => Work::Fact,
-            2 => Work::Status("nginx"),
-            3..=4 => Work::Restart("nginx"),
-            5 => Work::Restart("ssh"),
-            6 => Work::Version("curl"),
-            7..=8 => Work::Install("openssl", random.between(1, 3)),
-            9 => Work::Install("curl", random.between(6, 9)),
-            _ => Work::InstallNonsense,
-        };
-        let operator = match random.below(20) {
-            0 => 2,
-            1..=7 => 1,
-            _ => 0,
-        };
-        let group = random.chance(500).then(|| random.pick(&['a', 'b', 'c']));
-        let lingers = if random.chance(500) { random.between(5_000, 40_000) } else { 0 };
-        let (at, chosen) = (random.between(2_500, 45_000), random.chance(400));
-        Command { at, operator, work, group, chosen, lingers }
-    };
-    let mut commands: Vec<Command> = (0..count).map(draw).collect();
+    let mut commands: Vec<Command> = (0..count).map(|_| command(random)).collect();
+    // One at least is for whoever matches, by somebody whom most nodes know.
+    let work = random.pick(&[Work::Ping, Work::Fact, Work::Status("nginx"), Work::Version("curl")]);
+    let first = &mut commands[0];
+    (first.work, first.chosen, first.operator) = (work, false, 0);
     commands.sort_by_key(|command| command.at);
     commands
 }
 
-/// At least three kinds, of which at least three are at work at the same time.
+fn command(random: &mut Random) -> Command {
+    let work = match random.below(11) {
+        0 => Work::Ping,
+        1 => Work::Fact,
+        2 => Work::Status("nginx"),
+        3..=4 => Work::Restart("nginx"),
+        5 => Work::Restart("ssh"),
+        6 => Work::Version("curl"),
+        7..=8 => Work::Install("openssl", random.between(1, 3)),
+        9 => Work::Install("curl", random.between(6, 9)),
+        _ => Work::InstallNonsense,
+    };
+    let operator = match random.below(20) {
+        0 => 2,
+        1..=7 => 1,
+        _ => 0,
+    };
+    let group = random.chance(500).then(|| random.pick(&['a', 'b', 'c']));
+    let lingers = if random.chance(500) { random.between(5_000, 40_000) } else { 0 };
+    let (at, chosen) = (random.between(2_500, 45_000), random.chance(400));
+    Command { at, operator, work, group, chosen, lingers }
+}
+
+/// So many kinds at least that last, all of them at work at the same time, and others.
 fn faults(random: &mut Random, nodes: usize) -> Vec<Fault> {
-    let count = 3 + random.index(4);
-    let mut drawn = BTreeMap::new();
-    while drawn.len() < count {
+    let count = KINDS_MIN + random.index(4);
+    let mut drawn: BTreeMap<Kind, Fault> = BTreeMap::new();
+    while drawn.len() < count || drawn.keys().filter(|kind| kind.lasts()).count() < KINDS_MIN {
         let kind = random.pick(Kind::ALL);
         let from = random.between(500, 9_000);
         let until = random.between(25_000, FAULTS_UNTIL);
@@ -275,7 +290,19 @@ fn faults(random: &mut Random, nodes: usize) -> Vec<Fault> {
         hit.sort_unstable();
         hit.dedup();
         let per_mille = random.pick(&[30, 100, 300]);
-        drawn.insert(kind, Fault { kind, from, until, nodes: hit, per_mille });
+        let (mut hub, mut commands) = (false, Vec::new());
+        if kind.is_of_links() {
+            hub = random.chance(300);
+            if random.chance(400) {
+                commands.extend((0..4).map(|_| random.index(ORDERS_MIN)));
+                commands.sort_unstable();
+                commands.dedup();
+            }
+            if (hub || !commands.is_empty()) && random.chance(300) {
+                hit.clear();
+            }
+        }
+        drawn.insert(kind, Fault { kind, from, until, nodes: hit, hub, commands, per_mille });
     }
     drawn.into_values().collect()
 }
@@ -289,8 +316,10 @@ mod tests {
         for seed in 0..200 {
             let plan = Plan::draw(seed);
             assert!(plan.hosts.len() >= NODES_MIN && plan.commands.len() >= ORDERS_MIN);
-            let at_once = |now| plan.faults.iter().filter(|fault| fault.is_active(now)).count();
-            assert!(plan.kinds().len() >= 3 && at_once(10_000) >= 3, "seed {seed}");
+            let lasts = |fault: &&Fault| fault.kind.lasts() && fault.is_active(10_000);
+            assert!(plan.faults.iter().filter(lasts).count() >= KINDS_MIN, "seed {seed}");
+            let mut aims = plan.commands.iter().map(|command| command.task().aim);
+            assert!(aims.any(|aim| aim == Aim::Matching), "seed {seed}");
             assert_eq!(Plan::draw(seed), plan);
         }
     }

@@ -18,6 +18,8 @@ pub struct Verdict {
     pub violations: Vec<Violation>,
     /// What occurred.
     pub coverage: Coverage,
+    /// How many commands came to sign an order.
+    pub orders: usize,
     /// How many effects all programs did.
     pub effects: u64,
 }
@@ -31,6 +33,7 @@ pub fn run(plan: Plan, keep_trace: bool) -> Verdict {
         violations: checkers::check(&world.truth),
         trace: world.trace.hash(),
         lines: world.trace.lines().to_vec(),
+        orders: world.truth.jobs.iter().filter(|job| !job.orders.is_empty()).count(),
         effects: world.effects(),
         coverage: world.coverage,
     }

@@ -207,7 +207,7 @@ pub struct JobTruth {
     pub interrupted: bool,
     /// Why it ended before there was an order, if it did.
     pub gave_up: Option<Inquired>,
-    /// When it was typed, if it was.
+    /// When it began, if it did: it was typed, and its connection stood.
     pub started: u64,
 }
 

@@ -40,7 +40,8 @@ fn run(
     plan.others = nodes.iter().map(|node| spoken(*node)).enumerate().collect();
     if !hub {
         let (kind, from, until) = (Kind::NoHub, 2_000, 60_000);
-        plan.faults.push(Fault { kind, from, until, nodes: vec![0], per_mille: 1000 });
+        let (nodes, commands) = (vec![0], Vec::new());
+        plan.faults.push(Fault { kind, from, until, nodes, hub: false, commands, per_mille: 1000 });
     }
     let mut world = World::new(plan, false);
     world.run();

@@ -22,6 +22,9 @@ use crate::fault::Kind;
 use crate::plan::Command as CommandPlan;
 use crate::truth::{self, Signed};
 
+/// From when on commands are typed for others that ended early, in milliseconds.
+const SPARES_FROM: u64 = 50_000;
+
 /// An operator: what his commands share.
 #[derive(Debug, Default)]
 pub(super) struct Operator {
@@ -66,7 +69,6 @@ impl World {
         self.note(format_args!("operator {} types {:?}", plan.operator, plan.work));
         let truth = &mut self.truth.jobs[command];
         truth.changes = plan.task().changes;
-        truth.started = self.now;
         self.commands[command].stage = Stage::Started;
         self.connect_in(self.command_end(command), 1);
     }
@@ -75,6 +77,7 @@ impl World {
         if again {
             return self.step_command(command, ClientEvent::Connected);
         }
+        self.truth.jobs[command].started = self.now;
         let id = OrderId::from_bytes(self.random.bytes());
         let seed = self.random.bytes();
         let running = &mut self.commands[command];
@@ -186,6 +189,18 @@ impl World {
         self.commands[command].stage = Stage::Over;
         self.truth.jobs[command].died = true;
         self.hang_up(self.command_end(command), true);
+        self.make_up_for(command);
+    }
+
+    /// Has another command typed for one that ended before its order was signed.
+    fn make_up_for(&mut self, command: usize) {
+        if self.truth.jobs[command].orders.is_empty()
+            && let Some(spare) = self.spares.next()
+        {
+            // When most faults are over, so that what made this one fail fails few others.
+            let at = SPARES_FROM.max(self.now) + self.random.between(500, 15_000);
+            self.queue.push(at, Event::Start(Actor::Command(spare)));
+        }
     }
 
     fn command_sends(&mut self, command: usize, message: Message) {
@@ -380,6 +395,7 @@ impl World {
             return;
         }
         self.hang_up(self.command_end(command), true);
+        self.make_up_for(command);
     }
 
     /// The key of an operator.

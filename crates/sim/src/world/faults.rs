@@ -16,9 +16,9 @@ impl World {
         self.note(format_args!("{} begins at {:?}", fault.kind.name(), fault.nodes));
         match fault.kind {
             Kind::Partition | Kind::OneWay => {
-                for node in fault.nodes {
+                for end in self.links(&fault) {
                     self.hit(fault.kind);
-                    self.cut(node, directions(fault.kind, node));
+                    self.cut(end, directions(fault.kind, end));
                 }
             }
             Kind::NodeCrash | Kind::HostCrash => {
@@ -36,14 +36,14 @@ impl World {
             }
             Kind::ClientCrash => {
                 for _ in 0..3 {
-                    let command = self.random.index(self.commands.len());
+                    let command = self.random.index(self.plan.commands.len());
                     let after = self.random.between(1, 40);
                     self.crashes.after.insert(Actor::Command(command), (after, CrashOf::Daemon));
                 }
             }
             Kind::Interrupt => {
                 for _ in 0..3 {
-                    let command = self.random.index(self.commands.len());
+                    let command = self.random.index(self.plan.commands.len());
                     let at = self.plan.commands[command].at + self.random.below(6_000);
                     self.queue.push(at.max(self.now), Event::Interrupt(command));
                 }
@@ -84,10 +84,10 @@ impl World {
             Kind::NodeStop | Kind::SteppedClock | Kind::Rebuilt | Kind::JournalDamage => 1,
             _ => return,
         };
-        for node in &fault.nodes {
+        for end in self.links(fault) {
             for _ in 0..times {
                 let at = self.random.between(fault.from, fault.until.min(50_000));
-                self.queue.push(at, Event::FaultActs(fault.kind, *node));
+                self.queue.push(at, Event::FaultActs(fault.kind, end));
             }
         }
     }
@@ -129,8 +129,8 @@ impl World {
         self.note(format_args!("{} ends", fault.kind.name()));
         match fault.kind {
             Kind::Partition | Kind::OneWay => {
-                for node in fault.nodes {
-                    self.mend(node, directions(fault.kind, node));
+                for end in self.links(&fault) {
+                    self.mend(end, directions(fault.kind, end));
                 }
             }
             Kind::NodeCrash | Kind::HostCrash => {
@@ -229,10 +229,10 @@ impl World {
     }
 }
 
-/// Which directions of a node's link a fault cuts: up and down.
-const fn directions(kind: Kind, node: usize) -> [bool; 2] {
+/// Which directions of a link a fault cuts: up and down.
+const fn directions(kind: Kind, end: usize) -> [bool; 2] {
     match kind {
-        Kind::OneWay => [node.is_multiple_of(2), !node.is_multiple_of(2)],
+        Kind::OneWay => [end.is_multiple_of(2), !end.is_multiple_of(2)],
         _ => [true, true],
     }
 }

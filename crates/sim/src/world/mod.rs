@@ -12,6 +12,7 @@ mod process;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Arguments;
+use std::ops::Range;
 use std::rc::Rc;
 
 use marcato_core::Timestamp;
@@ -153,6 +154,8 @@ pub struct World {
     hub: SimHub,
     operators: Vec<Operator>,
     commands: Vec<Command>,
+    /// The commands that were not typed yet because no other ended early.
+    spares: Range<usize>,
     ends: Vec<Endpoint>,
     broker: Broker,
     attacker: Attacker,
@@ -176,7 +179,7 @@ impl World {
         let mut random = Random::new(plan.seed, 1);
         let nodes: Vec<SimNode> =
             plan.hosts.iter().map(|files| SimNode::new(files.clone(), &mut random)).collect();
-        let ends = nodes.len() + 2 + plan.commands.len();
+        let ends = nodes.len() + 2 + plan.commands.len() + plan.spares.len();
         let hosts = plan.hosts.iter().map(|files| HostTruth {
             identity: keys.hosts[files.index].identity.clone(),
             files: vec![(0, files.clone())],
@@ -197,6 +200,7 @@ impl World {
             hub: SimHub::default(),
             operators: (0..keys.operators.len()).map(|_| Operator::default()).collect(),
             commands: Vec::new(),
+            spares: 0..0,
             ends: (0..ends).map(|_| Endpoint::default()).collect(),
             broker: Broker::new(ends),
             attacker: Attacker::default(),
@@ -223,6 +227,8 @@ impl World {
             self.queue.push(plan.at, Event::Start(Actor::Command(index)));
             self.commands.push(Command::new(plan));
         }
+        self.spares = self.commands.len()..self.commands.len() + self.plan.spares.len();
+        self.commands.extend(self.plan.spares.iter().cloned().map(Command::new));
         for (node, spoken) in &self.plan.others {
             self.nodes[*node].spoken = *spoken;
         }
@@ -306,19 +312,33 @@ impl World {
         if span == 0 { 1 } else { span }
     }
 
-    /// The faults at work now that concern this node.
-    fn fault(&self, kind: Kind, node: Option<usize>) -> Option<&Fault> {
+    /// The fault at work now that concerns this end: a node, whose number its end has, or a link.
+    fn fault(&self, kind: Kind, end: Option<usize>) -> Option<&Fault> {
         let now = self.now;
         self.plan.faults.iter().find(|fault| {
             fault.kind == kind
                 && fault.is_active(now)
-                && node.is_none_or(|node| fault.nodes.contains(&node))
+                && end.is_none_or(|end| self.concerns(fault, end))
         })
     }
 
+    fn concerns(&self, fault: &Fault, end: usize) -> bool {
+        match self.actor(end) {
+            Actor::Node(node) => fault.nodes.contains(&node),
+            Actor::Hub => fault.hub,
+            Actor::Command(command) => fault.commands.contains(&command),
+            Actor::Odd => false,
+        }
+    }
+
+    /// The ends whose links a fault is about.
+    fn links(&self, fault: &Fault) -> Vec<usize> {
+        (0..self.ends.len()).filter(|end| self.concerns(fault, *end)).collect()
+    }
+
     /// Whether a fault that hits now and then hits now.
-    fn hits(&mut self, kind: Kind, node: Option<usize>) -> bool {
-        let Some(per_mille) = self.fault(kind, node).map(|fault| fault.per_mille) else {
+    fn hits(&mut self, kind: Kind, end: Option<usize>) -> bool {
+        let Some(per_mille) = self.fault(kind, end).map(|fault| fault.per_mille) else {
             return false;
         };
         let hit = self.random.chance(per_mille);

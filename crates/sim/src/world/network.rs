@@ -76,8 +76,7 @@ impl World {
         if self.ends[end].cut[direction] > 0 {
             return;
         }
-        // Links of others than nodes are hit where the first node's is.
-        let link = Some(if end < self.nodes.len() { end } else { 0 });
+        let link = Some(end);
         if self.hits(Kind::Drop, link) {
             return;
         }

@@ -6,6 +6,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use marcato_sim::coverage::Coverage;
+use marcato_sim::plan::ORDERS_MIN;
 use marcato_sim::run::{Case, Verdict};
 
 /// How many verdicts wait for whoever counts them.
@@ -29,6 +30,8 @@ pub struct Tally {
     pub failed: Vec<(Case, String)>,
     /// How many runs had violations.
     pub failures: u64,
+    /// Seeds in which fewer orders were signed than a run must have, and how many.
+    pub thin: Vec<(u64, usize)>,
 }
 
 /// Runs cases on so many threads until there are no more, or `go_on` says that it is enough. It is
@@ -68,6 +71,11 @@ impl Tally {
         self.runs += 1;
         self.effects += verdict.effects;
         self.coverage.add(&verdict.coverage);
+        if let Case::Seed(seed) = case
+            && verdict.orders < ORDERS_MIN
+        {
+            self.thin.push((seed, verdict.orders));
+        }
         for violation in &verdict.violations {
             self.caught.entry(violation.checker).or_insert_with(|| violation.to_string());
         }

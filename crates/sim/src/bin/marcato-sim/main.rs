@@ -19,6 +19,9 @@ use crate::campaign::Tally;
 /// How often the progress is told.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
+/// How many seeds with too few orders are named.
+const TOLD_MAX: usize = 20;
+
 /// How many seeds are run twice to see that they give the same trace.
 const REPEATED: u64 = 4;
 
@@ -83,6 +86,8 @@ fn main() -> ExitCode {
     let seed = |index| (index < seeds).then(|| Case::Seed(arguments.first + index));
     let tally = timed("seed", &arguments, until, seed);
     faults.extend(told(&tally));
+    let thin = tally.thin.iter().take(TOLD_MAX);
+    faults.extend(thin.map(|(seed, orders)| format!("seed {seed} signed {orders} orders alone")));
     table(&tally);
     faults.extend(tally.coverage.faults());
     for fault in &faults {
