@@ -19,6 +19,10 @@ use crate::campaign::Tally;
 /// How often the progress is told.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
+/// How many seeds may take how long: what a stage of the continuous integration has for them.
+const SEEDS_TIMED: u64 = 1000;
+const SEEDS_WITHIN: Duration = Duration::from_secs(180);
+
 /// How many seeds with too few orders are named.
 const TOLD_MAX: usize = 20;
 
@@ -84,8 +88,13 @@ fn main() -> ExitCode {
     let seeds = arguments.minutes.map_or(arguments.seeds, |_| u64::MAX);
     let until = arguments.minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
     let seed = |index| (index < seeds).then(|| Case::Seed(arguments.first + index));
+    let began = Instant::now();
     let tally = timed("seed", &arguments, until, seed);
     faults.extend(told(&tally));
+    let (seconds, most) = (began.elapsed().as_secs(), SEEDS_WITHIN.as_secs());
+    if until.is_none() && seeds <= SEEDS_TIMED && seconds > most {
+        faults.push(format!("{seeds} seeds took {seconds} s; {SEEDS_TIMED} may take {most} s"));
+    }
     let thin = tally.thin.iter().take(TOLD_MAX);
     faults.extend(thin.map(|(seed, orders)| format!("seed {seed} signed {orders} orders alone")));
     table(&tally);
