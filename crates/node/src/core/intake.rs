@@ -128,7 +128,11 @@ impl Node {
                 return;
             }
         }
-        self.refuse(&received.head(), refused.reason, refused.text.clone(), now);
+        let mut end = End::rejected(refused.reason, "");
+        if self.may_have_changed(received) {
+            end.changed = Changed::Unknown;
+        }
+        self.refuse(&received.head(), end, refused.text.clone(), now);
     }
 
     /// Answers an order of a version whose form this release cannot read, likewise. Whom such an
@@ -144,20 +148,31 @@ impl Node {
             let Spoken { oldest, newest } = self.spoken;
             let v = foreign.head.v;
             let text = format!("the order has version {v}; this node speaks {oldest} to {newest}");
-            self.refuse(&foreign.head, Reason::Version, text, now);
+            self.refuse(&foreign.head, End::rejected(Reason::Version, ""), text, now);
         }
     }
 
-    fn refuse(&mut self, order: &Head, reason: Reason, text: String, now: Timestamp) {
-        let end = End::rejected(reason, "");
+    fn refuse(&mut self, order: &Head, end: End, text: String, now: Timestamp) {
+        let reason = end.reason;
         let answer = Answer::without_inner(order, &self.identity, now);
         let receipt = answer.receipt(end, now, &self.key, &mut self.random);
         let subject = self.subjects.reply(&order.caller, order.id, &self.identity);
         let certificate = order.certificates.then(|| self.certificate.to_string());
         self.effect(Effect::Publish(receipt.message(subject, certificate)));
         let about = Some((order.id, &order.caller));
-        self.log(Level::Warn, What::Refused, about, Some(reason), text);
+        self.log(Level::Warn, What::Refused, about, reason, text);
         self.refusals.keep(order, receipt, self.steady);
+    }
+
+    /// Whether the order is a change that may have run before the journal was damaged: the record of
+    /// it may be what was lost.
+    fn may_have_changed(&self, received: &Received) -> bool {
+        let change = self.action_of(received).is_none_or(Action::changes);
+        self.damaged.is_some_and(|at| change && received.order.issued <= at + SKEW)
+    }
+
+    fn action_of(&self, order: &Received) -> Option<&Action> {
+        self.rules.agents.get(&order.step.agent)?.actions.get(&order.step.action)
     }
 
     /// A verified order: from here on its signer gets an answer that he alone can read.
@@ -290,8 +305,7 @@ impl Node {
     /// not known may.
     fn about(&self, order: &Received, source: Source<'_>, now: Timestamp) -> (About, bool) {
         let (signed, step) = (&order.order, &order.step);
-        let ddl = self.rules.agents.get(&step.agent);
-        let action = ddl.and_then(|ddl| ddl.actions.get(&step.action));
+        let action = self.action_of(order);
         let change = action.is_none_or(Action::changes);
         if let Source::Journal(about) = source {
             return (about.clone(), true);

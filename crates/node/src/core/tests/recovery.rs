@@ -160,6 +160,27 @@ fn behind_a_damaged_journal_nothing_old_runs() {
 }
 
 #[test]
+fn behind_a_damaged_journal_an_expired_change_may_have_run() {
+    let mut bench = Bench::new();
+    let old = bench.draft(RESTART);
+    let read = bench.draft("service status service=nginx");
+    bench.disk.push(JournalRecord::Damaged { at: bench.now });
+    let _ = bench.restart(Vec::new());
+    let _ = bench.step(Event::Connected);
+    bench.now = bench.now + seconds(3600);
+    let new = bench.draft(RESTART);
+    bench.now = bench.now + seconds(3600);
+    let mut check = |draft, want: Changed| {
+        let got = bench.send(draft);
+        assert_eq!(got.end(), (EndState::Rejected, Some(Reason::Expired)));
+        assert_eq!(got.receipts[0].0.changed, want);
+    };
+    check(&old, Changed::Unknown);
+    check(&read, Changed::False);
+    check(&new, Changed::False);
+}
+
+#[test]
 fn the_journal_keeps_what_is_needed() {
     let mut bench = Bench::new();
     let days = |days: u64| seconds(days * 24 * 3600);
