@@ -17,6 +17,7 @@ mod bench;
 
 use std::fmt;
 
+use marcato_core::Reason;
 use marcato_core::limits::timing::SKEW;
 
 use crate::host::Files;
@@ -68,6 +69,13 @@ fn matches(facts: &[String], files: &Files) -> bool {
 /// node need not remember it.
 fn is_over(said: &Said, signed: &Signed) -> bool {
     said.outer.finished > signed.order.start_by + SKEW + SKEW
+}
+
+/// Whether what a node said of a change holds over the lives of its daemon. What did not verify is
+/// refused for one life, without a sealed part; and so is what its disk took no record of.
+fn lasts(said: &Said, signed: &Signed) -> bool {
+    let kept = said.outer.sealed.is_some() && said.outer.reason != Some(Reason::Journal);
+    signed.changes && kept
 }
 
 /// Asks every checker.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use marcato_client::core::{NodeReport, Report};
 use marcato_core::Changed;
 
-use super::is_over;
+use super::{is_over, lasts};
 use crate::truth::{JobTruth, Truth};
 
 pub(super) fn check(truth: &Truth) -> Vec<String> {
@@ -18,7 +18,8 @@ pub(super) fn check(truth: &Truth) -> Vec<String> {
 ///
 /// Within one life of a daemon nothing may be forgotten. Over lives, reads are; and so are refusals
 /// of what did not verify, which carry nothing sealed: anybody can provoke those, and none is worth
-/// a write to the disk. A host whose journal was damaged may say that it does not know.
+/// a write to the disk. What the disk does not take cannot be kept either. A host whose journal was
+/// damaged may say that it does not know.
 fn said(truth: &Truth) -> Vec<String> {
     let mut ends: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for said in &truth.receipts {
@@ -29,8 +30,7 @@ fn said(truth: &Truth) -> Vec<String> {
         if over || (damaged && said.outer.changed == Changed::Unknown) {
             continue;
         }
-        let lasts = signed.changes && said.outer.sealed.is_some();
-        for life in [Some(said.life), lasts.then_some(0)].into_iter().flatten() {
+        for life in [Some(said.life), lasts(said, signed).then_some(0)].into_iter().flatten() {
             let place = (said.host, said.birth, life, said.outer.order_digest, said.outer.step);
             let end = (said.outer.state, said.outer.reason, said.outer.changed);
             let known = ends.entry(place).or_default();

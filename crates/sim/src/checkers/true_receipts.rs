@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use marcato_agent::ActionResult;
 use marcato_core::{Changed, EndState, Reason};
 
-use super::is_over;
+use super::{is_over, lasts};
 use crate::truth::{HostTruth, Run, Said, Signed, Truth};
 
 pub(super) fn check(truth: &Truth) -> Vec<String> {
@@ -79,8 +79,7 @@ fn judge(said: &Said, signed: &Signed, runs: &[&Run], host: &HostTruth) -> Optio
             // After a restart a read is refused that may have been done before; a damaged journal
             // says that it does not know.
             let unsure = outer.changed == Changed::Unknown;
-            // What did not verify is refused for one life of the daemon: see `signed_end`.
-            let lasts = signed.changes && !unsure && outer.sealed.is_some();
+            let lasts = lasts(said, signed) && !unsure;
             let over = !signed.changes && is_over(said, signed);
             let ran = runs.iter().any(|run| lasts || (run.life == said.life && !over && !unsure));
             ran.then_some("it ran")
