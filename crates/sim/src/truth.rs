@@ -32,6 +32,8 @@ pub struct Truth {
     pub registered: Vec<Registered>,
     /// Every answer of the hub to the question which nodes match.
     pub answers: Vec<Answered>,
+    /// Every answer of the hub that is whole in one message, by what was asked.
+    pub whole_answers: BTreeSet<(OrderId, Digest)>,
     /// Every command of an operator.
     pub jobs: Vec<JobTruth>,
     /// Every time that a signed order reached a node as it was sent.
@@ -181,6 +183,8 @@ pub struct JobTruth {
     pub orders: Vec<OrderId>,
     /// The digests of those that it sent.
     pub digests: BTreeSet<Digest>,
+    /// The last question that it asked.
+    pub asked: Option<OrderId>,
     /// Which answers of the hub came to it.
     pub answers: Vec<Answer>,
     /// The messages that came to it, by [`Said::message`], in their order.

@@ -37,10 +37,12 @@ fn gave_up_rightly(truth: &Truth, job: &JobTruth) -> bool {
         Some(Inquired::Refused(why)) => {
             job.answers.iter().any(|answer| answer.found == Found::Refused(why.clone()))
         }
-        // A hub may leave when the names are there and the certificates are not.
+        // A hub may leave when some of the questions are answered and others are not.
         Some(Inquired::NoAnswer) => {
-            let mut answers = truth.answers.iter();
-            job.nobody_at_all || !answers.any(|answer| job.heard.contains(&answer.message))
+            let came = |message| job.heard.contains(message);
+            let is_last = |id| Some(id) == job.asked;
+            let mut answers = truth.whole_answers.iter();
+            job.nobody_at_all || !answers.any(|(id, message)| is_last(*id) && came(message))
         }
         Some(Inquired::Found | Inquired::Values(_) | Inquired::NoHub) | None => false,
     }
@@ -99,13 +101,12 @@ fn fits(job: &JobTruth, report: &Report, listed: &[Listed]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use marcato_core::{Changed, Terms, Timestamp};
+    use marcato_core::{Changed, OrderId, Timestamp};
     use marcato_protocol::digest::Digest;
     use marcato_protocol::version::Spoken;
 
     use super::*;
     use crate::checkers::bench::{Bench, ORDER, truth};
-    use crate::truth::Answered;
 
     fn done() -> Bench {
         let mut truth = truth();
@@ -154,13 +155,16 @@ mod tests {
     fn a_command_that_gives_up_over_a_whole_answer_is_found() {
         let mut truth = truth();
         let message = Digest::of(b"answer");
-        let (terms, listed) = (Terms::default(), Vec::new());
-        truth.answers.push(Answered { hub: 1, at: 1, terms, listed, message });
+        truth.whole_answers.insert((ORDER, message));
         let job = &mut truth.jobs[0];
-        (job.started, job.gave_up) = (1, Some(Inquired::NoAnswer));
+        (job.started, job.gave_up, job.asked) = (1, Some(Inquired::NoAnswer), Some(ORDER));
         assert_eq!(check(&truth), Vec::<String>::new());
         truth.jobs[0].heard.push(message);
         assert_eq!(check(&truth).len(), 1);
+        // The answer to an earlier question is none to the last one.
+        truth.jobs[0].asked = Some(OrderId::from_bytes([9; 16]));
+        assert_eq!(check(&truth), Vec::<String>::new());
+        truth.jobs[0].asked = Some(ORDER);
         truth.jobs[0].nobody_at_all = true;
         assert_eq!(check(&truth), Vec::<String>::new());
     }

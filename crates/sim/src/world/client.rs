@@ -11,7 +11,7 @@ use marcato_protocol::digest::Digest;
 use marcato_protocol::keys::NodeSignKey;
 use marcato_protocol::message::{Kind as MessageKind, Message};
 use marcato_protocol::order::{Audience, Order};
-use marcato_protocol::question::Answer;
+use marcato_protocol::question::{Answer, Question};
 use marcato_protocol::sshsig::Namespace;
 use marcato_protocol::subject::Subjects;
 
@@ -207,6 +207,9 @@ impl World {
         let end = self.command_end(command);
         let subject = message.subject.clone();
         let is_order = message.headers.kind() == Some(MessageKind::Order);
+        if let Ok(question) = Question::parse(&message) {
+            self.truth.jobs[command].asked = Some(question.id);
+        }
         let digest = Digest::of(&message.body);
         if !self.publish(end, message) {
             return self.step_command(command, ClientEvent::NotPublished(subject));

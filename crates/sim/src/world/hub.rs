@@ -88,10 +88,11 @@ impl World {
 
     /// Writes down what the hub answers to the question at hand.
     fn hub_answers(&mut self, message: &Message) {
-        let Some(terms) = self.hub.asked.clone() else { return };
-        if let Ok(Answer { parts: 1, found: Found::Nodes(listed), .. }) = Answer::parse(message) {
+        let Ok(Answer { parts: 1, id, found, .. }) = Answer::parse(message) else { return };
+        let message = truth::digest_of(message);
+        self.truth.whole_answers.insert((id, message));
+        if let (Found::Nodes(listed), Some(terms)) = (found, self.hub.asked.clone()) {
             let (hub, at) = (self.hub.life, self.now);
-            let message = truth::digest_of(message);
             self.truth.answers.push(Answered { hub, at, terms, listed, message });
         }
     }

@@ -114,7 +114,7 @@ impl World {
                 Recovered::Running => self.occurs("a change outlived its daemon"),
                 Recovered::Finished(_) => self.occurs("an end was found by the next daemon"),
                 Recovered::NeverStarted => {
-                    self.occurs("a prepared change was given up and begun anew")
+                    self.occurs("a prepared change was given up and begun anew");
                 }
                 Recovered::Gone => {}
             }
