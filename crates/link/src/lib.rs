@@ -82,6 +82,9 @@ pub enum LinkError {
     },
 }
 
+/// What is said of a broker that takes a connection, or nothing at all, and stays silent.
+const NO_ANSWER: &str = "no answer";
+
 /// A connection to a broker.
 #[derive(Debug)]
 pub struct Link {
@@ -109,7 +112,7 @@ impl Link {
             Patience::For(patience) => {
                 let end = Instant::now() + patience.as_duration();
                 // What a whole attempt met says more than that the last one was cut short.
-                let mut met = config.unreachable("no answer");
+                let mut met = config.unreachable(NO_ANSWER);
                 loop {
                     let left = end.saturating_duration_since(Instant::now());
                     let attempt = Self::attempt(config, &news, false);
@@ -168,6 +171,7 @@ impl Link {
                 let server = config.last_server();
                 LinkError::NotAdmitted { server, why: error.to_string() }
             }
+            ConnectErrorKind::TimedOut => config.unreachable(NO_ANSWER),
             _ => config.unreachable(&convert::innermost(&error)),
         })
     }

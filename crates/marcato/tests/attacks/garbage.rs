@@ -23,6 +23,9 @@ const KINDS: [&str; 9] = [
     "nonsense",
 ];
 
+/// What counts as a large body.
+const LARGE: usize = 100_000;
+
 /// Bodies that are not what any of them should be.
 fn bodies(true_order: &[u8]) -> Vec<Vec<u8>> {
     let deep = |open: &str, close: &str| [open.repeat(10_000), close.repeat(10_000)].concat();
@@ -152,7 +155,11 @@ async fn to_the_client() {
         if message.headers.kind() == Some(Kind::Order) {
             let (start, _) = message.reply.as_deref().unwrap().rsplit_once('.').unwrap();
             for last in ["web1", "web9", "=hub", "=zz", "x=2ey"] {
-                messages.extend(garbage(&format!("{start}.{last}"), &message));
+                let mut more = garbage(&format!("{start}.{last}"), &message);
+                // All of the large ones would be more than a broker keeps for a client: that one
+                // who floods can have him cut off is the broker's own test.
+                more.retain(|message| last == "web1" || message.body.len() < LARGE);
+                messages.extend(more);
             }
         }
         messages.push(message);
