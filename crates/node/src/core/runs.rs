@@ -17,6 +17,7 @@ use marcato_protocol::receipt::{Inner, SignedReceipt};
 
 use super::answer::{Answer, End};
 use super::approved::Approved;
+use super::cut;
 use super::effect::{Effect, Level, What};
 use super::intake::{Stop, reject};
 use super::journal::{About, JournalKey, JournalRecord, KeptMessage, MayStand};
@@ -26,6 +27,9 @@ use super::steady::Steady;
 
 /// Said of a change whose record could neither be written nor taken back.
 const MAY_START: &str = "its record may stand there all the same, and the next daemon start it";
+
+/// Said of a refusal of a change that could not be written down.
+const NOT_KEPT: &str = "this is not written down, and the next daemon may take a copy of the order";
 
 /// Where an order comes from.
 #[derive(Debug, Clone, Copy)]
@@ -51,8 +55,8 @@ pub(super) struct Began(pub(super) bool);
 pub(super) enum Pending {
     /// A change that may start then.
     Accepted(RunKey),
-    /// A receipt that may be sent then.
-    Ended(RunKey, SignedReceipt),
+    /// A receipt that may be sent then; and where it says that nothing was done, what it was made of.
+    Ended(RunKey, SignedReceipt, Option<Box<(Answer, End)>>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,7 +276,7 @@ impl Node {
         }
         match pending {
             Pending::Accepted(key) => self.on_accepted(key, now),
-            Pending::Ended(key, receipt) => {
+            Pending::Ended(key, receipt, _) => {
                 self.seen.answered(key, receipt, Some(now), self.steady);
                 self.publish_receipt(key);
             }
@@ -304,8 +308,15 @@ impl Node {
                 }
                 self.finish((job.about, &job.answer), end, Some(Began(false)), now);
             }
-            // It happened, whether it is written down or not.
-            Pending::Ended(key, receipt) => {
+            // What happened did, whether it is written down or not. But that nothing was done the
+            // next daemon does not know then: a copy that comes to it in time it may take.
+            Pending::Ended(key, receipt, refused) => {
+                let receipt = refused.map_or(receipt, |refused| {
+                    let (answer, mut end) = *refused;
+                    end.changed = Changed::Unknown;
+                    end.inner.message = cut(&format!("{}; {NOT_KEPT}", end.inner.message));
+                    answer.receipt(end, now, &self.key, &mut self.random)
+                });
                 self.seen.answered(key, receipt, Some(now), self.steady);
                 self.publish_receipt(key);
             }
@@ -420,10 +431,11 @@ impl Node {
     ) {
         let key = about.key;
         self.log_end(&about, &end, journalled.is_some());
-        let receipt = answer.receipt(end, now, &self.key, &mut self.random);
+        let receipt = answer.receipt(end.clone(), now, &self.key, &mut self.random);
         match journalled {
             Some(Began(began)) => {
-                let pending = Pending::Ended(key, receipt.clone());
+                let refused = (!began).then(|| Box::new((answer.clone(), end)));
+                let pending = Pending::Ended(key, receipt.clone(), refused);
                 self.write(JournalRecord::Ended { about, began, at: now, receipt }, pending);
             }
             None => {

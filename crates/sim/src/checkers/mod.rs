@@ -17,8 +17,8 @@ mod bench;
 
 use std::fmt;
 
-use marcato_core::Reason;
 use marcato_core::limits::timing::SKEW;
+use marcato_core::{Changed, EndState};
 
 use crate::host::Files;
 use crate::truth::{Said, Signed, Truth};
@@ -72,10 +72,12 @@ fn is_over(said: &Said, signed: &Signed) -> bool {
 }
 
 /// Whether what a node said of a change holds over the lives of its daemon. What did not verify is
-/// refused for one life, without a sealed part; and so is what its disk took no record of.
+/// refused for one life, without a sealed part; and of what its disk took no record it says that it
+/// does not know.
 fn lasts(said: &Said, signed: &Signed) -> bool {
-    let kept = said.outer.sealed.is_some() && said.outer.reason != Some(Reason::Journal);
-    signed.changes && kept
+    let refused = matches!(said.outer.state, EndState::Rejected | EndState::Denied);
+    let unsure = refused && said.outer.changed == Changed::Unknown;
+    signed.changes && said.outer.sealed.is_some() && !unsure
 }
 
 /// Asks every checker.

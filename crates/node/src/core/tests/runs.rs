@@ -221,10 +221,18 @@ fn a_journal_that_takes_no_records_lets_nothing_start() {
     assert!(refused.runs.is_empty());
     assert!(refused.sent.iter().any(|m| m.headers.kind() == Some(Kind::Heartbeat)), "its health");
     // That it was refused is written too, if that can be.
-    let got = bench.step(not_written(refused.unwritten[0], false));
+    let got = bench.step(Event::Written(refused.unwritten[0]));
     assert_eq!(got.end(), (EndState::Rejected, Some(Reason::Journal)));
     assert_eq!(got.receipts[0].0.changed, Changed::False);
     assert!(got.text().contains("no space left"));
+    // If not, the next daemon does not know of it.
+    let draft = bench.draft(RESTART);
+    let got = bench.send(&draft);
+    let refused = bench.step(not_written(got.unwritten[0], false));
+    let got = bench.step(not_written(refused.unwritten[0], false));
+    assert_eq!(got.end(), (EndState::Rejected, Some(Reason::Journal)));
+    assert_eq!(got.receipts[0].0.changed, Changed::Unknown);
+    assert!(got.text().contains("the next daemon may take a copy"), "{}", got.text());
     assert_eq!(bench.send(&draft).sent, got.sent);
     // The end of what ran is said even then.
     bench.writes = true;
