@@ -14,6 +14,7 @@ use marcato_broker::{Broker, Config};
 use marcato_client::core::{Task, UnknownName};
 use marcato_client::shell::signer::{Signer, Signing};
 use marcato_client::shell::{ClientSetup, Fleet, FleetError, KnownNodesError, Live, load, save};
+use marcato_core::limits::broker::SUBSCRIPTIONS_MAX;
 use marcato_core::{EndState, Exit, Facts, Reason, Span, Terms};
 use marcato_hub::core::Setup;
 use marcato_link::{Event, Link, LinkConfig, ServerUrl};
@@ -319,6 +320,17 @@ async fn without_a_hub_who_refused_the_question_is_named() {
     assert_eq!(lines, [("web1", EndState::Ok, None), skipped[0], skipped[1]]);
     assert_eq!(report.nodes[1].message, "I am web2", "in its own words");
     assert_eq!((report.expected, report.exit()), (None, Exit::Silent));
+}
+
+#[tokio::test]
+async fn one_connection_may_ask_as_often_as_it_likes() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = broker();
+    hub(&server, folder.path()).await;
+    let mut fleet = connect(&server, folder.path()).await;
+    for _ in 0..SUBSCRIPTIONS_MAX + 10 {
+        assert!(fleet.find(Terms::default(), &key()).await.unwrap().complete);
+    }
 }
 
 #[tokio::test]

@@ -187,6 +187,11 @@ impl Link {
         Ok(())
     }
 
+    /// Ends all subscriptions. What has come of them and was not read is gone.
+    pub fn unsubscribe_all(&mut self) {
+        self.subscriptions.clear();
+    }
+
     /// Publishes a message, if the connection stands.
     ///
     /// # Errors

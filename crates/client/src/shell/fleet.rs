@@ -422,6 +422,9 @@ impl Fleet {
     }
 
     async fn inquire(&mut self, purpose: Purpose) -> Result<(OrderId, Inquiry), FleetError> {
+        // What was waited for before is over: a broker grants no connection endless subscriptions.
+        self.link.unsubscribe_all();
+        self.subscribed.clear();
         let id = OrderId::from_bytes(random()?);
         let setup = InquirySetup {
             id,
