@@ -15,6 +15,7 @@ fuzz_target!(|text: &str| {
             Some('C') => &mut terms.classes,
             Some('I') => &mut terms.identities,
             Some('A') => &mut terms.agents,
+            Some('S') => &mut terms.expressions,
             _ => &mut terms.facts,
         };
         kind.push(letters.as_str().to_owned());

@@ -19,13 +19,20 @@ pub struct Terms {
     /// Agent terms; the node must have one for each. An order adds its own agent's name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub agents: Vec<String>,
+    /// Expressions such as `hagroup=c and not common`; all must match.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expressions: Vec<String>,
 }
 
 impl Terms {
     /// How many terms there are.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.facts.len() + self.classes.len() + self.identities.len() + self.agents.len()
+        self.facts.len()
+            + self.classes.len()
+            + self.identities.len()
+            + self.agents.len()
+            + self.expressions.len()
     }
 
     /// Whether every node is meant.

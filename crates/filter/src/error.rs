@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use marcato_core::limits::filter::{REGEXES_MAX, TERM_BYTES_MAX};
+use marcato_core::limits::filter::{EXPRESSION_NEST_MAX, REGEXES_MAX, TERM_BYTES_MAX};
 use marcato_core::limits::protocol::FILTER_TERMS_MAX;
 
 /// Where a term was given; shown as the flag that was typed.
@@ -19,6 +19,8 @@ pub enum TermKind {
     Agent,
     /// `-W`: facts and classes, divided by blanks.
     With,
+    /// `-S`: an expression.
+    Expression,
 }
 
 impl TermKind {
@@ -31,6 +33,7 @@ impl TermKind {
             Self::Identity => "-I",
             Self::Agent => "-A",
             Self::With => "-W",
+            Self::Expression => "-S",
         }
     }
 
@@ -43,6 +46,7 @@ impl TermKind {
             Self::Identity => "identity",
             Self::Agent => "agent",
             Self::With => "fact or class",
+            Self::Expression => "expression",
         }
     }
 }
@@ -116,6 +120,26 @@ pub enum Fault {
     /// A regular expression that would take too much memory.
     #[error("is too large a regular expression; use smaller repetition counts")]
     PatternTooLarge,
+    /// In an expression, nothing stands where an operand belongs.
+    #[error("lacks a class or a FACT=VALUE here")]
+    NoOperand,
+    /// In an expression, two operands without a joining word.
+    #[error("lacks `and` or `or` here; a text with blanks or parentheses stands in quotes")]
+    NoJoint,
+    /// A parenthesis or quote that nothing closes.
+    #[error("opens {0} here and never closes it")]
+    NotClosed(Opened),
+    /// A parenthesis that nothing opened.
+    #[error("closes a parenthesis that was not opened")]
+    NotOpened,
+    /// A value that begins with a parenthesis.
+    #[error(
+        "has a value with parentheses; it stands in quotes, or a regular expression in slashes"
+    )]
+    Parenthesis,
+    /// Too many parentheses in each other.
+    #[error("has more than {EXPRESSION_NEST_MAX} parentheses in each other")]
+    TooDeep,
     /// A term beyond its limit.
     #[error("is longer than {TERM_BYTES_MAX} bytes")]
     TooLong,
@@ -127,4 +151,22 @@ pub enum Fault {
     /// More regular expressions than a filter may hold.
     #[error("more than {REGEXES_MAX} regular expressions in the filter; join some with |")]
     TooManyPatterns,
+}
+
+/// What waits to be closed in an expression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    /// `(`
+    Parenthesis,
+    /// `"` or `'`
+    Quote,
+}
+
+impl fmt::Display for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Parenthesis => "a parenthesis",
+            Self::Quote => "a quote",
+        })
+    }
 }

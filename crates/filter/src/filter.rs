@@ -7,6 +7,8 @@ use marcato_core::limits::protocol::FILTER_TERMS_MAX;
 use marcato_core::{AgentName, Facts, Identity, Terms};
 
 use crate::error::{Fault, FilterError, TermKind};
+use crate::expression::{self, Leaf};
+use crate::syntax::{Operand, Tree};
 use crate::term::{FactTerm, NameTerm};
 
 /// What a filter may ask of a host.
@@ -22,8 +24,8 @@ pub struct Host<'a> {
     pub agents: &'a [AgentName],
 }
 
-/// A filter that was understood. All its fact, class and agent terms must match, and one of its
-/// identity terms if there are any; without terms it matches every host.
+/// A filter that was understood. All its fact, class and agent terms and its expressions must match,
+/// and one of its identity terms if there are any; without terms it matches every host.
 #[derive(Debug, Clone)]
 pub struct Filter {
     terms: Terms,
@@ -31,6 +33,36 @@ pub struct Filter {
     classes: Vec<NameTerm>,
     identities: Vec<NameTerm>,
     agents: Vec<NameTerm>,
+    expressions: Vec<Tree<Leaf>>,
+}
+
+/// What of the limits is used up.
+#[derive(Debug, Default)]
+struct Budget {
+    terms: usize,
+    patterns: usize,
+}
+
+impl Budget {
+    fn take_terms(&mut self, count: usize) -> Result<(), FilterError> {
+        self.terms += count;
+        if self.terms > FILTER_TERMS_MAX {
+            Err(whole(Fault::TooManyTerms(self.terms)))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Counted as they are compiled, so that few more than the limit ever take memory.
+    fn take_pattern(&mut self, is_pattern: bool) -> Result<(), FilterError> {
+        self.patterns += usize::from(is_pattern);
+        if self.patterns > REGEXES_MAX { Err(whole(Fault::TooManyPatterns)) } else { Ok(()) }
+    }
+}
+
+/// A fault that lies in no single term.
+const fn whole(fault: Fault) -> FilterError {
+    FilterError { kind: TermKind::Fact, term: String::new(), span: 0..0, fault }
 }
 
 impl Filter {
@@ -40,27 +72,25 @@ impl Filter {
     /// For the first term that is not understood, or if there are too many terms or regular
     /// expressions.
     pub fn parse(terms: &Terms) -> Result<Self, FilterError> {
-        let whole = |kind, fault| FilterError { kind, term: String::new(), span: 0..0, fault };
-        if terms.len() > FILTER_TERMS_MAX {
-            return Err(whole(TermKind::Fact, Fault::TooManyTerms(terms.len())));
+        let mut budget = Budget::default();
+        budget.take_terms(terms.len())?;
+        let read = terms.expressions.iter().map(|term| Ok((term, expression::read(term)?)));
+        let read = read.collect::<Result<Vec<_>, _>>()?;
+        for (_, tree) in &read {
+            // The expression itself is counted already.
+            budget.take_terms(tree.leaves().len() - 1)?;
         }
-        let mut patterns = 0;
-        // Counted as they are compiled, so that no more than the limit ever take memory.
-        let mut count = |kind, is_pattern: bool| {
-            patterns += usize::from(is_pattern);
-            if patterns > REGEXES_MAX { Err(whole(kind, Fault::TooManyPatterns)) } else { Ok(()) }
-        };
         let mut facts = Vec::with_capacity(terms.facts.len());
         for term in &terms.facts {
             let term = FactTerm::parse(term)?;
-            count(TermKind::Fact, term.is_pattern())?;
+            budget.take_pattern(term.is_pattern())?;
             facts.push(term);
         }
         let mut names = |kind, terms: &[String]| {
             let mut parsed = Vec::with_capacity(terms.len());
             for term in terms {
                 let term = NameTerm::parse(kind, term)?;
-                count(kind, term.is_pattern())?;
+                budget.take_pattern(term.is_pattern())?;
                 parsed.push(term);
             }
             Ok(parsed)
@@ -68,15 +98,25 @@ impl Filter {
         let classes = names(TermKind::Class, &terms.classes)?;
         let identities = names(TermKind::Identity, &terms.identities)?;
         let agents = names(TermKind::Agent, &terms.agents)?;
-        Ok(Self { terms: terms.clone(), facts, classes, identities, agents })
+        let compile = |(term, tree): (&String, _)| {
+            expression::compile(term, tree, |is_pattern| budget.take_pattern(is_pattern))
+        };
+        let expressions = read.into_iter().map(compile).collect::<Result<_, _>>()?;
+        Ok(Self { terms: terms.clone(), facts, classes, identities, agents, expressions })
     }
 
     /// Whether no term is a regular expression, which costs as much as its writer likes.
     #[must_use]
     pub fn is_plain(terms: &Terms) -> bool {
         let names = [&terms.classes, &terms.identities, &terms.agents];
+        let plain = |term: &String| {
+            // What cannot be read is compiled by nobody.
+            expression::read(term)
+                .map_or(true, |tree| !tree.leaves().into_iter().any(Operand::is_pattern))
+        };
         terms.facts.iter().all(|term| FactTerm::is_plain(term))
             && names.into_iter().flatten().all(|term| NameTerm::is_plain(term))
+            && terms.expressions.iter().all(plain)
     }
 
     /// Whether the filter means this host.
@@ -88,6 +128,7 @@ impl Filter {
             && self.facts.iter().all(|term| term.matches(host.facts))
             && self.classes.iter().all(class)
             && self.agents.iter().all(agent)
+            && self.expressions.iter().all(|tree| tree.holds(&mut |leaf| leaf.holds(host)))
     }
 
     /// Whether the identity terms alone would mean a host of this name.
@@ -105,7 +146,11 @@ impl Filter {
 
     /// The names of the facts that are asked for, for messages about those that no host has.
     pub fn fact_names(&self) -> impl Iterator<Item = &str> {
-        self.facts.iter().map(|term| term.fact.as_str())
+        let inner = self.expressions.iter().flat_map(Tree::leaves).filter_map(|leaf| match leaf {
+            Leaf::Fact(term) => Some(term),
+            Leaf::Class(_) => None,
+        });
+        self.facts.iter().chain(inner).map(|term| term.fact.as_str())
     }
 
     /// The identities that are given in full, for messages about those that nobody is called.
@@ -123,6 +168,7 @@ impl Filter {
         let mut parts = self.terms.facts.clone();
         parts.extend(self.terms.classes.iter().map(|term| format!("class {term}")));
         parts.extend(self.terms.agents.iter().map(|term| format!("agent {term}")));
+        parts.extend(self.terms.expressions.iter().map(|term| format!("({term})")));
         if !self.terms.identities.is_empty() {
             parts.push(self.terms.identities.join(" or "));
         }

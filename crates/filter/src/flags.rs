@@ -5,7 +5,7 @@ use marcato_core::Terms;
 use crate::error::{Fault, FilterError, TermKind};
 use crate::term::operator_start;
 
-/// Gathers what was given with `-W`, `-F`, `-C`, `-I` and `-A`. Each word of a `-W` becomes a fact
+/// Adds what was given with `-W` to the terms of all other flags. Each word of a `-W` becomes a fact
 /// term if an operator stands in it behind its first letter, else a class term; a word that begins
 /// with `/` is always a class, since no fact's name does.
 ///
@@ -13,19 +13,8 @@ use crate::term::operator_start;
 ///
 /// # Errors
 /// If a `-W` holds no word.
-pub fn from_flags(
-    with: &[String],
-    facts: &[String],
-    classes: &[String],
-    identities: &[String],
-    agents: &[String],
-) -> Result<Terms, FilterError> {
-    let mut terms = Terms {
-        facts: facts.to_vec(),
-        classes: classes.to_vec(),
-        identities: identities.to_vec(),
-        agents: agents.to_vec(),
-    };
+pub fn from_flags(with: &[String], given: Terms) -> Result<Terms, FilterError> {
+    let mut terms = given;
     for given in with {
         if given.trim().is_empty() {
             let (kind, span, fault) = (TermKind::With, 0..given.len(), Fault::Empty);

@@ -22,14 +22,18 @@
 
 mod compare;
 mod error;
+mod expression;
 mod filter;
 mod flags;
 mod operator;
+mod path;
 mod pattern;
 pub mod suggest;
+mod syntax;
 mod term;
 mod value;
 
-pub use error::{Fault, FilterError, TermKind};
+pub use error::{Fault, FilterError, Opened, TermKind};
 pub use filter::{Filter, Host};
 pub use flags::from_flags;
+pub use path::look_up;

@@ -34,6 +34,20 @@ pub(crate) enum Operator {
     AtLeast,
 }
 
+/// A value as it was typed behind an operator.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Given<'a> {
+    pub(crate) text: &'a str,
+    /// Whether it stood in quotes: then slashes around it are part of a text.
+    pub(crate) quoted: bool,
+}
+
+impl<'a> Given<'a> {
+    fn slashed(self) -> Slashed<'a> {
+        Slashed::of(self.text)
+    }
+}
+
 /// Every spelling; the two-letter ones first, so that the longest is taken.
 const SPELLINGS: [(&str, Operator); 11] = [
     ("=>", Operator::AtLeast),
@@ -56,11 +70,18 @@ impl Operator {
         Some((*operator, spelling))
     }
 
+    /// Whether slashes around a value mean something to the operator.
+    pub(crate) const fn takes_pattern(self) -> bool {
+        matches!(self, Self::Equal | Self::Differs | Self::Like | Self::Unlike)
+    }
+
     /// Whether the operator makes no regular expression of this value.
-    pub(crate) fn is_plain(self, value: &str) -> bool {
+    pub(crate) fn is_plain(self, value: Given<'_>) -> bool {
         match self {
             Self::Like | Self::Unlike => false,
-            Self::Equal | Self::Differs => !matches!(Slashed::of(value), Slashed::Pattern { .. }),
+            Self::Equal | Self::Differs => {
+                value.quoted || !matches!(value.slashed(), Slashed::Pattern { .. })
+            }
             Self::Same | Self::Less | Self::Greater | Self::AtMost | Self::AtLeast => true,
         }
     }
@@ -72,8 +93,9 @@ impl Operator {
     pub(crate) fn with(
         self,
         spelling: &'static str,
-        value: &str,
+        given: Given<'_>,
     ) -> Result<Test, (Range<usize>, Fault)> {
+        let value = given.text;
         let text = || value.to_owned();
         let order = |holds: fn(Ordering) -> bool| match value {
             "" => Err((0..0, Fault::NoValue(spelling))),
@@ -82,7 +104,8 @@ impl Operator {
         match self {
             Self::Same => Ok(Test { ask: Ask::Text(text()), negated: false }),
             Self::Equal | Self::Differs => {
-                let ask = match Slashed::of(value) {
+                let ask = match given.slashed() {
+                    _ if given.quoted => Ask::Text(text()),
                     // An open slash is text here: file names are common values.
                     Slashed::Plain | Slashed::Unclosed => Ask::Text(text()),
                     slashed => Ask::pattern(slashed, value)?,
@@ -91,7 +114,7 @@ impl Operator {
             }
             Self::Like | Self::Unlike if value.is_empty() => Err((0..0, Fault::NoValue(spelling))),
             Self::Like | Self::Unlike => {
-                let ask = Ask::pattern(Slashed::of(value), value)?;
+                let ask = Ask::pattern(given.slashed(), value)?;
                 Ok(Test { ask, negated: self == Self::Unlike })
             }
             Self::Less => order(Ordering::is_lt),

@@ -6,7 +6,8 @@ use regex::Regex;
 use std::ops::Range;
 
 use crate::error::{Fault, FilterError, TermKind};
-use crate::operator::{Operator, Test};
+use crate::operator::{Given, Operator, Test};
+use crate::path;
 use crate::pattern::{Slashed, compile};
 
 /// A fact term, such as `hagroup=c`.
@@ -16,7 +17,20 @@ pub(crate) struct FactTerm {
     test: Test,
 }
 
+/// Refuses white space and control characters in a fact's name.
+pub(crate) fn check_name(fact: &str) -> Result<(), (Range<usize>, Fault)> {
+    let blank = |c: char| c.is_whitespace() || c.is_control();
+    match fact.char_indices().find(|(_, c)| blank(*c)) {
+        Some((at, c)) => Err((at..at + c.len_utf8(), Fault::BlankInName)),
+        None => Ok(()),
+    }
+}
+
 impl FactTerm {
+    pub(crate) const fn new(fact: String, test: Test) -> Self {
+        Self { fact, test }
+    }
+
     /// Parses the text of a term. Blanks may stand around the operator; behind a value they count.
     pub(crate) fn parse(term: &str) -> Result<Self, FilterError> {
         checked(TermKind::Fact, term, |term| {
@@ -25,16 +39,13 @@ impl FactTerm {
             if fact.is_empty() {
                 return Err((0..start, Fault::NoName));
             }
-            let blank = |c: char| c.is_whitespace() || c.is_control();
-            if let Some((at, c)) = fact.char_indices().find(|(_, c)| blank(*c)) {
-                return Err((at..at + c.len_utf8(), Fault::BlankInName));
-            }
+            check_name(fact)?;
             let (operator, spelling) =
                 Operator::at_start(&term[start..]).ok_or((start..start, Fault::NoOperator))?;
             let value = term[start + spelling.len()..].trim_start_matches(' ');
             let offset = term.len() - value.len();
             let test = operator
-                .with(spelling, value)
+                .with(spelling, Given { text: value, quoted: false })
                 .map_err(|(span, fault)| (span.start + offset..span.end + offset, fault))?;
             Ok(Self { fact: fact.to_owned(), test })
         })
@@ -45,14 +56,15 @@ impl FactTerm {
         let operator =
             operator_start(term).and_then(|at| Some((at, Operator::at_start(&term[at..])?)));
         operator.is_none_or(|(at, (operator, spelling))| {
-            operator.is_plain(term[at + spelling.len()..].trim_start_matches(' '))
+            let text = term[at + spelling.len()..].trim_start_matches(' ');
+            operator.is_plain(Given { text, quoted: false })
         })
     }
 
     /// Whether the host has the fact and it passes. A fact that is missing passes nothing, `!=`
     /// included: who asks for it is told who has none by other means.
     pub(crate) fn matches(&self, facts: &Facts) -> bool {
-        facts.get(&self.fact).is_some_and(|fact| self.test.passes(fact))
+        path::look_up(facts, &self.fact).is_some_and(|fact| self.test.passes(fact))
     }
 
     pub(crate) const fn is_pattern(&self) -> bool {
@@ -75,14 +87,19 @@ pub(crate) enum NameTerm {
 impl NameTerm {
     /// Parses `name`, `/pattern/` or `/pattern/i`.
     pub(crate) fn parse(kind: TermKind, term: &str) -> Result<Self, FilterError> {
-        checked(kind, term, |term| match Slashed::of(term) {
+        checked(kind, term, Self::of)
+    }
+
+    /// The same of a text that is not empty.
+    pub(crate) fn of(term: &str) -> Result<Self, (Range<usize>, Fault)> {
+        match Slashed::of(term) {
             Slashed::Plain => Ok(Self::Name(term.to_owned())),
             Slashed::Empty => Err((0..term.len(), Fault::EmptyPattern)),
             Slashed::Unclosed => Err((0..1, Fault::Unclosed)),
             Slashed::Pattern { pattern, ignore_case } => compile(pattern, ignore_case)
                 .map(Self::Pattern)
                 .map_err(|(span, fault)| (span.start + 1..span.end + 1, fault)),
-        })
+        }
     }
 
     /// Whether parsing the term compiles nothing.
@@ -103,10 +120,10 @@ impl NameTerm {
 }
 
 /// Runs a parser on a term that is neither empty nor too long, and names the term in its error.
-fn checked<T>(
+pub(crate) fn checked<'a, T>(
     kind: TermKind,
-    term: &str,
-    parse: impl FnOnce(&str) -> Result<T, (Range<usize>, Fault)>,
+    term: &'a str,
+    parse: impl FnOnce(&'a str) -> Result<T, (Range<usize>, Fault)>,
 ) -> Result<T, FilterError> {
     let parsed = if term.trim().is_empty() {
         Err((0..term.len(), Fault::Empty))

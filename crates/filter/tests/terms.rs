@@ -1,7 +1,9 @@
 //! Terms one by one: what they match, where they are wrong, and that no input breaks them.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use marcato_core::limits::filter::{REGEXES_MAX, TERM_BYTES_MAX};
+use std::ops::Add as _;
+
+use marcato_core::limits::filter::{EXPRESSION_NEST_MAX, REGEXES_MAX, TERM_BYTES_MAX};
 use marcato_core::limits::protocol::FILTER_TERMS_MAX;
 use marcato_core::{Facts, Terms};
 use marcato_filter::{Fault, Filter, FilterError, Host, TermKind, from_flags};
@@ -19,7 +21,8 @@ fn terms_of(kind: TermKind, term: &str) -> Terms {
         TermKind::Class => Terms { classes: given, ..Terms::default() },
         TermKind::Identity => Terms { identities: given, ..Terms::default() },
         TermKind::Agent => Terms { agents: given, ..Terms::default() },
-        TermKind::With => from_flags(&given, &[], &[], &[], &[]).unwrap(),
+        TermKind::Expression => Terms { expressions: given, ..Terms::default() },
+        TermKind::With => from_flags(&given, Terms::default()).unwrap(),
     }
 }
 
@@ -91,6 +94,7 @@ fn kinds_are_anded_and_identities_ored() {
             classes: own(classes),
             identities: own(identities),
             agents: own(agents),
+            ..Terms::default()
         };
         let host = Facts::from([("f".to_owned(), json!("x"))]);
         assert_eq!(matches(&terms, host).unwrap(), want, "{terms:?}");
@@ -146,6 +150,76 @@ fn refusals_mark_the_place() {
 }
 
 #[test]
+fn refusals_of_expressions_mark_the_place() {
+    let refused = |term, marks, fault| refused(TermKind::Expression, term, marks, fault);
+    refused(" ", "^", "is empty");
+    refused("not", "   ^", "lacks a class or a FACT=VALUE");
+    refused("a and", "     ^", "lacks a class");
+    refused("a and or b", "      ^^", "lacks a class");
+    refused("&& b", "^", "lacks a class");
+    refused("()", " ^", "lacks a class");
+    refused("''", "^^", "lacks a class");
+    refused("a bcd e", "  ^^^", "lacks `and` or `or`");
+    refused("f=a b", "    ^", "lacks `and` or `or`");
+    refused("f=a(b)", "   ^", "lacks `and` or `or`");
+    refused("(a b)", "   ^", "lacks `and` or `or`");
+    refused("ü (a", "  ^", "lacks `and` or `or`");
+    refused("a or (b", "     ^", "opens a parenthesis");
+    refused("a) or b", " ^", "closes a parenthesis");
+    refused("f='a or b", "  ^", "opens a quote");
+    refused("f=~(a|b)", "   ^", "value with parentheses");
+    refused("a or =b", "     ^", "no fact before");
+    refused("a or !=b", "     ^^", "no fact before");
+    refused("'a b'=c", "^^^^^", "blank in the fact's name");
+    refused("a or f< or b", "       ^", "no value after <");
+    refused("a or /lives", "     ^", "no / closes");
+    refused("a or /[x/", "      ^", "unclosed character class");
+    refused("ü or f=/a[/ or b", "         ^", "unclosed character class");
+    refused("f=~'a[' or b", "   ^^^^", "unclosed character class");
+    refused("f=// or b", "  ^^", "nothing in its regular expression");
+    let deep = |levels: usize| format!("{}a{}", "(".repeat(levels), ")".repeat(levels));
+    let terms = |term: &str| terms_of(TermKind::Expression, term);
+    assert!(Filter::parse(&terms(&deep(EXPRESSION_NEST_MAX))).is_ok());
+    assert!(Filter::parse(&terms(&"!".repeat(TERM_BYTES_MAX - 1).add("a"))).is_ok());
+    let error = Filter::parse(&terms(&deep(EXPRESSION_NEST_MAX + 1))).unwrap_err();
+    assert_eq!((error.fault, error.span.start), (Fault::TooDeep, EXPRESSION_NEST_MAX));
+}
+
+#[test]
+fn expressions() {
+    let facts = json!({
+        "a": "x y", "path": "/etc/hosts", "r": "/x/", "n": 8.5, "os": {"release": {"major": "8"}},
+        "empty": "", "list": ["p", "q"],
+    });
+    let facts: Facts = serde_json::from_value(facts).unwrap();
+    let check = |term: &str, want: bool| {
+        let terms = terms_of(TermKind::Expression, term);
+        assert_eq!(matches(&terms, facts.clone()).unwrap(), want, "{term}");
+    };
+    check("a='x y'", true);
+    check(r#"a=="x y" && role::web"#, true);
+    check("a=/x y/", true);
+    check("a=~'^X|y$'", true);
+    check("a='/x/'", false);
+    check("r='/x/'", true);
+    check("r!='/x/'", false);
+    check("r=/^x/", false);
+    check("r==/x/", true);
+    check("a=~'/X Y/i'", true);
+    check("path=/etc/hosts", true);
+    check("path=/etc/", true);
+    check("n<10 and n=>8.5 and n=<8.5", true);
+    check("os.release.major=8 and list.1=q", true);
+    check("missing=x or missing!=x", false);
+    check("not missing=x", true);
+    check("empty= and list!=z", true);
+    check("role::web || nothing", true);
+    check("'role::web'", true);
+    check("'/web/'", false);
+    check("/WEB/i", true);
+}
+
+#[test]
 fn limits_hold() {
     let fault = |terms: &Terms| Filter::parse(terms).unwrap_err().fault;
     let facts = |terms: Vec<String>| Terms { facts: terms, ..Terms::default() };
@@ -156,6 +230,12 @@ fn limits_hold() {
     assert_eq!(fault(&facts(many)), Fault::TooManyTerms(FILTER_TERMS_MAX + 1));
     let patterns = facts(vec!["f=/x/".to_owned(); REGEXES_MAX]);
     assert!(Filter::parse(&patterns).is_ok());
+    let joined = terms_of(TermKind::Expression, &["a"; FILTER_TERMS_MAX].join(" or "));
+    assert!(Filter::parse(&joined).is_ok());
+    let more = Terms { facts: vec!["f=x".to_owned()], ..joined };
+    assert_eq!(fault(&more), Fault::TooManyTerms(FILTER_TERMS_MAX + 1));
+    let ored = terms_of(TermKind::Expression, &["/x/"; REGEXES_MAX + 1].join(" or "));
+    assert_eq!(fault(&ored), Fault::TooManyPatterns);
     let one_more = Terms { classes: vec!["/x/".to_owned()], ..patterns };
     assert_eq!(fault(&one_more), Fault::TooManyPatterns);
     let nested = format!("f=~{}x{}", "(".repeat(500), ")".repeat(500));
@@ -168,7 +248,7 @@ fn limits_hold() {
 #[test]
 fn words_of_with_become_facts_or_classes() {
     let check = |with: &str, facts: &[&str], classes: &[&str]| {
-        let terms = from_flags(&[with.to_owned()], &[], &[], &[], &[]).unwrap();
+        let terms = from_flags(&[with.to_owned()], Terms::default()).unwrap();
         assert_eq!((terms.facts, terms.classes), (own(facts), own(classes)), "{with}");
     };
     fn own(words: &[&str]) -> Vec<String> {
@@ -179,7 +259,7 @@ fn words_of_with_become_facts_or_classes() {
     check("=x =", &[], &["=x", "="]);
     check("/^role=/", &[], &["/^role=/"]);
     for blank in ["", "  ", "\t"] {
-        let error = from_flags(&[blank.to_owned()], &[], &[], &[], &[]).unwrap_err();
+        let error = from_flags(&[blank.to_owned()], Terms::default()).unwrap_err();
         assert_eq!((error.kind, error.fault), (TermKind::With, Fault::Empty));
     }
 }
@@ -194,10 +274,14 @@ fn explained_in_one_line() {
         classes: vec!["common".into()],
         identities: vec!["web1".into(), "/^db/".into()],
         agents: vec!["package".into()],
+        expressions: vec!["rack=r1 or ntp".into()],
     };
-    assert_eq!(explain(&terms), "role=web, class common, agent package, web1 or /^db/");
+    assert_eq!(
+        explain(&terms),
+        "role=web, class common, agent package, (rack=r1 or ntp), web1 or /^db/"
+    );
     let filter = Filter::parse(&terms).unwrap();
-    assert_eq!(filter.fact_names().collect::<Vec<_>>(), ["role"]);
+    assert_eq!(filter.fact_names().collect::<Vec<_>>(), ["role", "rack"]);
     assert_eq!(filter.named_identities().collect::<Vec<_>>(), ["web1"]);
 }
 
@@ -235,12 +319,25 @@ fn terms_without_a_regular_expression() {
         check(kind, "/web/", false);
         check(kind, "/web/i", false);
     }
+    let expressions = [
+        ("a or f=x and r='/x/'", true),
+        ("a or /x/", false),
+        ("a or f!=/x/", false),
+        ("a or f=~x", false),
+        ("f=/x/ or", true),
+    ];
+    for (term, want) in expressions {
+        check(TermKind::Expression, term, want);
+    }
 }
 
 proptest! {
     #[test]
-    fn no_term_breaks_anything(term in ".{0,30}|f[=!<>~]{1,2} ?/?.{0,20}/?i?") {
-        for kind in [TermKind::Fact, TermKind::Class, TermKind::Identity, TermKind::Agent] {
+    fn no_term_breaks_anything(
+        term in ".{0,30}|f[=!<>~]{1,2} ?/?.{0,20}/?i?|((not |!|\\(|and |or |f=|/|'|\\)|.){0,3} ?){0,9}",
+    ) {
+        use TermKind::{Agent, Class, Expression, Fact, Identity};
+        for kind in [Fact, Class, Identity, Agent, Expression] {
             if let Err(error) = Filter::parse(&terms_of(kind, &term)) {
                 // The place can be cut out of the term, that is, it lies on characters.
                 prop_assert!(error.term.get(error.span.clone()).is_some(), "{error:?}");

@@ -18,3 +18,10 @@ pub const REGEX_CACHE_BYTES_MAX: usize = 256 * 1024;
 
 /// How deep groups of a regular expression may nest, in levels.
 pub const REGEX_NEST_MAX: u32 = 50;
+
+/// How deep parentheses of an expression may nest, in levels: the parser's own depth on the stack.
+pub const EXPRESSION_NEST_MAX: usize = 32;
+
+/// How many parts between dots a fact's name may have to be looked for inside of other facts; one of
+/// more parts is a flat name.
+pub const PATH_PARTS_MAX: usize = 32;

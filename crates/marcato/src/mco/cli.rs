@@ -99,7 +99,13 @@ impl FilterArgs {
     /// # Errors
     /// Where a term does not parse, with its place.
     pub fn terms(&self) -> Result<Terms, FilterError> {
-        marcato_filter::from_flags(&self.with, &self.facts, &self.classes, &self.identities, &[])
+        let terms = Terms {
+            facts: self.facts.clone(),
+            classes: self.classes.clone(),
+            identities: self.identities.clone(),
+            ..Terms::default()
+        };
+        marcato_filter::from_flags(&self.with, terms)
     }
 }
 

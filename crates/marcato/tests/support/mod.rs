@@ -523,7 +523,7 @@ pub fn refused(report: &Report) -> Vec<(String, marcato_client::core::RefusedWhy
 
 fn terms(with: &str) -> Terms {
     let with: Vec<String> = with.split_whitespace().map(str::to_owned).collect();
-    marcato_filter::from_flags(&with, &[], &[], &[], &[]).unwrap()
+    marcato_filter::from_flags(&with, Terms::default()).unwrap()
 }
 
 pub fn url(address: SocketAddr) -> ServerUrl {
