@@ -34,7 +34,8 @@ def audience(value):
         form({"set": set_form(1_000_000)})(value)
 
 
-FILTER = form({}, {name: list_of(text) for name in ("facts", "classes", "identities", "agents")})
+FILTER = form({}, {name: list_of(text) for name in
+                   ("facts", "classes", "identities", "agents", "expressions")})  # fmt: skip
 STEP = form(
     {"agent": agent_name, "action": agent_name, "audience": audience},
     {"inputs": anything, "filter": FILTER} | EXT)  # fmt: skip

@@ -93,7 +93,7 @@ impl Node {
         self
     }
 
-    fn fact(mut self, name: &str, value: &str) -> Self {
+    fn fact(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
         self.registration.facts.insert(name.into(), value.into());
         self
     }
@@ -419,6 +419,10 @@ fn which_nodes_match() {
     check(&["role=web"], &["package"], &[("web1", false), ("web2", true)]);
     check(&["role=mail"], &["package"], &[]);
     check(&[], &["nosuch"], &[("db1", true), ("web1", true), ("web2", true)]);
+    let expressions = vec!["not (role=db or role=mail)".to_owned()];
+    let found = bench.find(Terms { expressions, ..Terms::default() });
+    let found: Vec<&str> = found.iter().map(|line| line.node.as_str()).collect();
+    assert_eq!(found, ["web1", "web2"]);
     let refused = bench.ask(Ask::Find(Terms { facts: vec!["role".into()], ..Terms::default() }));
     let Found::Refused(why) = &refused[0].found else { panic!("{refused:?}") };
     assert!(why.contains("has no operator"), "{why}");
@@ -442,6 +446,11 @@ fn values_of_a_fact() {
     let nearest = vec!["role".parse().unwrap()];
     check("roel", Values { nearest, without: 4, ..Values::default() });
     check("xxxxxxxx", Values { without: 4, ..Values::default() });
+    let os = serde_json::json!({"release": {"major": "12"}});
+    let mut bench = Bench::of(&[Node::new("a").fact("os", os), Node::new("b").fact("os", "x")]);
+    let inside = bench.ask(Ask::Values("os.release.major".parse().unwrap())).remove(0);
+    let values = Values { values: [("12".to_owned(), 1)].into(), without: 1, nearest: vec![] };
+    assert_eq!(inside.found, Found::Values(values));
 }
 
 /// A long answer comes in parts that are each within the limit, and together whole.

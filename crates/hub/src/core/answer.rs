@@ -7,7 +7,7 @@ use marcato_core::limits::hub::{NEAREST_MAX, VALUE_BYTES_MAX, VALUES_MAX};
 use marcato_core::limits::protocol::ANSWER_PART_BYTES_MAX;
 use marcato_core::nearest::nearest;
 use marcato_core::{FactName, Terms, Timestamp};
-use marcato_filter::{Filter, FilterError};
+use marcato_filter::{Filter, FilterError, look_up};
 use marcato_protocol::question::{Answer, Ask, Found, Listed, Question, Values};
 use marcato_protocol::version::Spoken;
 use serde_json::Value;
@@ -91,7 +91,7 @@ fn values(registry: &Registry, fact: &FactName) -> Values {
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     let mut without = 0;
     for (_, entry) in registry.iter() {
-        match entry.facts.get(fact.as_str()) {
+        match look_up(&entry.facts, fact.as_str()) {
             // As a key it would make the whole answer one that no client reads.
             Some(Value::String(text)) if is_reserved(text) => {}
             Some(value) => *counts.entry(text(value)).or_default() += 1,

@@ -86,7 +86,14 @@ fn every_refusal_has_its_reason() {
         R::NotMatching,
         "does not match",
     );
+    refused(
+        STATUS,
+        |d| d.step.filter.expressions = vec!["role=web and not (role=web or x)".into()],
+        R::NotMatching,
+        "does not match",
+    );
     refused(STATUS, |d| d.step.filter.facts = vec!["=".into()], R::Malformed, "");
+    refused(STATUS, |d| d.step.filter.expressions = vec!["role=web and".into()], R::Malformed, "");
     refused("service restart", no, R::Inputs, "service");
     refused("service restart service=UP", no, R::Inputs, "service");
     refused("service restart service=a x=1", no, R::Inputs, "no such input");

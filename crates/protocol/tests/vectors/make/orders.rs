@@ -72,6 +72,12 @@ pub fn ping() -> Step {
     }
 }
 
+/// A read for whoever an expression holds for.
+fn expressed() -> Order {
+    let expressions = vec!["(hagroup=c or /^role::/) and not os.release.major<8".into()];
+    order(2, Step { filter: Terms { expressions, ..Terms::default() }, ..ping() })
+}
+
 /// An order of one step.
 pub fn order(number: u8, step: Step) -> Order {
     Order {
@@ -150,6 +156,7 @@ fn accepted() -> Vec<Value> {
     let mut cases = vec![
         case("a change for a set", &good(1), NOW),
         case("a read for whoever matches", &signed_by(&operator(), &order(2, ping()), None), NOW),
+        case("with an expression in its filter", &signed_by(&operator(), &expressed(), None), NOW),
         case("four readers, a reason", &signed_by(&operator(), &reasoned, None), NOW),
         case("the first of three steps", &of_three(0), NOW),
         case("the second, for whoever matches", &of_three(1), NOW),

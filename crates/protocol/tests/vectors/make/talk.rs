@@ -204,6 +204,7 @@ pub fn questions() -> Value {
     };
     let asked = [
         ("find", Ask::Find(terms)),
+        ("find", Ask::Find(Terms { expressions: vec!["a or b".into()], ..Terms::default() })),
         ("find", Ask::Find(Terms::default())),
         ("certificates", Ask::Certificates(vec![node()])),
         ("values", Ask::Values("hagroup".parse().unwrap())),
