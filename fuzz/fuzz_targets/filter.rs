@@ -1,10 +1,10 @@
 //! Any terms of a filter: nothing panics, an error's place can be cut out of its term, and what is
-//! accepted can be asked of a host.
+//! accepted can be asked of a host, whose answer is that of its lines in words. Folded names likewise.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use marcato_core::{Facts, Terms};
-use marcato_filter::{Filter, Host};
+use marcato_filter::{Filter, Host, unfold};
 
 fuzz_target!(|text: &str| {
     // One term a line; the first letter says of which kind.
@@ -19,6 +19,10 @@ fuzz_target!(|text: &str| {
             _ => &mut terms.facts,
         };
         kind.push(letters.as_str().to_owned());
+        match unfold(line, 1000) {
+            Err(error) => assert!(line.get(error.span.clone()).is_some(), "{error}"),
+            Ok(names) => assert!(names.len() <= 1000),
+        }
     }
     match Filter::parse(&terms) {
         Err(error) => assert!(error.term.get(error.span.clone()).is_some(), "{error}"),
@@ -34,6 +38,11 @@ fuzz_target!(|text: &str| {
                 "no term means every node"
             );
             assert!(!filter.explain().contains('\n'));
+            let lines = filter.verdict(&host);
+            let all =
+                lines.iter().filter(|line| line.depth == 0).all(|line| line.holds == Some(true));
+            assert_eq!(all, filter.matches(&host), "the lines say what the whole says");
+            assert!(lines.iter().all(|line| !line.words.contains('\n')));
         }
     }
 });

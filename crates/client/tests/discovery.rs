@@ -6,7 +6,7 @@ mod kit;
 use std::sync::Arc;
 
 use kit::{Asking, Node, nodes};
-use marcato_client::core::{Directory, Event, Outcome, Purpose, Selection};
+use marcato_client::core::{Directory, Event, Limit, Outcome, Pick, Purpose, Selection};
 use marcato_core::{Identity, Reason, Span, Terms, Timestamp};
 use marcato_protocol::message::{Kind, Message};
 use marcato_protocol::question::{Answer, Ask, Found, Listed, Question};
@@ -460,4 +460,33 @@ fn an_answer_in_drops_ends() {
         asking.after(1000);
     }
     assert_eq!(asking.inquiry.outcome(), Some(&Outcome::NoAnswer));
+}
+
+/// A list leaves its own names alone, and each of them in one account; a limit takes some of those.
+#[test]
+fn a_list_and_a_limit() {
+    let fleet = nodes(&["web1", "web2", "web3", "web4", "web5"]);
+    let directory = kit::directory(&fleet);
+    let mut listed: Vec<Listed> = fleet.iter().map(Node::listed).collect();
+    listed[1].not_capable = true;
+    listed[2].read_only = true;
+    let whole = kit::select(listed, &directory, true);
+    let set = |names: &[&str]| names.iter().map(|name| kit::name(name)).collect();
+
+    let mut selection = whole.clone();
+    let list: std::collections::BTreeSet<Identity> = set(&["web1", "web2", "web4", "web9"]);
+    selection.only(&list);
+    assert_eq!(chosen(&selection), ["web1", "web4"]);
+    assert_eq!(names(&selection.not_capable), ["web2"]);
+    assert!(selection.read_only.is_empty());
+    let unknown = selection.lacks(&list);
+    assert_eq!(unknown, set(&["web9"]));
+    selection.expect_unknown(unknown);
+    assert_eq!(selection.left_out[0].reason, Reason::NotRegistered);
+    assert_eq!(selection.expected(), 3);
+
+    let mut selection = whole;
+    selection.limit(Pick { limit: Limit::Nodes(2), seed: None });
+    assert_eq!(chosen(&selection), ["web1", "web4"]);
+    assert_eq!((selection.limited_from, selection.expected()), (Some(3), 2));
 }

@@ -148,6 +148,9 @@ reasons! {
     NoCertificate = "no-certificate",
         "No valid certificate of the fleet's authority is known for this node.",
         "Let the node register again; check the authority in the client's configuration.";
+    NotRegistered = "not-registered",
+        "No node of this name has registered with the hub.",
+        "Check the name; mco find lists those that there are.";
 }
 
 /// A text that is not a reason code.

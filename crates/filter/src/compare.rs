@@ -14,6 +14,36 @@ pub(crate) fn compare(left: &str, right: &str) -> Ordering {
     left.cmp(right)
 }
 
+/// As what a filter's text compares with a fact of the same kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Number,
+    Version,
+    Text,
+}
+
+/// What kind of text this is. (Digits with one dot are a number, and a version beside versions.)
+pub(crate) fn kind(text: &str) -> Kind {
+    if Decimal::parse(text).is_some() {
+        Kind::Number
+    } else if is_dotted(text) {
+        Kind::Version
+    } else {
+        Kind::Text
+    }
+}
+
+impl Kind {
+    /// How it is compared, in words.
+    pub(crate) const fn in_words(self) -> &'static str {
+        match self {
+            Self::Number => "as a number where the fact is one",
+            Self::Version => "as a version where the fact is one",
+            Self::Text => "byte by byte",
+        }
+    }
+}
+
 fn all_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }

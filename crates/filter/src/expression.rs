@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::error::{Fault, FilterError, TermKind};
 use crate::filter::Host;
 use crate::syntax::{self, Operand, Tree};
-use crate::term::{FactTerm, NameTerm, check_name, checked};
+use crate::term::{FactTerm, NameTerm, checked};
 
 /// What of a host an operand asks.
 #[derive(Debug, Clone)]
@@ -31,13 +31,7 @@ impl Leaf {
             Operand::Class(word) => NameTerm::of(&word.text)
                 .map(Self::Class)
                 .map_err(|(span, fault)| (word.locate(span), fault)),
-            Operand::Fact { name, operator, spelling, value } => {
-                check_name(&name.text).map_err(|(span, fault)| (name.locate(span), fault))?;
-                let test = operator
-                    .with(spelling, value.given())
-                    .map_err(|(span, fault)| (value.locate(span), fault))?;
-                Ok(Self::Fact(FactTerm::new(name.text.into_owned(), test)))
-            }
+            Operand::Fact(words) => FactTerm::compile(words).map(Self::Fact),
         }
     }
 }

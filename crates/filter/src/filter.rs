@@ -144,6 +144,22 @@ impl Filter {
         &self.terms
     }
 
+    pub(crate) fn facts(&self) -> &[FactTerm] {
+        &self.facts
+    }
+
+    pub(crate) fn classes(&self) -> &[NameTerm] {
+        &self.classes
+    }
+
+    pub(crate) fn agents(&self) -> &[NameTerm] {
+        &self.agents
+    }
+
+    pub(crate) fn expressions(&self) -> &[Tree<Leaf>] {
+        &self.expressions
+    }
+
     /// The names of the facts that are asked for, for messages about those that no host has.
     pub fn fact_names(&self) -> impl Iterator<Item = &str> {
         let inner = self.expressions.iter().flat_map(Tree::leaves).filter_map(|leaf| match leaf {

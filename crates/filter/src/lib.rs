@@ -31,9 +31,13 @@ mod pattern;
 pub mod suggest;
 mod syntax;
 mod term;
+mod unfold;
 mod value;
+mod words;
 
 pub use error::{Fault, FilterError, Opened, TermKind};
 pub use filter::{Filter, Host};
 pub use flags::from_flags;
 pub use path::look_up;
+pub use unfold::{FoldFault, UnfoldError, is_folded, unfold};
+pub use words::Line;

@@ -88,11 +88,27 @@ impl Word<'_> {
     }
 }
 
+/// What was typed of a fact: its name, an operator as it was spelled, a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FactWords<'a> {
+    pub(crate) name: Word<'a>,
+    pub(crate) operator: Operator,
+    pub(crate) spelling: &'static str,
+    pub(crate) value: Word<'a>,
+}
+
+impl FactWords<'_> {
+    /// Whether the value is a regular expression.
+    pub(crate) fn is_pattern(&self) -> bool {
+        !self.operator.is_plain(self.value.given())
+    }
+}
+
 /// What `not`, `and` and `or` join.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Operand<'a> {
     Class(Word<'a>),
-    Fact { name: Word<'a>, operator: Operator, spelling: &'static str, value: Word<'a> },
+    Fact(FactWords<'a>),
 }
 
 impl Operand<'_> {
@@ -102,7 +118,7 @@ impl Operand<'_> {
             Self::Class(word) => {
                 !word.quoted && matches!(Slashed::of(&word.text), Slashed::Pattern { .. })
             }
-            Self::Fact { operator, value, .. } => !operator.is_plain(value.given()),
+            Self::Fact(words) => words.is_pattern(),
         }
     }
 }
@@ -298,7 +314,7 @@ impl<'a> Parser<'a> {
         }
         self.at += spelling.len();
         let value = self.value(operator)?;
-        Ok(Operand::Fact { name, operator, spelling, value })
+        Ok(Operand::Fact(FactWords { name, operator, spelling, value }))
     }
 
     /// What an operator compares with. `empty= and common` compares with the empty text, since a
@@ -399,7 +415,7 @@ mod tests {
     fn plain(operand: &Operand<'_>) -> Plain {
         match operand {
             Operand::Class(word) => (word.text.to_string(), None),
-            Operand::Fact { name, spelling, value, .. } => {
+            Operand::Fact(FactWords { name, spelling, value, .. }) => {
                 (name.text.to_string(), Some((*spelling, value.text.to_string())))
             }
         }

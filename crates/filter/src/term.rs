@@ -1,14 +1,17 @@
 //! Single terms: `fact OPERATOR value`, and names that may be regular expressions.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use marcato_core::Facts;
 use marcato_core::limits::filter::TERM_BYTES_MAX;
 use regex::Regex;
-use std::ops::Range;
 
 use crate::error::{Fault, FilterError, TermKind};
-use crate::operator::{Given, Operator, Test};
+use crate::operator::{Operator, Test};
 use crate::path;
 use crate::pattern::{Slashed, compile};
+use crate::syntax::{FactWords, Word};
 
 /// A fact term, such as `hagroup=c`.
 #[derive(Debug, Clone)]
@@ -17,48 +20,29 @@ pub(crate) struct FactTerm {
     test: Test,
 }
 
-/// Refuses white space and control characters in a fact's name.
-pub(crate) fn check_name(fact: &str) -> Result<(), (Range<usize>, Fault)> {
-    let blank = |c: char| c.is_whitespace() || c.is_control();
-    match fact.char_indices().find(|(_, c)| blank(*c)) {
-        Some((at, c)) => Err((at..at + c.len_utf8(), Fault::BlankInName)),
-        None => Ok(()),
-    }
-}
-
 impl FactTerm {
-    pub(crate) const fn new(fact: String, test: Test) -> Self {
-        Self { fact, test }
-    }
-
     /// Parses the text of a term. Blanks may stand around the operator; behind a value they count.
     pub(crate) fn parse(term: &str) -> Result<Self, FilterError> {
-        checked(TermKind::Fact, term, |term| {
-            let start = operator_start(term).ok_or((0..term.len(), Fault::NoOperator))?;
-            let fact = term[..start].trim_end_matches(' ');
-            if fact.is_empty() {
-                return Err((0..start, Fault::NoName));
-            }
-            check_name(fact)?;
-            let (operator, spelling) =
-                Operator::at_start(&term[start..]).ok_or((start..start, Fault::NoOperator))?;
-            let value = term[start + spelling.len()..].trim_start_matches(' ');
-            let offset = term.len() - value.len();
-            let test = operator
-                .with(spelling, Given { text: value, quoted: false })
-                .map_err(|(span, fault)| (span.start + offset..span.end + offset, fault))?;
-            Ok(Self { fact: fact.to_owned(), test })
-        })
+        checked(TermKind::Fact, term, |term| Self::compile(split(term)?))
+    }
+
+    /// Compiles what was typed.
+    pub(crate) fn compile(
+        FactWords { name, operator, spelling, value }: FactWords<'_>,
+    ) -> Result<Self, (Range<usize>, Fault)> {
+        let blank = |c: char| c.is_whitespace() || c.is_control();
+        if let Some((at, c)) = name.text.char_indices().find(|(_, c)| blank(*c)) {
+            return Err((name.locate(at..at + c.len_utf8()), Fault::BlankInName));
+        }
+        let test = operator
+            .with(spelling, value.given())
+            .map_err(|(span, fault)| (value.locate(span), fault))?;
+        Ok(Self { fact: name.text.into_owned(), test })
     }
 
     /// Whether parsing the term compiles nothing.
     pub(crate) fn is_plain(term: &str) -> bool {
-        let operator =
-            operator_start(term).and_then(|at| Some((at, Operator::at_start(&term[at..])?)));
-        operator.is_none_or(|(at, (operator, spelling))| {
-            let text = term[at + spelling.len()..].trim_start_matches(' ');
-            operator.is_plain(Given { text, quoted: false })
-        })
+        split(term).map_or(true, |words| !words.is_pattern())
     }
 
     /// Whether the host has the fact and it passes. A fact that is missing passes nothing, `!=`
@@ -70,6 +54,22 @@ impl FactTerm {
     pub(crate) const fn is_pattern(&self) -> bool {
         self.test.is_pattern()
     }
+}
+
+/// Divides a term at its operator.
+pub(crate) fn split(term: &str) -> Result<FactWords<'_>, (Range<usize>, Fault)> {
+    let start = operator_start(term).ok_or((0..term.len(), Fault::NoOperator))?;
+    let (operator, spelling) =
+        Operator::at_start(&term[start..]).ok_or((start..start, Fault::NoOperator))?;
+    let name = term[..start].trim_end_matches(' ');
+    if name.is_empty() {
+        return Err((0..start, Fault::NoName));
+    }
+    let value = term[start + spelling.len()..].trim_start_matches(' ');
+    let word = |text, at| Word { text: Cow::Borrowed(text), quoted: false, at };
+    let (name, value) =
+        (word(name, 0..name.len()), word(value, term.len() - value.len()..term.len()));
+    Ok(FactWords { name, operator, spelling, value })
 }
 
 /// The byte at which the first operator of a term begins.

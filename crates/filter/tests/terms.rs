@@ -347,6 +347,28 @@ proptest! {
     }
 
     #[test]
+    fn the_lines_in_words_say_what_the_whole_says(
+        facts in prop::collection::vec("[ab](=|!=|<|=~)[12]|b[.]c=1", 0..3),
+        expressions in prop::collection::vec("(not |!)?(a=1|b>1|role::web|/x/)( (and|or) (b=2|web))*", 0..3),
+        classes in prop::collection::vec("role::web|/web/", 0..2),
+        [a, b] in prop::array::uniform2(prop::sample::select(vec![json!(1), json!("2"), json!({"c": 1})])),
+    ) {
+        let terms = Terms { facts, classes, expressions, ..Terms::default() };
+        let filter = Filter::parse(&terms).unwrap();
+        let facts = Facts::from([("a".to_owned(), a), ("b".to_owned(), b)]);
+        let identity = "web1".parse().unwrap();
+        let classes = ["role::web".to_owned()];
+        let host = Host { identity: &identity, facts: &facts, classes: &classes, agents: &[] };
+        let lines = filter.verdict(&host);
+        let all = lines.iter().filter(|line| line.depth == 0).all(|line| line.holds == Some(true));
+        prop_assert_eq!(all, filter.matches(&host), "{:?}", lines);
+        let words = |lines: Vec<marcato_filter::Line>| -> Vec<String> {
+            lines.into_iter().map(|line| line.words).collect()
+        };
+        prop_assert_eq!(words(filter.in_words()), words(lines));
+    }
+
+    #[test]
     fn a_negation_is_the_opposite_where_there_are_values(value in any_value(), text in "[a-z0-9.]{1,3}") {
         let facts = Facts::from([("f".to_owned(), value.clone())]);
         let passes = |term: String| matches(&fact(&term), facts.clone()).unwrap();

@@ -1,6 +1,6 @@
 //! Which nodes an order is for, and which that were found are left out and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use marcato_core::limits::timing::GONE_AFTER;
 use marcato_core::{Identity, Reason, Timestamp};
@@ -8,7 +8,7 @@ use marcato_protocol::question::Listed;
 use marcato_protocol::sshsig::PublicKey;
 use marcato_protocol::version::Spoken;
 
-use super::{Coverage, Directory, NodeReport, Report};
+use super::{Coverage, Directory, NodeReport, Pick, Report};
 
 /// A node that an order is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub struct Selection {
     pub complete: bool,
     /// What there is to say of that hub's list as a whole.
     pub coverage: Coverage,
+    /// Of how many nodes a limit took the chosen ones.
+    pub limited_from: Option<usize>,
 }
 
 /// What a selection is made for.
@@ -212,6 +214,46 @@ impl Selection {
             }
         }
         selection
+    }
+
+    /// Keeps the nodes of a list alone.
+    pub fn only(&mut self, names: &BTreeSet<Identity>) {
+        self.chosen.retain(|node| names.contains(&node.identity));
+        self.left_out.retain(|node| names.contains(&node.identity));
+        let lists =
+            [&mut self.not_capable, &mut self.read_only, &mut self.gone, &mut self.coverage.vanished];
+        for list in lists {
+            list.retain(|node| names.contains(node));
+        }
+    }
+
+    /// The names of a list that stand nowhere in the selection.
+    #[must_use]
+    pub fn lacks(&self, names: &BTreeSet<Identity>) -> BTreeSet<Identity> {
+        let sent = self.chosen.iter().map(|node| &node.identity);
+        let known = sent.chain(self.left_out.iter().map(|node| &node.identity));
+        let aside = self.not_capable.iter().chain(&self.read_only).chain(&self.gone);
+        let known: BTreeSet<&Identity> = known.chain(aside).collect();
+        names.iter().filter(|name| !known.contains(name)).cloned().collect()
+    }
+
+    /// Expects nodes that no hub knows: whoever names a node is told what became of it.
+    pub fn expect_unknown(&mut self, names: impl IntoIterator<Item = Identity>) {
+        self.left_out.extend(names.into_iter().map(|identity| LeftOut {
+            identity,
+            reason: Reason::NotRegistered,
+            text: "no node of this name has registered".to_owned(),
+            down: None,
+        }));
+        self.left_out.sort_by(|a, b| a.identity.cmp(&b.identity));
+    }
+
+    /// Takes some of the chosen nodes. Who could not have been sent the order is not expected then.
+    pub fn limit(&mut self, pick: Pick) {
+        self.limited_from = Some(self.chosen.len());
+        let chosen = std::mem::take(&mut self.chosen);
+        self.chosen = pick.from(chosen, |node| (&node.identity, node.down.is_some()));
+        self.left_out.clear();
     }
 
     /// How many nodes are expected: all that match and are not left aside for what they are.

@@ -25,3 +25,7 @@ pub const EXPRESSION_NEST_MAX: usize = 32;
 /// How many parts between dots a fact's name may have to be looked for inside of other facts; one of
 /// more parts is a flat name.
 pub const PATH_PARTS_MAX: usize = 32;
+
+/// How many names the lists and folded names (`web[01-17]`) of one command may have: twice the largest
+/// fleet.
+pub const UNFOLDED_NAMES_MAX: usize = 100_000;
