@@ -20,7 +20,7 @@ Generated from the grammar of the command line; do not edit. To write it anew:
 `MARCATO_WRITE_PAGES=1 cargo test -p marcato --test reference`.
 
 A flag beats an environment variable, which beats the file. What the exit codes mean is in
-[outcomes.md](outcomes.md).
+[outcomes.md](outcomes.md), how filters are written in [filters.md](filters.md).
 
 ## `client.toml`
 

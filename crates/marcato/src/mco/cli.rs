@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use marcato_core::{ActionName, AgentName, Span, Terms};
+use marcato_client::core::Limit;
+use marcato_core::{ActionName, AgentName, Collective, Identity, Span, Terms};
 use marcato_filter::FilterError;
 use marcato_link::ServerUrl;
 
@@ -41,6 +42,8 @@ pub enum Command {
     Lab(Lab),
     /// Sign nodes' certificates with the fleet's authority
     Authority(Authority),
+    /// Try a filter without a fleet, or have it explained
+    Filter(FilterCommands),
 }
 
 /// Which fleet, and with what configuration.
@@ -58,12 +61,15 @@ pub struct FleetArgs {
 }
 
 /// Which nodes are meant. Terms of different kinds are ANDed; without any, every node is meant.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Which nodes")]
 pub struct FilterArgs {
     /// Words with an operator are facts, others classes: "operatingsystem=Debian hagroup=c"
     #[arg(short = 'W', long = "with", value_name = "FILTER", allow_hyphen_values = true)]
     pub with: Vec<String>,
+    /// Facts and classes joined by and, or, not: "(hagroup=b or hagroup=c) and not role::db"
+    #[arg(short = 'S', long = "select", value_name = "EXPRESSION", allow_hyphen_values = true)]
+    pub expressions: Vec<String>,
     /// A fact: hagroup=c, processorcount>=4, operatingsystem=/debian/i
     #[arg(
         short = 'F',
@@ -82,7 +88,16 @@ pub struct FilterArgs {
         allow_hyphen_values = true
     )]
     pub classes: Vec<String>,
-    /// A node's name, or /regular expression/; of several any one is enough
+    /// An agent, or /regular expression/
+    #[arg(
+        short = 'A',
+        long = "with-agent",
+        visible_alias = "wa",
+        value_name = "AGENT",
+        allow_hyphen_values = true
+    )]
+    pub agents: Vec<String>,
+    /// A node's name, names such as web[01-17].x, or /regular expression/; any one is enough
     #[arg(
         short = 'I',
         long = "with-identity",
@@ -91,10 +106,31 @@ pub struct FilterArgs {
         allow_hyphen_values = true
     )]
     pub identities: Vec<String>,
+    /// The collective, which is the fleet's own name
+    #[arg(short = 'T', long, value_name = "COLLECTIVE")]
+    pub target: Option<Collective>,
+}
+
+/// Which of the nodes that match.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Which nodes")]
+pub struct NodesArgs {
+    /// Only nodes whose names are in the file, or on standard input (-); web[01-17].x is a name too
+    #[arg(long, value_name = "FILE")]
+    pub nodes: Option<PathBuf>,
+    /// Only so many nodes, or such a part, rounded down; one at least
+    #[arg(long, visible_aliases = ["limit-nodes", "ln"], value_name = "N|N%")]
+    pub limit: Option<Limit>,
+    /// One node alone
+    #[arg(short = '1', long, conflicts_with = "limit")]
+    pub one: bool,
+    /// Draw the nodes of --limit or --one: the same seed and nodes give the same ones
+    #[arg(long, value_name = "NUMBER")]
+    pub limit_seed: Option<u64>,
 }
 
 impl FilterArgs {
-    /// The terms as an order carries them.
+    /// The terms as typed.
     ///
     /// # Errors
     /// Where a term does not parse, with its place.
@@ -103,7 +139,8 @@ impl FilterArgs {
             facts: self.facts.clone(),
             classes: self.classes.clone(),
             identities: self.identities.clone(),
-            ..Terms::default()
+            agents: self.agents.clone(),
+            expressions: self.expressions.clone(),
         };
         marcato_filter::from_flags(&self.with, terms)
     }
@@ -147,6 +184,9 @@ pub struct OrderArgs {
     /// The filter.
     #[command(flatten)]
     pub filter: FilterArgs,
+    /// Which of those.
+    #[command(flatten)]
+    pub nodes: NodesArgs,
     /// The output.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -198,6 +238,9 @@ pub struct Find {
     /// The filter.
     #[command(flatten)]
     pub filter: FilterArgs,
+    /// Which of those.
+    #[command(flatten)]
+    pub nodes: NodesArgs,
     /// The output.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -332,6 +375,57 @@ pub struct LabDir {
     pub dir: Option<PathBuf>,
 }
 
+/// `mco filter …`
+#[derive(Debug, Args)]
+pub struct FilterCommands {
+    /// What to do with a filter.
+    #[command(subcommand)]
+    pub command: FilterCommand,
+}
+
+/// What can be done with a filter.
+#[derive(Debug, Subcommand)]
+pub enum FilterCommand {
+    /// Say whether a filter matches a host of these facts, and why: exit 0 or 1
+    #[command(after_help = "Examples:\n  \
+        mco filter check -S 'hagroup=c and not role::db' --facts /etc/marcato/facts.yaml")]
+    Check {
+        /// The filter.
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// The host.
+        #[command(flatten)]
+        host: HostArgs,
+    },
+    /// Say in words what a filter means
+    #[command(after_help = "Example:\n  mco filter explain -W 'operatingsystem=Debian common'")]
+    Explain {
+        /// The filter.
+        #[command(flatten)]
+        filter: FilterArgs,
+    },
+    /// Print the page on how filters are written
+    Reference,
+}
+
+/// A host that there need not be.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The host")]
+pub struct HostArgs {
+    /// Its facts, YAML or, where the name ends in .json, JSON
+    #[arg(long = "facts", value_name = "FILE")]
+    pub facts_file: PathBuf,
+    /// Its classes, one a line
+    #[arg(long = "classes", value_name = "FILE")]
+    pub classes_file: Option<PathBuf>,
+    /// Its name [default: the fact fqdn or hostname]
+    #[arg(long, value_name = "NAME")]
+    pub identity: Option<Identity>,
+    /// Its agents
+    #[arg(long = "agents", value_name = "A,B", value_delimiter = ',')]
+    pub has_agents: Vec<AgentName>,
+}
+
 /// `mco authority …`
 #[derive(Debug, Args)]
 pub struct Authority {
@@ -354,6 +448,6 @@ pub enum AuthorityCommand {
         key: PathBuf,
         /// Sign only if the request is for this name
         #[arg(long, value_name = "NAME")]
-        identity: Option<marcato_core::Identity>,
+        identity: Option<Identity>,
     },
 }

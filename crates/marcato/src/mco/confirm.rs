@@ -6,9 +6,11 @@ use std::thread;
 use marcato_client::core::Selection;
 use marcato_core::limits::client::CONFIRMED_BY_LETTER_MAX;
 use marcato_core::{Collective, Exit, Terms};
+use marcato_filter::is_folded;
 use tokio::sync::oneshot;
 
 use super::console::Console;
+use super::which::Which;
 use crate::words::fold::fold;
 use crate::words::group::escape;
 use crate::words::{Failure, coverage};
@@ -55,10 +57,10 @@ pub async fn ask(
     console: &mut Console,
     fleet: &Collective,
     what: &str,
-    filter: &Terms,
+    which: &Which,
     selection: &Selection,
 ) -> Result<(), Failure> {
-    let (text, wanted) = question(fleet, what, filter, selection);
+    let (text, wanted) = question(fleet, what, which, selection);
     console.ask(&text);
     let (sender, answer) = oneshot::channel();
     let read = move || {
@@ -82,16 +84,16 @@ pub async fn ask(
 fn question(
     fleet: &Collective,
     what: &str,
-    filter: &Terms,
+    which: &Which,
     selection: &Selection,
 ) -> (String, Wanted) {
     let count = selection.chosen.len();
     let plural = if count == 1 { "node" } else { "nodes" };
-    let which = match in_words(filter) {
+    let words = match which.in_words() {
         words if words.is_empty() => "every node (no filter)".to_owned(),
         words => words,
     };
-    let mut text = format!("fleet {fleet}: {what} on {count} {plural}: {which}\n");
+    let mut text = format!("fleet {fleet}: {what} on {count} {plural}: {words}\n");
     let mut asides = Vec::new();
     if count <= NAMED_MAX {
         let names = selection.chosen.iter().map(|node| node.identity.as_str());
@@ -105,13 +107,14 @@ fn question(
     let down = selection.chosen.iter().filter(|node| node.down.is_some()).count();
     aside(down, "down, and will hardly be reached");
     aside(selection.left_out.len(), "cannot be sent it");
+    aside(selection.limited_from.unwrap_or_default().saturating_sub(count), "not drawn");
     aside(selection.read_only.len(), "read-only, left out");
     aside(selection.not_capable.len(), "without the agent, left out");
     asides.extend(coverage::lines(&selection.coverage, selection.complete));
     if !asides.is_empty() {
         text.push_str(&format!("   {}\n", asides.join("  ·  ")));
     }
-    let wanted = if count > CONFIRMED_BY_LETTER_MAX || filter.is_empty() {
+    let wanted = if count > CONFIRMED_BY_LETTER_MAX || which.is_everything() {
         text.push_str("Type the number of nodes to go on: ");
         Wanted::Number(count)
     } else {
@@ -121,10 +124,17 @@ fn question(
     (text, wanted)
 }
 
-/// The filter as it was typed.
+/// The filter as it was typed; names are folded.
 pub fn in_words(terms: &Terms) -> String {
-    let all = terms.facts.iter().chain(&terms.classes).chain(&terms.identities);
-    all.map(|term| escape(term)).collect::<Vec<_>>().join(" ")
+    let mut words: Vec<String> = Vec::new();
+    words.extend(terms.facts.iter().chain(&terms.classes).map(|term| escape(term)));
+    words.extend(terms.agents.iter().map(|term| format!("agent {}", escape(term))));
+    words.extend(terms.expressions.iter().map(|term| format!("({})", escape(term))));
+    let is_name = |term: &&String| !term.starts_with('/') && !is_folded(term);
+    let (names, others): (Vec<_>, Vec<_>) = terms.identities.iter().partition(is_name);
+    words.extend(others.into_iter().map(|term| escape(term)));
+    words.extend(fold(names.into_iter().map(String::as_str)).iter().map(|name| escape(name)));
+    words.join(" ")
 }
 
 #[cfg(test)]
@@ -147,8 +157,9 @@ mod tests {
     fn check(count: usize, filter: &[&str], want: &str, wanted: Wanted) {
         let facts = filter.iter().map(|term| (*term).to_owned()).collect();
         let terms = Terms { facts, ..Terms::default() };
+        let which = Which { terms, ..Which::default() };
         let fleet = "prod".parse().unwrap();
-        let (text, got) = question(&fleet, "restart service nginx", &terms, &selection(count));
+        let (text, got) = question(&fleet, "restart service nginx", &which, &selection(count));
         assert_eq!((text.as_str(), got), (want, wanted));
     }
 

@@ -1,16 +1,17 @@
 //! `mco find`: which nodes match, from the registry alone.
 
+use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use marcato_client::core::{Coverage, LeftOut};
 use marcato_client::shell::{Fleet as Connection, Found};
-use marcato_core::{Exit, Identity, Terms, Timestamp};
-use marcato_filter::Filter;
+use marcato_core::{Exit, Identity, Timestamp};
 use serde_json::json;
 
 use super::cli::Find;
 use super::console::Console;
 use super::interrupt::Interrupt;
+use super::which::{Which, check_target};
 use super::{block_on, nothing, order, sign};
 use crate::config::Fleet;
 use crate::words::Failure;
@@ -37,39 +38,57 @@ pub fn main(args: &Find) -> Exit {
 }
 
 fn run(args: &Find, console: &mut Console) -> Result<Exit, Failure> {
-    let terms = args.filter.terms()?;
-    Filter::parse(&terms)?;
+    let which = Which::of(&args.filter, &args.nodes)?;
     let fleet = Fleet::load(args.fleet.config.as_deref(), args.fleet.fleet.as_deref())?;
+    check_target(&args.filter, &fleet.name)?;
+    if let Some(why) = which.is_nothing() {
+        console.warn(&why);
+        if args.output.json {
+            let found = Found { complete: true, ..Found::default() };
+            console.say(&json(&fleet, &found, None, Exit::Nothing).to_string());
+        }
+        return Ok(Exit::Nothing);
+    }
     let setup = order::setup(&fleet, &args.fleet);
-    let (found, why) = block_on(Interrupt::default().guard(async {
+    let (mut found, why) = block_on(Interrupt::default().guard(async {
         let mut connection = Connection::connect(setup).await?;
         // Only where no hub is, the nodes are asked themselves, and that is signed.
-        let found = connection.find(terms.clone(), &sign::Lazy(&fleet)).await?;
+        let mut found = connection.find(which.terms.clone(), &sign::Lazy(&fleet)).await?;
+        found.nodes.retain(|(node, _)| which.lists(node));
+        found.coverage.unknown_names.retain(|unknown| !which.expects(&unknown.name));
         let is_nothing = found.nodes.is_empty() && found.complete;
         let why = if is_nothing {
-            nothing::why(&mut connection, &terms, &found.coverage).await
+            nothing::why(&mut connection, &which, &found.coverage).await
         } else {
             Vec::new()
         };
         connection.close().await?;
         Ok((found, why))
     }))?;
-    let exit = exit(&found);
+    let missing = which.missing(found.nodes.iter().map(|(node, _)| node));
+    let all = found.nodes.len();
+    if let Some(pick) = which.pick {
+        found.nodes = pick.from(found.nodes, |(node, down)| (node, down.is_some()));
+    }
+    let exit = exit(&found, &missing);
     for line in &why {
         console.warn(line);
     }
     if args.output.json {
-        console.say(&json(&fleet, &found, exit).to_string());
+        let missing = which.listed_in.as_ref().map(|_| &missing);
+        console.say(&json(&fleet, &found, missing, exit).to_string());
     } else {
-        show(&found, &terms, console);
+        show(&found, &which, all, console);
     }
+    tell_missing(&which, &missing, console);
     Ok(exit)
 }
 
 /// As for an order: a list from which hosts may be missing is not simply whole.
-const fn exit(found: &Found) -> Exit {
+fn exit(found: &Found, missing: &BTreeSet<Identity>) -> Exit {
     let Coverage { gathering, unknown_names, .. } = &found.coverage;
-    let misses = gathering.is_some() || !unknown_names.is_empty() || !found.left_out.is_empty();
+    let unknown = !unknown_names.is_empty() || !missing.is_empty();
+    let misses = gathering.is_some() || unknown || !found.left_out.is_empty();
     match (found.nodes.is_empty(), found.complete) {
         (false, _) if misses => Exit::Silent,
         (false, _) => Exit::Ok,
@@ -78,14 +97,30 @@ const fn exit(found: &Found) -> Exit {
     }
 }
 
-fn json(fleet: &Fleet, found: &Found, exit: Exit) -> serde_json::Value {
+/// Names what was asked for by name and is not among the nodes.
+fn tell_missing(which: &Which, missing: &BTreeSet<Identity>, console: &mut Console) {
+    let Some(list) = which.listed_in.as_ref().filter(|_| !missing.is_empty()) else { return };
+    let (count, list) = (missing.len(), escape(list));
+    let plural = if count == 1 { "name" } else { "names" };
+    let what = if which.is_filtered() { "not there, or not matching" } else { "not there" };
+    let start = format!("{count} {plural} of {list} {what}: ");
+    let names = table::names(missing.iter(), console.screen, start.chars().count());
+    console.warn(&format!("{start}{names}"));
+}
+
+fn json(
+    fleet: &Fleet,
+    found: &Found,
+    missing: Option<&BTreeSet<Identity>>,
+    exit: Exit,
+) -> serde_json::Value {
     let node = |(node, down): &(Identity, Option<Timestamp>)| match down {
         Some(since) => json!({"node": node, "down_since": since}),
         None => json!({"node": node}),
     };
     let left_out = |LeftOut { identity, reason, text, .. }: &LeftOut| json!({"node": identity, "reason": reason, "text": text});
     let coverage = &found.coverage;
-    json!({
+    let mut json = json!({
         "schema": SCHEMA,
         "fleet": fleet.name,
         "exit": exit.code(),
@@ -95,11 +130,16 @@ fn json(fleet: &Fleet, found: &Found, exit: Exit) -> serde_json::Value {
         "left_out": found.left_out.iter().map(left_out).collect::<Vec<_>>(),
         "vanished": coverage.vanished,
         "unknown_names": coverage.unknown_names,
-    })
+    });
+    // Names of a list that are not among the nodes.
+    if let Some(missing) = missing {
+        json["missing"] = json!(missing);
+    }
+    json
 }
 
 /// Names as data; on a terminal folded, else one on each line and never cut.
-fn show(found: &Found, terms: &Terms, console: &mut Console) {
+fn show(found: &Found, which: &Which, matching: usize, console: &mut Console) {
     let names = found.nodes.iter().map(|(node, _)| node.as_str());
     if console.screen.width.is_some() {
         for name in fold(names) {
@@ -128,10 +168,15 @@ fn show(found: &Found, terms: &Terms, console: &mut Console) {
     }
     misses(found, console);
     let all = found.nodes.len();
-    let plural = if all == 1 { "node" } else { "nodes" };
-    let what = if terms.is_empty() { "in the fleet" } else { "match" };
-    let verb = if terms.is_empty() || all != 1 { what } else { "matches" };
-    console.note(&format!("{all} {plural} {verb}"));
+    let of = if all < matching { format!(" of {matching}") } else { String::new() };
+    let plural = if matching == 1 { "node" } else { "nodes" };
+    let verb = match (which.is_everything(), matching) {
+        (true, _) => "in the fleet",
+        (false, 1) => "matches",
+        (false, _) => "match",
+    };
+    console
+        .note(&format!("{all}{of} {plural} {}{verb}", if all < matching { "that " } else { "" }));
     if !found.complete {
         console.note(
             "no hub answers here: these are the nodes that answered, and there may be others",

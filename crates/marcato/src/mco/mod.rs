@@ -6,6 +6,7 @@ mod commands;
 mod confirm;
 mod console;
 mod declared;
+mod filter;
 mod find;
 mod interrupt;
 mod nothing;
@@ -13,6 +14,7 @@ mod order;
 mod progress;
 mod secret;
 mod sign;
+mod which;
 
 use std::time::Instant;
 
@@ -43,6 +45,7 @@ pub fn main() -> Exit {
         Command::Find(args) => find::main(&args),
         Command::Lab(args) => crate::lab::main(args),
         Command::Authority(args) => authority::main(args.command),
+        Command::Filter(args) => filter::main(&args.command),
     }
 }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use marcato_client::core::{Coverage, Report, Selection, Task};
 use marcato_client::shell::Fleet as Connection;
-use marcato_core::{FactName, Identity, Reason, Terms};
+use marcato_core::{FactName, Identity, Reason};
+use marcato_filter::Filter;
 use marcato_protocol::question::Values;
 
-use super::confirm::in_words;
+use super::which::Which;
 use crate::words::coverage;
 use crate::words::fold::fold;
 use crate::words::group::escape;
@@ -22,7 +23,7 @@ const NAMED_MAX: usize = 10;
 /// Why no node is meant, in lines.
 pub async fn matched(
     connection: &mut Connection,
-    task: &Task,
+    (task, which): (&Task, &Which),
     selection: &Selection,
 ) -> Vec<String> {
     let mut lines = Vec::new();
@@ -33,7 +34,7 @@ pub async fn matched(
     list(&selection.gone, "gone, unheard for seven days");
     let coverage = &selection.coverage;
     if lines.is_empty() {
-        lines = why(connection, &task.filter, coverage).await;
+        lines = why(connection, which, coverage).await;
     } else {
         lines.extend(told(coverage));
     }
@@ -54,13 +55,16 @@ fn told(coverage: &Coverage) -> Vec<String> {
 }
 
 /// Why a filter matches nothing, in lines: what there is instead.
-pub async fn why(connection: &mut Connection, filter: &Terms, coverage: &Coverage) -> Vec<String> {
-    if filter.is_empty() {
+pub async fn why(connection: &mut Connection, which: &Which, coverage: &Coverage) -> Vec<String> {
+    if which.is_everything() {
         let nobody = "no node has registered with this fleet's hub".to_owned();
         return std::iter::once(nobody).chain(told(coverage)).collect();
     }
-    let mut lines = vec![format!("nothing matched {}", in_words(filter))];
-    let facts: BTreeSet<FactName> = filter.facts.iter().filter_map(|term| fact_of(term)).collect();
+    let mut lines = vec![format!("nothing matched {}", which.in_words())];
+    // It was understood before anybody was asked.
+    let Ok(filter) = Filter::parse(&which.terms) else { return lines };
+    let facts: BTreeSet<FactName> =
+        filter.fact_names().filter_map(|fact| fact.parse().ok()).collect();
     for fact in facts.into_iter().take(FACTS_MAX) {
         // Without these words the answer is as true; a hub that has gone meanwhile harms nothing.
         if let Ok(values) = connection.values(fact.clone()).await {
@@ -93,12 +97,6 @@ pub async fn there(connection: &mut Connection, task: &Task, report: &Report) ->
     Some(format!("no node has a {} {item:?} ({asked} asked)", task.agent))
 }
 
-/// The fact of a term, which stands before its operator.
-fn fact_of(term: &str) -> Option<FactName> {
-    let end = term.find(['=', '<', '>', '!'])?;
-    term[..end].trim().parse().ok()
-}
-
 fn values_in_words(fact: &FactName, values: &Values) -> String {
     if values.values.is_empty() {
         let nearest = if values.nearest.is_empty() {
@@ -124,18 +122,6 @@ fn joined(names: &[FactName]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_fact_of_a_term() {
-        let check = |term, want: Option<&str>| {
-            assert_eq!(fact_of(term).as_ref().map(FactName::as_str), want, "{term}");
-        };
-        check("hagroup=d", Some("hagroup"));
-        check("os.release.major >= 12", Some("os.release.major"));
-        check("role!~/x/", Some("role"));
-        check("=x", None);
-        check("web", None);
-    }
 
     #[test]
     fn what_there_is_instead() {

@@ -3,19 +3,20 @@
 
 use std::time::{Duration, Instant};
 
-use marcato_client::core::{Aim, Job, NodeReport, Report, Task};
+use marcato_client::core::{Aim, Job, NodeReport, Report, Selection, Task};
 use marcato_client::shell::signer::Signer;
-use marcato_client::shell::{Choice, ClientSetup, Fleet as Connection, Live};
+use marcato_client::shell::{ClientSetup, Fleet as Connection, Live};
 use marcato_core::ddl::Action;
 use marcato_core::limits::timing::{CHANGE_WAIT, READ_WAIT};
-use marcato_core::{ActionName, AgentName, EndState, Exit, Reason, Span};
-use marcato_filter::Filter;
+use marcato_core::{ActionName, AgentName, Collective, EndState, Exit, Reason, Span, Terms};
 use marcato_protocol::version::Spoken;
 
 use super::cli::{FleetArgs, OrderArgs};
 use super::console::Console;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
+use super::sign::Never;
+use super::which::{Which, check_target};
 use super::{block_on, confirm, declared, nothing, sign};
 use crate::config::{self, Fleet};
 use crate::jobs::{Begun, Jobs};
@@ -77,15 +78,20 @@ pub fn main(intent: Result<Intent, Failure>, started: Instant) -> Exit {
 }
 
 fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit, Failure> {
-    let terms = intent.order.filter.terms()?;
-    Filter::parse(&terms)?;
+    let which = Which::of(&intent.order.filter, &intent.order.nodes)?;
     let args = &intent.order.fleet;
     let fleet = Fleet::load(args.config.as_deref(), args.fleet.as_deref())?;
+    check_target(&intent.order.filter, &fleet.name)?;
     let ddl = declared::agent(&intent.agent, &fleet.agents)?;
     let action = declared::action(&ddl, &intent.action)?;
     let inputs = action.inputs_from_words(&intent.words)?;
     if action.changes() {
         confirm::possible(intent.order.yes)?;
+    }
+    if let Some(why) = which.is_nothing() {
+        let lines = [why];
+        tell_nothing(intent, &fleet.name, &Selection::default(), &lines, console)?;
+        return Ok(Exit::Nothing);
     }
     let default = if action.changes() { CHANGE_WAIT } else { READ_WAIT };
     let task = Task {
@@ -93,8 +99,8 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
         action: intent.action.clone(),
         inputs,
         changes: action.changes(),
-        filter: terms,
-        aim: if action.changes() { Aim::Set } else { Aim::Matching },
+        filter: which.terms.clone(),
+        aim: if action.changes() || which.is_set() { Aim::Set } else { Aim::Matching },
         reason: intent.order.reason.clone(),
         wait: intent.order.timeout.unwrap_or(default),
         run_limit: ddl.metadata.timeout,
@@ -106,6 +112,7 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
         let signer = sign::open(&fleet).await?;
         let mut errand = Errand {
             intent,
+            which,
             task,
             fleet: &fleet,
             signer,
@@ -159,6 +166,7 @@ enum Done {
 /// One order on its way.
 struct Errand<'a> {
     intent: &'a Intent,
+    which: Which,
     task: Task,
     fleet: &'a Fleet,
     signer: Box<dyn Signer>,
@@ -173,17 +181,18 @@ impl Errand<'_> {
         console: &mut Console,
         interrupt: &Interrupt,
     ) -> Result<Done, Failure> {
-        let choice = self.connection.choose(&self.task, &*self.signer).await?;
+        let mut choice = self.connection.choose(&self.task, &*self.signer).await?;
+        self.narrow(&mut choice.selection, console).await?;
         let selection = &choice.selection;
         if selection.complete && selection.expected() == 0 {
-            let words = nothing::matched(&mut self.connection, &self.task, selection).await;
-            self.tell_nothing(&choice, console, &words)?;
+            let meant = (&self.task, &self.which);
+            let words = nothing::matched(&mut self.connection, meant, selection).await;
+            tell_nothing(self.intent, &self.fleet.name, selection, &words, console)?;
             return Ok(Done::Nothing);
         }
         if self.task.changes && !self.intent.order.yes && !selection.chosen.is_empty() {
             let (begun, what) = (Instant::now(), self.intent.in_words());
-            let filter = &self.task.filter;
-            confirm::ask(console, &self.fleet.name, &what, filter, selection).await?;
+            confirm::ask(console, &self.fleet.name, &what, &self.which, selection).await?;
             self.asked = begun.elapsed();
         }
         let job = self.begin(&choice, console);
@@ -226,23 +235,48 @@ impl Errand<'_> {
         }
     }
 
-    /// No node is meant: says why, in the form that was asked for.
-    fn tell_nothing(
-        &self,
-        choice: &Choice,
+    /// Leaves of what matches the nodes of a list, and of those as many as are wanted. A name of a
+    /// list that no node has is expected all the same: nobody is missed in silence.
+    async fn narrow(
+        &mut self,
+        selection: &mut Selection,
         console: &mut Console,
-        words: &[String],
     ) -> Result<(), Failure> {
-        for line in words {
-            console.warn(line);
+        let mut missing = self.which.only_listed(selection);
+        if !missing.is_empty() && self.which.is_filtered() {
+            // Who is there is only not meant.
+            for (node, _) in self.connection.find(Terms::default(), &Never).await?.nodes {
+                missing.remove(&node);
+            }
         }
-        if self.intent.order.output.json {
-            let selection = &choice.selection;
-            let replies = Replies::nothing(&self.fleet.name, selection);
-            console.say(&to_json(&replies)?);
+        selection.expect_unknown(missing);
+        selection.coverage.unknown_names.retain(|unknown| !self.which.expects(&unknown.name));
+        if let Some(pick) = self.which.pick {
+            selection.limit(pick);
+            let (some, all) = (selection.chosen.len(), selection.limited_from.unwrap_or_default());
+            if some < all {
+                console.note(&format!("{some} of {all} nodes: the limit is {}", pick.limit));
+            }
         }
         Ok(())
     }
+}
+
+/// No node is meant: says why, in the form that was asked for.
+fn tell_nothing(
+    intent: &Intent,
+    fleet: &Collective,
+    selection: &Selection,
+    words: &[String],
+    console: &mut Console,
+) -> Result<(), Failure> {
+    for line in words {
+        console.warn(line);
+    }
+    if intent.order.output.json {
+        console.say(&to_json(&Replies::nothing(fleet, selection))?);
+    }
+    Ok(())
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {

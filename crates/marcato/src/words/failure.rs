@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io::Write as _;
+use std::ops::Range;
 
 use marcato_client::shell as client;
 use marcato_core::Exit;
@@ -102,17 +103,24 @@ impl From<client::FleetError> for Failure {
 impl From<FilterError> for Failure {
     fn from(error: FilterError) -> Self {
         let mut text = error.to_string();
-        let visible = !error.term.chars().any(char::is_control);
-        let fits = error.term.chars().count() <= MARKED_TERM_MAX;
-        if visible && fits && !error.term.is_empty() && error.fault != Fault::Empty {
-            let columns = |part: Option<&str>| part.unwrap_or_default().chars().count();
-            let before = columns(error.term.get(..error.span.start));
-            let width = columns(error.term.get(error.span.clone())).max(1);
-            let marks = "^".repeat(width);
-            text = format!("{text}\n  {}\n  {:before$}{marks}", error.term, "");
+        if !error.term.is_empty() && error.fault != Fault::Empty {
+            text = marked(&text, &error.term, error.span);
         }
         Self::new(Exit::Usage, text)
     }
+}
+
+/// A text of an error with the place marked under what was typed, where that can be shown.
+#[must_use]
+pub fn marked(text: &str, typed: &str, span: Range<usize>) -> String {
+    let visible = !typed.chars().any(char::is_control);
+    if !visible || typed.chars().count() > MARKED_TERM_MAX {
+        return text.to_owned();
+    }
+    let columns = |part: Option<&str>| part.unwrap_or_default().chars().count();
+    let before = columns(typed.get(..span.start));
+    let marks = "^".repeat(columns(typed.get(span)).max(1));
+    format!("{text}\n  {typed}\n  {:before$}{marks}", "")
 }
 
 impl From<InputError> for Failure {
@@ -129,6 +137,7 @@ mod tests {
         let [kind, term] = flags.map(str::to_owned);
         let terms = match &*kind {
             "-F" => marcato_core::Terms { facts: vec![term], ..Default::default() },
+            "-S" => marcato_core::Terms { expressions: vec![term], ..Default::default() },
             _ => marcato_core::Terms { identities: vec![term], ..Default::default() },
         };
         let error = marcato_filter::Filter::parse(&terms).unwrap_err();
@@ -144,6 +153,11 @@ mod tests {
         check(
             ["-I", "/größe(/"],
             "-I '/größe(/': is not a regular expression: unclosed group\n  /größe(/\n        ^",
+        );
+        check(
+            ["-S", "größe=1 and (b"],
+            "-S 'größe=1 and (b': opens a parenthesis here and never closes it\n  \
+             größe=1 and (b\n              ^",
         );
         check(
             ["-F", " "],

@@ -1,7 +1,7 @@
 //! Every word that a person reads: errors with their hints, reports, JSON.
 
 pub mod coverage;
-mod failure;
+pub mod failure;
 pub mod fold;
 pub mod group;
 pub mod json;

@@ -15,7 +15,21 @@ pub const MCO: &str = env!("CARGO_BIN_EXE_mco");
 pub fn mco(home: &Path) -> Command {
     let mut command = Command::new(MCO);
     command.env_clear().env("HOME", home).env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+    command.current_dir(home);
     command
+}
+
+/// The words of a line: divided by blanks, but for what stands between single quotes.
+pub fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (index, part) in line.split('\'').enumerate() {
+        if index % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
 }
 
 /// What a command said, and how it ended.
@@ -87,9 +101,9 @@ impl Lab {
     }
 
     /// `mco` with the lab's configuration.
-    pub fn mco(&self, words: &str) -> Command {
+    pub fn mco(&self, line: &str) -> Command {
         let mut command = mco(self.home());
-        command.env("MARCATO_CONFIG", self.config()).args(words.split_whitespace());
+        command.env("MARCATO_CONFIG", self.config()).args(words(line));
         command
     }
 
