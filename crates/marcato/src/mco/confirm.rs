@@ -140,7 +140,7 @@ pub fn in_words(terms: &Terms) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use marcato_client::core::Chosen;
+    use marcato_client::core::{Chosen, Limit, Pick};
     use marcato_protocol::sshsig::PublicKey;
     use marcato_protocol::version::Spoken;
 
@@ -185,6 +185,20 @@ mod tests {
              1 down, and will hardly be reached\nType the number of nodes to go on: ",
             Wanted::Number(51),
         );
+    }
+
+    /// A list and a limit are words of the question, and no whole fleet.
+    #[test]
+    fn the_question_names_a_list_and_a_limit() {
+        let list = Some(["web1.x", "web2.x"].map(|name| name.parse().unwrap()).into());
+        let pick = Some(Pick { limit: Limit::Percent(50), seed: Some(7) });
+        let which = Which { list, listed_in: Some("canaries".into()), pick, ..Which::default() };
+        let selection = Selection { limited_from: Some(2), ..selection(1) };
+        let fleet = "prod".parse().unwrap();
+        let (text, wanted) = question(&fleet, "restart service nginx", &which, &selection);
+        let want = "fleet prod: restart service nginx on 1 node: the 2 names of canaries, limit 50% \
+                    drawn with seed 7\n   web1.x  ·  1 not drawn\nGo on? [y/N] ";
+        assert_eq!((text.as_str(), wanted), (want, Wanted::Letter));
     }
 
     #[test]
