@@ -220,8 +220,12 @@ impl Selection {
     pub fn only(&mut self, names: &BTreeSet<Identity>) {
         self.chosen.retain(|node| names.contains(&node.identity));
         self.left_out.retain(|node| names.contains(&node.identity));
-        let lists =
-            [&mut self.not_capable, &mut self.read_only, &mut self.gone, &mut self.coverage.vanished];
+        let lists = [
+            &mut self.not_capable,
+            &mut self.read_only,
+            &mut self.gone,
+            &mut self.coverage.vanished,
+        ];
         for list in lists {
             list.retain(|node| names.contains(node));
         }

@@ -184,14 +184,13 @@ fn show(found: &Found, which: &Which, matching: usize, console: &mut Console) {
     }
 }
 
-/// Who may be missing from the list. What changes the exit code is told even to whoever wants quiet.
+/// Who may be missing from the list; told even to whoever wants quiet.
 fn misses(found: &Found, console: &mut Console) {
     let vanished = &found.coverage.vanished;
     if !vanished.is_empty() {
         let start = format!("{} known here, but not to the hub: ", vanished.len());
         let names = table::names(vanished.iter(), console.screen, start.len());
-        let line = format!("{start}{names}");
-        if exit(found) == Exit::Ok { console.note(&line) } else { console.warn(&line) }
+        console.warn(&format!("{start}{names}"));
     }
     for node in &found.left_out {
         console.warn(&format!("{} {}: {}", node.identity, node.reason, escape(&node.text)));

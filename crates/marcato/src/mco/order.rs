@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use marcato_client::core::{Aim, Job, NodeReport, Report, Selection, Task};
 use marcato_client::shell::signer::Signer;
-use marcato_client::shell::{ClientSetup, Fleet as Connection, Live};
+use marcato_client::shell::{Choice, ClientSetup, Fleet as Connection, Live};
 use marcato_core::ddl::Action;
 use marcato_core::limits::timing::{CHANGE_WAIT, READ_WAIT};
 use marcato_core::{ActionName, AgentName, Collective, EndState, Exit, Reason, Span, Terms};
@@ -15,7 +15,6 @@ use super::cli::{FleetArgs, OrderArgs};
 use super::console::Console;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
-use super::sign::Never;
 use super::which::{Which, check_target};
 use super::{block_on, confirm, declared, nothing, sign};
 use crate::config::{self, Fleet};
@@ -245,7 +244,7 @@ impl Errand<'_> {
         let mut missing = self.which.only_listed(selection);
         if !missing.is_empty() && self.which.is_filtered() {
             // Who is there is only not meant.
-            for (node, _) in self.connection.find(Terms::default(), &Never).await?.nodes {
+            for (node, _) in self.connection.find(Terms::default(), &*self.signer).await?.nodes {
                 missing.remove(&node);
             }
         }
