@@ -342,7 +342,10 @@ async fn what_keeps_a_node_from_starting() {
     };
     let named = "this node is web1.example.com since its first start";
     check_with(text.replace(name, "web9.example.com"), named);
-    check_with(text.replace("'lab'", "'prod'"), "the certificate is for the fleet lab, not for prod");
+    check_with(
+        text.replace("'lab'", "'prod'"),
+        "the certificate is for the fleet lab, not for prod",
+    );
     std::fs::write(&node_toml, &text).unwrap();
 
     let spoilt = |file: &str, text: &str, want: &str| {
