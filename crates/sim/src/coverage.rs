@@ -31,8 +31,13 @@ pub const STATES_ABSENT: &[(EndState, &str)] =
     &[(EndState::Cancelled, "there is no command yet that cancels an order")];
 
 /// Reason codes that cannot occur here, each with its reason. It is checked that they do not.
-pub const REASONS_ABSENT: &[(Reason, &str)] =
-    &[(Reason::Operator, "there is no command yet that cancels an order")];
+pub const REASONS_ABSENT: &[(Reason, &str)] = &[
+    (Reason::Operator, "there is no command yet that cancels an order"),
+    (
+        Reason::NotRegistered,
+        "a list of names is the command line's; here filters alone choose nodes",
+    ),
+];
 
 /// Why a client refuses what claims to be an answer: the names under [`Group::Refusal`].
 pub const REFUSALS: &[(RefusedWhy, &str)] = &[
