@@ -119,7 +119,8 @@ impl Jobs {
         let (schema, stage) = (Kept::SCHEMA.to_owned(), Stage::Begun { order, nodes });
         let kept = Kept { schema, id: self.reserve()?, command, stage };
         let begun = Begun { jobs: self.clone(), kept };
-        match self.write(&begun.kept) {
+        // Here too: commands that are killed never finish, and would fill the folder.
+        match self.write(&begun.kept).and_then(|()| self.prune()) {
             Ok(()) => Ok(begun),
             Err(error) => {
                 begun.forget();
@@ -266,6 +267,9 @@ mod tests {
         let is_there = |id: &JobId| jobs.file(id).exists();
         assert!(!ids[..4].iter().any(is_there) && ids[4..].iter().all(is_there));
         assert!(is_there(&id));
+        // Of commands that are killed no more stay either.
+        (0..3).for_each(|_| drop(begin(&jobs)));
+        assert_eq!(fs::read_dir(&jobs.folder).unwrap().count(), JOBS_KEPT_MAX);
     }
 
     #[test]
