@@ -52,6 +52,39 @@ reasons! {
     Agent = "agent",
         "The agent itself went wrong: it could not be started, crashed, or answered with something that is no answer.",
         "Look at the node's log; mend or reinstall the plugin.";
+    Held = "held",
+        "The package manager holds the package at its version; nothing was changed.",
+        "apt-mark unhold on the host, if the hold is no longer wanted.";
+    NoSpace = "no-space",
+        "There is too little free space on a filesystem of the host; nothing was changed.",
+        "Make room on the filesystem that the message names.";
+    Locked = "locked",
+        "Another process held the package manager's lock until the end of the wait; nothing was changed.",
+        "Wait until the process that the message names is done, then run the command again.";
+    Lists = "lists",
+        "The package lists could not be refreshed; nothing was installed.",
+        "Look at the mirror that the message names; refresh=never takes the lists as they are.";
+    InterruptedDpkg = "interrupted-dpkg",
+        "An earlier run of dpkg was broken off; nothing was changed.",
+        "mco package repair on that host ends what was begun.";
+    WouldRemove = "would-remove",
+        "It would remove other packages; nothing was changed.",
+        "Look at the packages that the message names; on the host, decide by hand.";
+    NoCandidate = "no-candidate",
+        "No source of the host offers the package or the version asked for; nothing was changed.",
+        "Check name, version and the host's package sources.";
+    Download = "download",
+        "The packages could not be fetched; nothing was changed.",
+        "Look at the mirror that the message names.";
+    Precheck = "precheck",
+        "The service's configuration did not pass its check; the running one was not touched.",
+        "Mend the configuration by what the message says.";
+    Unsettled = "unsettled",
+        "The service came up and did not stay up.",
+        "Look at the unit's log on the host.";
+    Masked = "masked",
+        "The unit is masked, so that nothing can start it.",
+        "systemctl unmask on the host, if it should run.";
     NoValue = "no-value",
         "The node has no such fact.",
         "Check the fact's name.";

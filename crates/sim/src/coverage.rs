@@ -30,6 +30,9 @@ pub enum Group {
 pub const STATES_ABSENT: &[(EndState, &str)] =
     &[(EndState::Cancelled, "there is no command yet that cancels an order")];
 
+/// Agents give these of themselves, and the simulated one has no packages and no services.
+const OF_AN_AGENT: &str = "it is said by agents that are not simulated";
+
 /// Reason codes that cannot occur here, each with its reason. It is checked that they do not.
 pub const REASONS_ABSENT: &[(Reason, &str)] = &[
     (Reason::Operator, "there is no command yet that cancels an order"),
@@ -37,6 +40,17 @@ pub const REASONS_ABSENT: &[(Reason, &str)] = &[
         Reason::NotRegistered,
         "a list of names is the command line's; here filters alone choose nodes",
     ),
+    (Reason::Held, OF_AN_AGENT),
+    (Reason::NoSpace, OF_AN_AGENT),
+    (Reason::Locked, OF_AN_AGENT),
+    (Reason::Lists, OF_AN_AGENT),
+    (Reason::InterruptedDpkg, OF_AN_AGENT),
+    (Reason::WouldRemove, OF_AN_AGENT),
+    (Reason::NoCandidate, OF_AN_AGENT),
+    (Reason::Download, OF_AN_AGENT),
+    (Reason::Precheck, OF_AN_AGENT),
+    (Reason::Unsettled, OF_AN_AGENT),
+    (Reason::Masked, OF_AN_AGENT),
 ];
 
 /// Why a client refuses what claims to be an answer: the names under [`Group::Refusal`].
