@@ -1,0 +1,179 @@
+//! The flags that commands share: which fleet, which nodes, how the answer is shown.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use marcato_client::core::Limit;
+use marcato_core::{Collective, Span, Terms};
+use marcato_filter::FilterError;
+use marcato_link::ServerUrl;
+
+/// Which fleet, and with what configuration.
+#[derive(Debug, Clone, Args)]
+pub struct FleetArgs {
+    /// The fleet, as the configuration names it; not needed when it names one alone
+    #[arg(long, value_name = "NAME", env = "MARCATO_FLEET", hide_env_values = true)]
+    pub fleet: Option<String>,
+    /// The client's configuration [default: ~/.config/marcato/client.toml]
+    #[arg(long, value_name = "FILE", env = "MARCATO_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+    /// The broker, instead of the configured one: nats://HOST:PORT
+    #[arg(long, value_name = "URL", env = "MARCATO_BROKER", hide_env_values = true)]
+    pub broker: Option<ServerUrl>,
+}
+
+/// Which nodes are meant. Terms of different kinds are ANDed; without any, every node is meant.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Which nodes")]
+pub struct FilterArgs {
+    /// Words with an operator are facts, others classes: "operatingsystem=Debian hagroup=c"
+    #[arg(short = 'W', long = "with", value_name = "FILTER", allow_hyphen_values = true)]
+    pub with: Vec<String>,
+    /// Facts and classes joined by and, or, not: "(hagroup=b or hagroup=c) and not role::db"
+    #[arg(short = 'S', long = "select", value_name = "EXPRESSION", allow_hyphen_values = true)]
+    pub expressions: Vec<String>,
+    /// A fact: hagroup=c, processorcount>=4, operatingsystem=/debian/i
+    #[arg(
+        short = 'F',
+        long = "with-fact",
+        visible_alias = "wf",
+        value_name = "FACT",
+        allow_hyphen_values = true
+    )]
+    pub facts: Vec<String>,
+    /// A class, or /regular expression/
+    #[arg(
+        short = 'C',
+        long = "with-class",
+        visible_alias = "wc",
+        value_name = "CLASS",
+        allow_hyphen_values = true
+    )]
+    pub classes: Vec<String>,
+    /// An agent, or /regular expression/
+    #[arg(
+        short = 'A',
+        long = "with-agent",
+        visible_alias = "wa",
+        value_name = "AGENT",
+        allow_hyphen_values = true
+    )]
+    pub agents: Vec<String>,
+    /// A node's name, names such as web[01-17].x, or /regular expression/; any one is enough
+    #[arg(
+        short = 'I',
+        long = "with-identity",
+        visible_alias = "wi",
+        value_name = "NAME",
+        allow_hyphen_values = true
+    )]
+    pub identities: Vec<String>,
+    /// The collective, which is the fleet's own name
+    #[arg(short = 'T', long, value_name = "COLLECTIVE")]
+    pub target: Option<Collective>,
+}
+
+/// Which of the nodes that match.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Which nodes")]
+pub struct NodesArgs {
+    /// Only nodes whose names are in the file, or on standard input (-); web[01-17].x is a name too
+    #[arg(long, value_name = "FILE")]
+    pub nodes: Option<PathBuf>,
+    /// Only so many nodes, or such a part, rounded down; one at least
+    #[arg(long, visible_aliases = ["limit-nodes", "ln"], value_name = "N|N%")]
+    pub limit: Option<Limit>,
+    /// One node alone
+    #[arg(short = '1', long, conflicts_with = "limit")]
+    pub one: bool,
+    /// Draw the nodes of --limit or --one: the same seed and nodes give the same ones
+    #[arg(long, value_name = "NUMBER")]
+    pub limit_seed: Option<u64>,
+}
+
+impl FilterArgs {
+    /// The terms as typed.
+    ///
+    /// # Errors
+    /// Where a term does not parse, with its place.
+    pub fn terms(&self) -> Result<Terms, FilterError> {
+        let terms = Terms {
+            facts: self.facts.clone(),
+            classes: self.classes.clone(),
+            identities: self.identities.clone(),
+            agents: self.agents.clone(),
+            expressions: self.expressions.clone(),
+        };
+        marcato_filter::from_flags(&self.with, terms)
+    }
+}
+
+/// How the answer is shown.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// One JSON object on standard output, in a stable form
+    #[arg(long)]
+    pub json: bool,
+    /// Say nothing unless something is wrong
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// A line for each node, however many there are
+    #[arg(long)]
+    pub each: bool,
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What an order takes beside its filter.
+#[derive(Debug, Clone, Args)]
+pub struct OrderArgs {
+    /// The fleet.
+    #[command(flatten)]
+    pub fleet: FleetArgs,
+    /// The filter.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Which of those.
+    #[command(flatten)]
+    pub nodes: NodesArgs,
+    /// The output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Seconds to wait for answers [default: 5 for reads, 10 for changes]
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, help_heading = "The order")]
+    pub timeout: Option<Span>,
+    /// Why it is done; signed along and kept by the nodes
+    #[arg(long, value_name = "TEXT", help_heading = "The order")]
+    pub reason: Option<String>,
+    /// Change without asking; needed where there is no terminal
+    #[arg(short = 'y', long, help_heading = "The order")]
+    pub yes: bool,
+}
+
+fn seconds(text: &str) -> Result<Span, String> {
+    let wrong = || "write whole or decimal seconds from 0.1 to 86400, such as 5".to_owned();
+    let seconds: f64 = text.parse().map_err(|_| wrong())?;
+    if !(0.1..=86_400.0).contains(&seconds) {
+        return Err(wrong());
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range was checked above"
+    )]
+    let ms = (seconds * 1000.0).round() as u64;
+    Ok(Span::from_ms(ms))
+}

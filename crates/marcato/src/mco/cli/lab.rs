@@ -1,0 +1,66 @@
+//! `mco lab`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// `mco lab …`
+#[derive(Debug, Args)]
+pub struct Lab {
+    /// What to do with the lab.
+    #[command(subcommand)]
+    pub command: LabCommand,
+}
+
+/// The commands of the lab.
+#[derive(Debug, Subcommand)]
+pub enum LabCommand {
+    /// Bring a fleet up, and return when all nodes have registered
+    Up {
+        /// Where it lies.
+        #[command(flatten)]
+        dir: LabDir,
+        /// How many nodes, this machine not counted
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+        nodes: u32,
+    },
+    /// Print what a shell needs to use the fleet: eval "$(mco lab env)"
+    Env(LabDir),
+    /// Show the nodes and where their logs are
+    Status(LabDir),
+    /// End the fleet; its files stay
+    Down {
+        /// Where it lies.
+        #[command(flatten)]
+        dir: LabDir,
+        /// Remove what the lab made as well
+        #[arg(long)]
+        purge: bool,
+    },
+    /// Show the main job on a fleet of 20 nodes, from beginning to end
+    Demo(LabDir),
+    /// Become the lab's hub (started by `up`)
+    #[command(hide = true)]
+    Hub(LabDir),
+    /// Run some of the lab's nodes (started by `up`)
+    #[command(hide = true)]
+    Nodes {
+        /// Where it lies.
+        #[command(flatten)]
+        dir: LabDir,
+        /// The first node, counted from 0
+        #[arg(long)]
+        first: usize,
+        /// How many nodes
+        #[arg(long)]
+        count: usize,
+    },
+}
+
+/// Where a lab lies.
+#[derive(Debug, Clone, Args)]
+pub struct LabDir {
+    /// The lab's folder [default: marcato/lab in $XDG_STATE_HOME or ~/.local/state]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}

@@ -1,0 +1,53 @@
+//! The grammar of `mco`: each flag, argument and environment variable is declared here once.
+
+mod authority;
+mod filter;
+mod flags;
+mod lab;
+mod orders;
+
+use clap::{Parser, Subcommand};
+
+pub use self::authority::{Authority, AuthorityCommand};
+pub use self::filter::{FilterCommand, FilterCommands, HostArgs};
+pub use self::flags::{Color, FilterArgs, FleetArgs, NodesArgs, OrderArgs, OutputArgs};
+pub use self::lab::{Lab, LabCommand, LabDir};
+pub use self::orders::{Find, Package, PackageAction, Ping, Rpc, Service, ServiceAction};
+
+/// Run one signed action on every host that matches, and account for every one of them.
+#[derive(Debug, Parser)]
+#[command(name = "mco", version = crate::words::version(), disable_help_subcommand = true, propagate_version = true)]
+#[command(after_help = "Exit codes: 0 every node ok · 1 nothing matched · 2 some node failed · \
+    3 nobody answered · 4 some silent · 64 usage · 69 hub unreachable · 77 cannot sign · \
+    78 configuration\n\nTry it without a fleet: mco lab demo")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask every node that matches whether it answers
+    Ping(Ping),
+    /// Print the names of the nodes that match, from the registry alone
+    Find(Find),
+    /// Call any action of any agent
+    Rpc(Rpc),
+    /// Ask for a package
+    Package(Package),
+    /// Ask for a service, or restart it
+    Service(Service),
+    /// A fleet on this machine, to try things on
+    #[command(long_about = "A fleet on this machine, to try things on.\n\n\
+    The hub and the nodes are the real programs over real connections: real keys, signatures, \
+    policies and receipts. Only the packages and services of the nodes are simulated. This machine \
+    itself joins as the node this-machine, with its true facts, read-only.\n\n\
+    Everything lies in one folder; nothing outside it is touched.")]
+    Lab(Lab),
+    /// Sign nodes' certificates with the fleet's authority
+    Authority(Authority),
+    /// Try a filter without a fleet, or have it explained
+    Filter(FilterCommands),
+}
