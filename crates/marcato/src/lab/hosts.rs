@@ -134,9 +134,7 @@ impl LabHost {
         }
         let service = |(place, name): (usize, &str)| {
             let pid = 400 + u32::try_from(place).unwrap_or(0) * 37;
-            let service =
-                LabService { running: true, main_pid: pid, since_us: 1_760_000_000_000_000 };
-            (name.to_owned(), service)
+            (name.to_owned(), LabService::up(pid))
         };
         Host { packages, services: names.into_iter().enumerate().map(service).collect() }
     }

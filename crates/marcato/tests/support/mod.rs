@@ -548,12 +548,10 @@ fn hex(name: &str) -> String {
 
 /// A simulated host: `web` has nginx, others have not.
 fn host(role: &str) -> lab::Host {
-    let service =
-        |main_pid| LabService { running: true, main_pid, since_us: 1_760_000_000_000_000 };
     let openssl = LabPackage { version: OPENSSL.into(), arch: "amd64".into(), candidate: None };
-    let mut services = BTreeMap::from([("ssh".to_owned(), service(SSH_PID))]);
+    let mut services = BTreeMap::from([("ssh".to_owned(), LabService::up(SSH_PID))]);
     if role == "web" {
-        services.insert("nginx".to_owned(), service(NGINX_PID));
+        services.insert("nginx".to_owned(), LabService::up(NGINX_PID));
     }
     lab::Host { packages: BTreeMap::from([("openssl".to_owned(), openssl)]), services }
 }
