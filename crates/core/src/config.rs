@@ -1,9 +1,63 @@
-//! How configuration files are read: TOML, unknown keys refused, each error with its file, its line
-//! and, where a key is mistyped, the nearest right one.
+//! How configuration files are declared and read: TOML, unknown keys refused, each error with its
+//! file, its line and, where a key is mistyped, the nearest right one.
 
 use serde::de::DeserializeOwned;
 
 use crate::nearest;
+
+/// A key of a configuration file, as its manual shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What kind of value it takes.
+    pub kind: &'static str,
+    /// What holds where it is missing; nothing where it must be there.
+    pub default: Option<&'static str>,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+/// Declares the settings of a file once: a struct that is read from TOML, and its `KEYS` for the
+/// manual. The comment of each field is the key's meaning; `#[key(…)]` names the kind of its value
+/// and, unless it must be there, what holds without it.
+#[macro_export]
+macro_rules! config_file {
+    (@default) => { None };
+    (@default $default:literal) => { Some($default) };
+    (
+        $(#[$outer:meta])*
+        pub struct $name:ident {
+            $(
+                $(#[doc = $doc:literal])+
+                #[key($kind:literal $(, default = $default:literal)?)]
+                $(#[serde($($serde:tt)+)])*
+                pub $field:ident: $type:ty,
+            )+
+        }
+    ) => {
+        $(#[$outer])*
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            $(
+                $(#[doc = $doc])+
+                $(#[serde($($serde)+)])*
+                pub $field: $type,
+            )+
+        }
+
+        impl $name {
+            /// The keys of the file, as its manual shows them.
+            pub const KEYS: &[$crate::config::Key] = &[$($crate::config::Key {
+                name: stringify!($field),
+                kind: $kind,
+                default: $crate::config_file!(@default $($default)?),
+                meaning: concat!($($doc),+).trim_ascii(),
+            }),+];
+        }
+    };
+}
 
 /// What is wrong in a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,13 +101,31 @@ fn with_nearest(what: &str) -> String {
 mod tests {
     use super::*;
 
-    #[derive(Debug, serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Sample {
-        #[serde(rename = "broker")]
-        _broker: String,
-        #[serde(default, rename = "read_only")]
-        _read_only: bool,
+    config_file! {
+        /// A file.
+        #[derive(Debug)]
+        pub struct Sample {
+            /// Where the broker
+            /// listens.
+            #[key("address")]
+            pub broker: String,
+            /// Whether changes are refused.
+            #[key("`true` or `false`", default = "`false`")]
+            #[serde(default)]
+            pub read_only: bool,
+        }
+    }
+
+    #[test]
+    fn a_file_is_declared_once() {
+        let key = |name, kind, default, meaning| Key { name, kind, default, meaning };
+        let want = [
+            key("broker", "address", None, "Where the broker listens."),
+            key("read_only", "`true` or `false`", Some("`false`"), "Whether changes are refused."),
+        ];
+        assert_eq!(Sample::KEYS, want);
+        let sample: Sample = parse("node.toml", "broker = 'x'\n").unwrap();
+        assert!(sample.broker == "x" && !sample.read_only);
     }
 
     fn check(text: &str, want: &str) {

@@ -47,6 +47,23 @@ impl Exit {
         self as u8
     }
 
+    /// What it means, in the few words that help has room for.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Ok => "every node ok",
+            Self::Nothing => "nothing matched",
+            Self::Failed => "some node failed",
+            Self::NoAnswer => "nobody answered",
+            Self::Silent => "some silent",
+            Self::Usage => "usage",
+            Self::Unavailable => "hub unreachable",
+            Self::NoPermission => "cannot sign",
+            Self::Config => "configuration",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
     /// What it means, as one sentence.
     #[must_use]
     pub const fn meaning(self) -> &'static str {

@@ -6,6 +6,7 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 pub mod config;
+pub mod environment;
 pub mod jobs;
 pub mod lab;
 pub mod mco;

@@ -6,29 +6,35 @@ use marcato_core::Collective;
 use marcato_core::config::{self, ConfigError};
 use marcato_link::ServerUrl;
 use marcato_protocol::sshsig::PublicKey;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize as _, Deserializer};
 
 use crate::core::Setup;
 
-/// What `hub.toml` says.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HubConfig {
-    /// The fleet.
-    pub collective: Collective,
-    /// The public key of the fleet's authority, as it stands in a `.pub` file.
-    #[serde(deserialize_with = "key_line")]
-    pub authority: PublicKey,
-    /// Where the broker in this process listens.
-    #[serde(default = "default_listen")]
-    pub listen: SocketAddr,
-    /// Where the broker in this process may listen beyond loopback though nothing on the wire is
-    /// protected: the broker's own option, handed to it as it stands.
-    #[serde(default)]
-    pub insecure_plaintext_on: Option<String>,
-    /// Brokers elsewhere to attach to; then none runs in this process.
-    #[serde(default, deserialize_with = "one_or_more")]
-    pub broker: Vec<ServerUrl>,
+marcato_core::config_file! {
+    /// What `hub.toml` says.
+    #[derive(Debug, Clone)]
+    pub struct HubConfig {
+        /// The fleet's name.
+        #[key("name")]
+        pub collective: Collective,
+        /// The public key of the fleet's authority.
+        #[key("a line of OpenSSH's form")]
+        #[serde(deserialize_with = "key_line")]
+        pub authority: PublicKey,
+        /// Where the broker in this process listens; port 0 is a free one.
+        #[key("`ADDRESS:PORT`", default = "`127.0.0.1:4222`")]
+        #[serde(default = "default_listen")]
+        pub listen: SocketAddr,
+        /// Beyond loopback the broker listens only where this repeats the address, for nothing on
+        /// the wire is protected.
+        #[key("address", default = "loopback alone")]
+        #[serde(default)]
+        pub insecure_plaintext_on: Option<String>,
+        /// NATS servers elsewhere to attach to; then no broker runs in this process.
+        #[key("`nats://HOST:PORT`, or a list of them", default = "the broker in this process")]
+        #[serde(default, deserialize_with = "one_or_more")]
+        pub broker: Vec<ServerUrl>,
+    }
 }
 
 impl HubConfig {

@@ -5,6 +5,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use super::FleetError;
+use crate::environment;
 
 /// What the names in a configuration file begin from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +22,7 @@ impl Home {
     /// # Errors
     /// [`FleetError::NoHome`].
     pub fn config() -> Result<PathBuf, FleetError> {
-        folder("XDG_CONFIG_HOME", ".config", "the configuration")
+        folder(environment::CONFIG_HOME.name, ".config", "the configuration")
     }
 
     /// The folder of the state: `~/.local/state/marcato`, or `marcato` in `XDG_STATE_HOME`.
@@ -29,14 +30,14 @@ impl Home {
     /// # Errors
     /// [`FleetError::NoHome`].
     pub fn state() -> Result<PathBuf, FleetError> {
-        folder("XDG_STATE_HOME", ".local/state", "known nodes and results")
+        folder(environment::STATE_HOME.name, ".local/state", "known nodes and results")
     }
 
     /// What names in this file begin from.
     #[must_use]
     pub fn of(file: &Path) -> Self {
         let folder = file.parent().unwrap_or(Path::new("")).to_owned();
-        Self { folder, home: directory("HOME") }
+        Self { folder, home: directory(environment::HOME.name) }
     }
 
     /// A name of the file as a path: `~/` is the home directory, and what is relative begins at the
@@ -57,7 +58,8 @@ fn directory(variable: &str) -> Option<PathBuf> {
 }
 
 fn folder(variable: &str, below: &str, what: &'static str) -> Result<PathBuf, FleetError> {
-    let base = directory(variable).or_else(|| directory("HOME").map(|home| home.join(below)));
+    let base = directory(variable)
+        .or_else(|| directory(environment::HOME.name).map(|home| home.join(below)));
     base.map(|base| base.join("marcato")).ok_or(FleetError::NoHome("HOME", what))
 }
 

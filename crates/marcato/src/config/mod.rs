@@ -10,13 +10,13 @@ use marcato_core::config::{self, ConfigError};
 use marcato_core::{CallerId, Collective, nearest};
 use marcato_link::ServerUrl;
 use marcato_protocol::sshsig::PublicKey;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize as _, Deserializer};
 
 pub use home::Home;
 
 /// Where the declarations of external agents are, unless the configuration says otherwise: where a
 /// node has them too.
-const AGENTS: &str = "/usr/share/marcato/agents";
+pub const AGENTS: &str = "/usr/share/marcato/agents";
 
 /// Where the nodes of a fleet are kept that this operator knows.
 #[must_use]
@@ -24,36 +24,45 @@ pub fn known_nodes(state: &Path, fleet: &str) -> PathBuf {
     state.join(format!("known_nodes.{fleet}"))
 }
 
-/// The file as it is written.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClientConfig {
-    /// Where known nodes and the results of jobs are kept.
-    #[serde(default)]
-    pub state: Option<PathBuf>,
-    /// Where the declarations (`NAME.json`) of agents are that do not ship with the program.
-    #[serde(default)]
-    pub agents: Option<PathBuf>,
-    /// The fleets, by name.
-    #[serde(default)]
-    pub fleets: BTreeMap<Collective, FleetConfig>,
+marcato_core::config_file! {
+    /// The file as it is written.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct ClientConfig {
+        /// Where `known_nodes.FLEET` and the last 200 results are kept.
+        #[key("folder", default = "`~/.local/state/marcato`")]
+        #[serde(default)]
+        pub state: Option<PathBuf>,
+        /// Declarations (`NAME.json`) of agents that do not ship with Marcato.
+        #[key("folder", default = "`/usr/share/marcato/agents`")]
+        #[serde(default)]
+        pub agents: Option<PathBuf>,
+        /// A table `[fleets.NAME]` for each fleet; a single one is the one that is meant where none
+        /// is named.
+        #[key("tables", default = "no fleet")]
+        #[serde(default)]
+        pub fleets: BTreeMap<Collective, FleetConfig>,
+    }
 }
 
-/// One fleet; its name is the collective.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FleetConfig {
-    /// The broker: `nats://HOST:PORT`.
-    pub broker: ServerUrl,
-    /// The public key of the fleet's authority, as one line of OpenSSH's form.
-    #[serde(deserialize_with = "public_key")]
-    pub authority: PublicKey,
-    /// The name under which the operator signs.
-    pub caller: CallerId,
-    /// The operator's key: a file, or the fingerprint (`SHA256:…`) of a key in the ssh-agent. Not
-    /// needed where the agent has one key.
-    #[serde(default)]
-    pub key: Option<String>,
+marcato_core::config_file! {
+    /// One fleet; its name is the collective.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct FleetConfig {
+        /// The broker; `--broker` and `MARCATO_BROKER` beat it.
+        #[key("`nats://HOST:PORT`")]
+        pub broker: ServerUrl,
+        /// The public key of the fleet's authority.
+        #[key("a line of OpenSSH's form")]
+        #[serde(deserialize_with = "public_key")]
+        pub authority: PublicKey,
+        /// The name under which you sign, as the nodes' `allowed_signers` has it.
+        #[key("name")]
+        pub caller: CallerId,
+        /// Your private key: its file, or the fingerprint (`SHA256:…`) of a key in the ssh-agent.
+        #[key("file or fingerprint", default = "the only key in the ssh-agent")]
+        #[serde(default)]
+        pub key: Option<String>,
+    }
 }
 
 /// Reads a public key as its file has it: the comment behind it is allowed, and dropped.

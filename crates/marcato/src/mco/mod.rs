@@ -25,10 +25,6 @@ use self::cli::{Cli, Command};
 pub(crate) use self::interrupt::Leave;
 use crate::words::{self, Failure};
 
-/// The flags whose values may come from the environment instead.
-pub const VARIABLES: [(&str, &str); 3] =
-    [("--fleet", "MARCATO_FLEET"), ("--config", "MARCATO_CONFIG"), ("--broker", "MARCATO_BROKER")];
-
 /// Runs `mco`, and says how it ended.
 #[must_use]
 pub fn main() -> Exit {

@@ -11,6 +11,7 @@ use marcato_protocol::keys::{EncryptedKey, KeyFile, KeyFileError, OperatorKey};
 
 use super::secret;
 use crate::config::Fleet;
+use crate::environment;
 use crate::words::Failure;
 
 /// How often a wrong passphrase may be typed.
@@ -21,7 +22,7 @@ const PASSPHRASES_MAX: u32 = 3;
 /// # Errors
 /// With exit 77: there is no such key, or its passphrase cannot be asked for.
 pub async fn open(fleet: &Fleet) -> Result<Box<dyn Signer>, Failure> {
-    let socket = std::env::var_os("SSH_AUTH_SOCK").filter(|path| !path.is_empty());
+    let socket = std::env::var_os(environment::AGENT.name).filter(|path| !path.is_empty());
     let socket = socket.map(PathBuf::from);
     let fingerprint = match fleet.config.key.as_deref() {
         Some(key) if !key.starts_with("SHA256:") => {

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 /// The daemons of Marcato.
 #[derive(Debug, Parser)]
 #[command(name = "mcod", version, disable_help_subcommand = true, propagate_version = true)]
+#[command(after_help = crate::words::help::mcod())]
 pub struct Cli {
     /// What to run.
     #[command(subcommand)]
@@ -38,10 +39,11 @@ pub struct Places {
 
 /// `mcod node`
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Files: node.toml, allowed_signers, policy.d/*.policy and facts.yaml in the \
-    configuration's folder; SIGHUP reads them again."
-)]
+#[command(after_help = "Examples:\n  mcod node --check\n  \
+    mcod node --print-request > web1.request\n  \
+    mcod node --install-certificate web1.certificate\n\n\
+    Files: node.toml, allowed_signers, policy.d/*.policy and facts.yaml in the configuration's \
+    folder; SIGHUP reads them again.")]
 pub struct NodeArgs {
     /// Where the files are.
     #[command(flatten)]
@@ -60,7 +62,8 @@ pub struct NodeArgs {
 
 /// `mcod hub`
 #[derive(Debug, Args)]
-#[command(after_help = "File: hub.toml in the configuration's folder.")]
+#[command(after_help = "Examples:\n  mcod hub --check\n  mcod hub --config /etc/marcato\n\n\
+    File: hub.toml in the configuration's folder.")]
 pub struct HubArgs {
     /// Where the files are.
     #[command(flatten)]

@@ -13,6 +13,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 
+use crate::environment;
+
 /// The clock of log lines.
 struct Utc;
 
@@ -37,7 +39,8 @@ fn is_journal(stream: Option<&str>, output: impl AsFd) -> bool {
 
 /// Starts logging. `MARCATO_LOG` sets what is logged, such as `debug` or `marcato_node=debug`.
 pub fn init() {
-    let filter = std::env::var("MARCATO_LOG").ok().and_then(|text| EnvFilter::try_new(text).ok());
+    let filter =
+        std::env::var(environment::LOG.name).ok().and_then(|text| EnvFilter::try_new(text).ok());
     let filter = filter.unwrap_or_else(|| EnvFilter::new("info,async_nats=warn"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -4,6 +4,7 @@ pub mod coverage;
 pub mod failure;
 pub mod fold;
 pub mod group;
+pub mod help;
 pub mod json;
 pub mod table;
 pub mod tally;

@@ -7,6 +7,7 @@ use marcato_core::Exit;
 use marcato_protocol::version::Spoken;
 
 use super::Failure;
+use crate::environment;
 
 /// What `--version` says: the release, and which versions of the protocol it speaks.
 #[must_use]
@@ -78,7 +79,7 @@ fn variable(error: &clap::Error) -> Option<&'static str> {
         return None;
     };
     let flag = argument.split(' ').next()?;
-    let (_, name) = crate::mco::VARIABLES.into_iter().find(|(known, _)| *known == flag)?;
+    let name = environment::ALL.iter().find(|variable| variable.flag == Some(flag))?.name;
     let typed = std::env::args().any(|word| word.split('=').next() == Some(flag));
     (!typed && std::env::var(name).as_ref() == Ok(value)).then_some(name)
 }

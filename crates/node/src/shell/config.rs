@@ -7,36 +7,45 @@ use marcato_core::config::ConfigError;
 use marcato_core::{Collective, Identity, config};
 use marcato_link::ServerUrl;
 use marcato_protocol::sshsig::PublicKey;
-use serde::Deserialize;
+use serde::Deserialize as _;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
-/// The settings of a node.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NodeConfig {
-    /// The fleet.
-    pub collective: Collective,
-    /// Where the broker listens; one or a list, tried in turn.
-    #[serde(deserialize_with = "servers")]
-    pub broker: Vec<ServerUrl>,
-    /// The public key of the fleet's authority, as one line of a `.pub` file.
-    #[serde(deserialize_with = "public_key")]
-    pub authority: PublicKey,
-    /// The node's name; the host's full name at the first start where it is not given.
-    #[serde(default)]
-    pub identity: Option<Identity>,
-    /// Whether the node takes no changes.
-    #[serde(default)]
-    pub read_only: bool,
-    /// Where external agents lie.
-    #[serde(default = "agents_dir")]
-    pub agents_dir: PathBuf,
-    /// The facts file; one that is named here must exist.
-    #[serde(default)]
-    pub facts: Option<PathBuf>,
-    /// The classes file.
-    #[serde(default)]
-    pub classes: Option<PathBuf>,
+marcato_core::config_file! {
+    /// The settings of a node.
+    #[derive(Debug, Clone)]
+    pub struct NodeConfig {
+        /// The fleet's name; orders of another one are rejected.
+        #[key("name")]
+        pub collective: Collective,
+        /// Where the broker listens; several are tried in turn.
+        #[key("`nats://HOST:PORT`, or a list of them")]
+        #[serde(deserialize_with = "servers")]
+        pub broker: Vec<ServerUrl>,
+        /// The public key of the fleet's authority.
+        #[key("a line of OpenSSH's form")]
+        #[serde(deserialize_with = "public_key")]
+        pub authority: PublicKey,
+        /// The node's name; the host's own is taken at the first start and kept from then on.
+        #[key("name", default = "the host's full name")]
+        #[serde(default)]
+        pub identity: Option<Identity>,
+        /// Whether changes are refused.
+        #[key("`true` or `false`", default = "`false`")]
+        #[serde(default)]
+        pub read_only: bool,
+        /// Where external agents lie: an executable and its declaration `NAME.json` each.
+        #[key("folder", default = "`/usr/share/marcato/agents`")]
+        #[serde(default = "agents_dir")]
+        pub agents_dir: PathBuf,
+        /// Facts, as YAML or JSON; a file that is named must exist.
+        #[key("file", default = "`facts.yaml` beside it, where there is one")]
+        #[serde(default)]
+        pub facts: Option<PathBuf>,
+        /// The node's classes, one on each line.
+        #[key("file", default = "no classes")]
+        #[serde(default)]
+        pub classes: Option<PathBuf>,
+    }
 }
 
 fn agents_dir() -> PathBuf {

@@ -37,6 +37,7 @@ pub enum FilterCommand {
         filter: FilterArgs,
     },
     /// Print the page on how filters are written
+    #[command(after_help = "Example:\n  mco filter reference | less")]
     Reference,
 }
 

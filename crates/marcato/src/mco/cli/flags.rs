@@ -8,17 +8,19 @@ use marcato_core::{Collective, Span, Terms};
 use marcato_filter::FilterError;
 use marcato_link::ServerUrl;
 
+use crate::environment;
+
 /// Which fleet, and with what configuration.
 #[derive(Debug, Clone, Args)]
 pub struct FleetArgs {
     /// The fleet, as the configuration names it; not needed when it names one alone
-    #[arg(long, value_name = "NAME", env = "MARCATO_FLEET", hide_env_values = true)]
+    #[arg(long, value_name = "NAME", env = environment::FLEET.name, hide_env_values = true)]
     pub fleet: Option<String>,
     /// The client's configuration [default: ~/.config/marcato/client.toml]
-    #[arg(long, value_name = "FILE", env = "MARCATO_CONFIG", hide_env_values = true)]
+    #[arg(long, value_name = "FILE", env = environment::CONFIG.name, hide_env_values = true)]
     pub config: Option<PathBuf>,
     /// The broker, instead of the configured one: nats://HOST:PORT
-    #[arg(long, value_name = "URL", env = "MARCATO_BROKER", hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = environment::BROKER.name, hide_env_values = true)]
     pub broker: Option<ServerUrl>,
 }
 

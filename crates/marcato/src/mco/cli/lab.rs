@@ -16,6 +16,7 @@ pub struct Lab {
 #[derive(Debug, Subcommand)]
 pub enum LabCommand {
     /// Bring a fleet up, and return when all nodes have registered
+    #[command(after_help = "Examples:\n  mco lab up\n  mco lab up --nodes 200 --dir /var/tmp/lab")]
     Up {
         /// Where it lies.
         #[command(flatten)]
@@ -24,11 +25,14 @@ pub enum LabCommand {
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=50_000))]
         nodes: u32,
     },
-    /// Print what a shell needs to use the fleet: eval "$(mco lab env)"
+    /// Print what a shell needs to use the fleet
+    #[command(after_help = "Example:\n  eval \"$(mco lab env)\"")]
     Env(LabDir),
     /// Show the nodes and where their logs are
+    #[command(after_help = "Example:\n  mco lab status")]
     Status(LabDir),
     /// End the fleet; its files stay
+    #[command(after_help = "Example:\n  mco lab down --purge")]
     Down {
         /// Where it lies.
         #[command(flatten)]
@@ -38,6 +42,7 @@ pub enum LabCommand {
         purge: bool,
     },
     /// Show the main job on a fleet of 20 nodes, from beginning to end
+    #[command(after_help = "Example:\n  mco lab demo")]
     Demo(LabDir),
     /// Become the lab's hub (started by `up`)
     #[command(hide = true)]

@@ -17,9 +17,7 @@ pub use self::orders::{Find, Package, PackageAction, Ping, Rpc, Service, Service
 /// Run one signed action on every host that matches, and account for every one of them.
 #[derive(Debug, Parser)]
 #[command(name = "mco", version = crate::words::version(), disable_help_subcommand = true, propagate_version = true)]
-#[command(after_help = "Exit codes: 0 every node ok · 1 nothing matched · 2 some node failed · \
-    3 nobody answered · 4 some silent · 64 usage · 69 hub unreachable · 77 cannot sign · \
-    78 configuration\n\nTry it without a fleet: mco lab demo")]
+#[command(after_help = crate::words::help::mco())]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
