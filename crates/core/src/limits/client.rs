@@ -82,3 +82,6 @@ pub const PROGRESS_AFTER: Span = Span::from_secs(2);
 /// The longest list of nodes that a command reads, in bytes: so many names as are taken, each of the
 /// longest kind.
 pub const LIST_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// The widest line of bars that shows how times are spread, in columns.
+pub const SPARK_COLUMNS_MAX: usize = 40;

@@ -137,10 +137,7 @@ impl Fleet {
     /// # Errors
     /// Says what is wrong, with the line.
     pub fn load(file: Option<&Path>, name: Option<&str>) -> Result<Self, FleetError> {
-        let file = match file {
-            Some(file) => file.to_owned(),
-            None => Home::config()?.join("client.toml"),
-        };
+        let file = locate(file)?;
         let home = Home::of(&file);
         let config = ClientConfig::read(&file)?;
         let (name, fleet) = config.fleet(&file, name)?;
@@ -148,12 +145,34 @@ impl Fleet {
             Some(state) => home.resolve(state),
             None => Home::state()?,
         };
-        let agents = home.resolve(config.agents.as_deref().unwrap_or(Path::new(AGENTS)));
+        let agents = config.agents(&home);
         Ok(Self { name: name.clone(), config: fleet.clone(), state, agents, home })
     }
 }
 
+/// The file that was named, else the one in its usual place.
+fn locate(file: Option<&Path>) -> Result<PathBuf, FleetError> {
+    match file {
+        Some(file) => Ok(file.to_owned()),
+        None => Ok(Home::config()?.join("client.toml")),
+    }
+}
+
+/// Where the declarations of external agents are, as far as the file can be read.
+#[must_use]
+pub fn agents(file: Option<&Path>) -> PathBuf {
+    let read = || {
+        let file = locate(file)?;
+        Ok::<_, FleetError>(ClientConfig::read(&file)?.agents(&Home::of(&file)))
+    };
+    read().unwrap_or_else(|_| PathBuf::from(AGENTS))
+}
+
 impl ClientConfig {
+    fn agents(&self, home: &Home) -> PathBuf {
+        home.resolve(self.agents.as_deref().unwrap_or(Path::new(AGENTS)))
+    }
+
     /// Reads the file.
     ///
     /// # Errors

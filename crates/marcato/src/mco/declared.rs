@@ -18,14 +18,20 @@ const SHIPPED: [(&str, &[u8]); 3] = [
     ("service", marcato_agents::service::DDL),
 ];
 
+/// The declaration of an agent that ships with the program, where it is one.
+pub fn shipped(name: &str) -> Option<Result<Ddl, Failure>> {
+    let (_, bytes) = SHIPPED.iter().find(|(known, _)| *known == name)?;
+    let wrong = |error| Failure::new(Exit::Config, format!("agent {name}: {error}"));
+    Some(Ddl::parse(bytes).map_err(wrong))
+}
+
 /// Finds an agent's declaration.
 ///
 /// # Errors
 /// There is none (with the nearest name), or it is wrong (with its place).
 pub fn agent(name: &AgentName, folder: &Path) -> Result<Ddl, Failure> {
-    if let Some((name, bytes)) = SHIPPED.iter().find(|(known, _)| *known == name.as_str()) {
-        return Ddl::parse(bytes)
-            .map_err(|error| Failure::new(Exit::Config, format!("agent {name}: {error}")));
+    if let Some(shipped) = shipped(name.as_str()) {
+        return shipped;
     }
     let file = folder.join(format!("{name}.json"));
     let wrong = |why: &dyn std::fmt::Display| {
@@ -62,7 +68,8 @@ pub fn action<'a>(ddl: &'a Ddl, name: &ActionName) -> Result<&'a Action, Failure
     })
 }
 
-fn unknown(name: &AgentName, folder: &Path) -> Failure {
+/// The names of all agents that are declared here, sorted.
+pub fn names(folder: &Path) -> Vec<String> {
     let declared = fs::read_dir(folder).into_iter().flatten().filter_map(|entry| {
         Some(entry.ok()?.file_name().to_str()?.strip_suffix(".json")?.to_owned())
     });
@@ -71,6 +78,11 @@ fn unknown(name: &AgentName, folder: &Path) -> Failure {
     known.extend(SHIPPED.iter().map(|(name, _)| (*name).to_owned()));
     known.sort_unstable();
     known.dedup();
+    known
+}
+
+fn unknown(name: &AgentName, folder: &Path) -> Failure {
+    let known = names(folder);
     let meant = meant(name.as_str(), known.iter().map(String::as_str).collect());
     let file = folder.join(format!("{name}.json"));
     Failure::new(Exit::Usage, format!("no agent {name:?} is declared here; {meant}"))
@@ -78,7 +90,7 @@ fn unknown(name: &AgentName, folder: &Path) -> Failure {
 }
 
 /// What was probably meant, else what there is.
-fn meant(word: &str, known: Vec<&str>) -> String {
+pub fn meant(word: &str, known: Vec<&str>) -> String {
     match nearest(word, known.iter().copied()) {
         Some(near) => format!("nearest: {near}"),
         None => format!("there are {}", known.join(", ")),

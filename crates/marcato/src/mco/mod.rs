@@ -6,8 +6,10 @@ mod commands;
 mod confirm;
 mod console;
 mod declared;
+mod early;
 mod filter;
 mod find;
+mod grammar;
 mod interrupt;
 mod nothing;
 mod order;
@@ -29,7 +31,8 @@ use crate::words::{self, Failure};
 #[must_use]
 pub fn main() -> Exit {
     let started = Instant::now();
-    let cli = match Cli::try_parse() {
+    let words = early::words(std::env::args_os().collect());
+    let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => return words::usage(&error),
     };
@@ -38,6 +41,12 @@ pub fn main() -> Exit {
         Command::Rpc(args) => order::main(commands::rpc(args), started),
         Command::Package(args) => order::main(commands::package(args), started),
         Command::Service(args) => order::main(commands::service(args), started),
+        Command::Facts(args) => order::main(commands::facts(args), started),
+        Command::Inventory(args) => order::main(commands::inventory(args), started),
+        Command::Agent(words) => match commands::agent(words) {
+            Ok(args) => order::main(commands::rpc(args), started),
+            Err(exit) => exit,
+        },
         Command::Find(args) => find::main(&args),
         Command::Lab(args) => crate::lab::main(args),
         Command::Authority(args) => authority::main(args.command),

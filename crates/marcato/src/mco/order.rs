@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use marcato_client::core::{Aim, Job, NodeReport, Report, Selection, Task};
 use marcato_client::shell::signer::Signer;
 use marcato_client::shell::{Choice, ClientSetup, Fleet as Connection, Live};
-use marcato_core::ddl::Action;
+use marcato_core::ddl::{Action, Ddl};
 use marcato_core::limits::timing::{CHANGE_WAIT, READ_WAIT};
 use marcato_core::{ActionName, AgentName, Collective, EndState, Exit, Reason, Span, Terms};
 use marcato_protocol::version::Spoken;
@@ -23,7 +23,7 @@ use crate::words::Failure;
 use crate::words::group::escape;
 use crate::words::json::Replies;
 use crate::words::table::{self, Screen};
-use crate::words::tally::{self, About};
+use crate::words::tally::{self, About, Look};
 
 /// What a command wants done.
 #[derive(Debug)]
@@ -32,12 +32,14 @@ pub struct Intent {
     pub agent: AgentName,
     /// The action.
     pub action: ActionName,
+    /// The agent's declaration, where it was read already.
+    pub ddl: Option<Ddl>,
     /// The inputs, as typed.
     pub words: Vec<(String, String)>,
     /// What every order takes.
     pub order: OrderArgs,
-    /// Whether each node's time is what is asked for.
-    pub times: bool,
+    /// What of the answers is asked for.
+    pub look: Look,
 }
 
 impl Intent {
@@ -81,8 +83,11 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
     let args = &intent.order.fleet;
     let fleet = Fleet::load(args.config.as_deref(), args.fleet.as_deref())?;
     check_target(&intent.order.filter, &fleet.name)?;
-    let ddl = declared::agent(&intent.agent, &fleet.agents)?;
-    let action = declared::action(&ddl, &intent.action)?;
+    let ddl = match &intent.ddl {
+        Some(ddl) => ddl,
+        None => &declared::agent(&intent.agent, &fleet.agents)?,
+    };
+    let action = declared::action(ddl, &intent.action)?;
     let inputs = action.inputs_from_words(&intent.words)?;
     if action.changes() {
         confirm::possible(intent.order.yes)?;
@@ -305,7 +310,7 @@ fn tell(
             action: Some(action),
             job: id,
             took,
-            times: intent.times,
+            look: intent.look,
             each: output.each,
             exit,
         };

@@ -5,7 +5,9 @@ pub mod failure;
 pub mod fold;
 pub mod group;
 pub mod help;
+pub mod inventory;
 pub mod json;
+pub mod statistics;
 pub mod table;
 pub mod tally;
 #[cfg(test)]

@@ -11,8 +11,9 @@ use marcato_core::{Changed, EndState, Identity, Reason};
 
 use super::fold::fold;
 use super::group::{Group, escape, group, marked, plain, values};
-use super::tally::{About, hints, remarks, tally};
+use super::tally::{About, Look, hints, remarks, tally};
 use super::time::{clock, since};
+use super::{inventory, statistics};
 
 /// Up to so many nodes have a line each.
 const EACH_MAX: usize = 10;
@@ -58,11 +59,16 @@ pub fn show(report: &Report, about: &About<'_>, screen: Screen, odd: bool) -> Sh
     let wanted = |node: &&NodeReport| !odd || node.state != EndState::Ok;
     let nodes: Vec<&NodeReport> = report.nodes.iter().filter(wanted).collect();
     let table = Table { report, about, screen, marked: marked(&nodes, about.action) };
-    let data = if about.each || nodes.len() <= EACH_MAX {
-        table.node_lines(&nodes)
-    } else {
-        table.group_lines(&group(&nodes, &table.marked), room)
+    let mut data = match about.look {
+        Look::Inventory => table.inventories(&nodes),
+        Look::Values if !about.each => table.values(&nodes, room),
+        _ if about.each || nodes.len() <= EACH_MAX => table.node_lines(&nodes),
+        _ => table.group_lines(&group(&nodes, &table.marked), room),
     };
+    if about.look == (Look::Times { graph: true }) {
+        let answered = nodes.iter().filter_map(|node| table.time(node));
+        data.extend(statistics::lines(&answered.collect::<Vec<_>>()));
+    }
     Shown { data, talk, hints }
 }
 
@@ -160,16 +166,47 @@ impl Table<'_> {
         nodes.iter().map(line).collect()
     }
 
+    /// How long a node took to answer, in milliseconds, where that is asked for.
+    fn time(&self, node: &NodeReport) -> Option<u64> {
+        let is_asked = matches!(self.about.look, Look::Times { .. });
+        let answered = node.answered.filter(|_| is_asked)?;
+        Some(answered.since(self.report.issued).as_ms())
+    }
+
+    /// All that nodes tell of themselves; those that do not have their line.
+    fn inventories(&self, nodes: &[&NodeReport]) -> Vec<String> {
+        let (told, others): (Vec<&NodeReport>, Vec<&NodeReport>) =
+            nodes.iter().partition(|node| node.state == EndState::Ok);
+        let told = told.iter().flat_map(|node| inventory::lines(node.node.as_str(), &node.data));
+        let mut lines: Vec<String> = told.map(|line| cut(line, self.screen)).collect();
+        lines.extend(self.node_lines(&others));
+        lines
+    }
+
+    /// The values of a fact, then who has none.
+    fn values(&self, nodes: &[&NodeReport], room: usize) -> Vec<String> {
+        let (without, with): (Vec<&NodeReport>, Vec<&NodeReport>) =
+            nodes.iter().partition(|node| node.reason == Some(Reason::NoValue));
+        let room = room.saturating_sub(usize::from(!without.is_empty()));
+        let mut lines = self.group_lines(&group(&with, &self.marked), room);
+        if !without.is_empty() {
+            let plural = if without.len() == 1 { "node" } else { "nodes" };
+            let start = format!("no value: {} {plural} (", without.len());
+            let without = without.iter().map(|node| &node.node);
+            lines.push(format!("{start}{})", names(without, self.screen, start.len() + 1)));
+        }
+        lines
+    }
+
     /// What a node has to say beyond its state.
     fn said(&self, node: &NodeReport) -> String {
-        let mut said = match (self.about.times, node.answered) {
-            (true, Some(answered)) => {
-                vec![format!("time={} ms", answered.since(self.report.issued).as_ms())]
-            }
-            _ => vec![values(node, &self.marked)],
+        let times = matches!(self.about.look, Look::Times { .. });
+        let mut said = match self.time(node) {
+            Some(time) => vec![format!("time={time} ms")],
+            None => vec![values(node, &self.marked)],
         };
         let nothing = matches!(node.reason, Some(Reason::Absent | Reason::NoValue));
-        if self.marked.is_empty() && !self.about.times && !nothing {
+        if self.marked.is_empty() && !times && !nothing {
             let outputs = node.data.iter().take(OUTPUTS_MAX);
             let words = outputs.map(|(name, value)| format!("{}={}", escape(name), plain(value)));
             said = vec![words.collect::<Vec<_>>().join(" ")];

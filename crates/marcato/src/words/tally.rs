@@ -14,6 +14,23 @@ use super::time::took;
 /// So many kinds of answers that did not count are named.
 const REFUSED_SHOWN_MAX: usize = 3;
 
+/// What of the answers is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Look {
+    /// The outputs.
+    #[default]
+    Outputs,
+    /// Each node's time.
+    Times {
+        /// And how the times are spread.
+        graph: bool,
+    },
+    /// The values of a fact: groups, however few nodes there are.
+    Values,
+    /// All that a node tells of itself.
+    Inventory,
+}
+
 /// What the report is about.
 #[derive(Debug, Clone, Copy)]
 pub struct About<'a> {
@@ -23,8 +40,8 @@ pub struct About<'a> {
     pub job: Option<&'a JobId>,
     /// How long the command took.
     pub took: Span,
-    /// Whether each node's time is what was asked for.
-    pub times: bool,
+    /// What of the answers is asked for.
+    pub look: Look,
     /// Whether each node has a line, however many there are.
     pub each: bool,
     /// How the command ends.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::json::Replies;
 use super::table::{Screen, show};
-use super::tally::{About, hints};
+use super::tally::{About, Look, hints};
 
 const TERMINAL: Screen = Screen { width: Some(80), color: false };
 const PIPE: Screen = Screen { width: None, color: false };
@@ -56,7 +56,7 @@ fn lines(report: &Report, screen: Screen, odd: bool) -> (Vec<String>, Vec<String
         action: Some(&action),
         job: Some(&"K7PX".parse().unwrap()),
         took: Span::from_ms(38),
-        times: false,
+        look: Look::Outputs,
         each: false,
         exit: report.exit(),
     };

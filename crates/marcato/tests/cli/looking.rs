@@ -21,6 +21,77 @@ fn looking() {
     ]));
 }
 
+#[test]
+fn what_nodes_tell_of_themselves() {
+    let lab = Lab::up(6);
+    insta::assert_snapshot!(lab.session(&[
+        "facts hagroup",
+        "facts operatingsystemrelease -I /example/ --each",
+        "facts roel",
+        "facts hagroup -I this-machine",
+        "inventory db2",
+        "ping --graph -W hagroup=c",
+    ]));
+}
+
+/// Facts differ from machine to machine; some lines are the same on each.
+#[test]
+fn an_inventory() {
+    let lab = Lab::up(4);
+    let output = lab.mco("inventory db1.example.com").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let head = text.lines().next();
+    let is_there = |label: &str, value: &str| {
+        text.lines().any(|line| {
+            line.trim_start().strip_prefix(label).is_some_and(|rest| rest.trim_start() == value)
+        })
+    };
+    assert_eq!((head, output.status.code()), (Some("db1.example.com"), Some(0)));
+    assert!(
+        is_there("collective", "lab") && is_there("agents", "package rpcutil service"),
+        "{text}"
+    );
+    assert!(is_there("role", "db") && is_there("operatingsystem", "Debian"), "{text}");
+}
+
+#[test]
+fn words_in_either_order() {
+    let lab = Lab::up(2);
+    insta::assert_snapshot!(lab.session(&[
+        "package status openssl -I web1.example.com",
+        "service -I web1.example.com status nginx",
+        "service status -I web1.example.com -- restart",
+        "-q service nginx status -I web1.example.com",
+        "-I web1.example.com --json rpcutil ping",
+        "rpcutil get_fact fact=role -I web1.example.com",
+    ]));
+}
+
+/// An agent that this client knows by its declaration is a command of its own.
+#[test]
+fn agents_are_commands() {
+    let lab = Lab::up(2);
+    let text = std::fs::read_to_string(lab.config()).unwrap();
+    let agents = lab.home().join("agents");
+    std::fs::create_dir(&agents).unwrap();
+    std::fs::write(lab.config(), format!("agents = {agents:?}\n{text}")).unwrap();
+    let ddl = serde_json::json!({
+        "metadata": {"name": "helloworld", "description": "d", "author": "a", "license": "l",
+            "version": "1.0.0", "url": "u", "timeout": 10},
+        "actions": [{"action": "ping", "description": "d", "display": "always", "effect": "read",
+            "input": {"msg": {"prompt": "p", "description": "what to say", "type": "string",
+                "validation": "shellsafe", "optional": false, "maxlength": 90}},
+            "output": {}}],
+    });
+    std::fs::write(agents.join("helloworld.json"), ddl.to_string()).unwrap();
+    insta::assert_snapshot!(lab.session(&[
+        "helloworld ping msg=x",
+        "helloworld ping",
+        "helloworld",
+        "heloworld ping msg=x",
+    ]));
+}
+
 /// A name that is nobody's beside others that are somebody's.
 #[test]
 fn a_name_that_is_nobodys() {
@@ -144,8 +215,15 @@ fn without_a_place_for_results() {
 #[test]
 fn help_and_version() {
     let home = tempfile::tempdir().unwrap();
-    let lines =
-        ["--help", "--version", "rpc -h", "find -h", "lab --help", "authority sign-node -h"];
+    let lines = [
+        "--help",
+        "--version",
+        "rpc -h",
+        "find -h",
+        "package --help",
+        "lab --help",
+        "authority sign-node -h",
+    ];
     let texts = lines.map(|words| {
         let output = mco(home.path()).args(words.split(' ')).output().unwrap();
         transcript(words, &output, home.path())

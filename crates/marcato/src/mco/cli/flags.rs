@@ -11,7 +11,7 @@ use marcato_link::ServerUrl;
 use crate::environment;
 
 /// Which fleet, and with what configuration.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct FleetArgs {
     /// The fleet, as the configuration names it; not needed when it names one alone
     #[arg(long, value_name = "NAME", env = environment::FLEET.name, hide_env_values = true)]
@@ -111,7 +111,7 @@ impl FilterArgs {
 }
 
 /// How the answer is shown.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
     /// One JSON object on standard output, in a stable form
@@ -129,9 +129,10 @@ pub struct OutputArgs {
 }
 
 /// When to use colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless NO_COLOR is set
+    #[default]
     Auto,
     /// Always
     Always,
@@ -140,7 +141,7 @@ pub enum Color {
 }
 
 /// What an order takes beside its filter.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct OrderArgs {
     /// The fleet.
     #[command(flatten)]
@@ -165,7 +166,7 @@ pub struct OrderArgs {
     pub yes: bool,
 }
 
-fn seconds(text: &str) -> Result<Span, String> {
+pub(super) fn seconds(text: &str) -> Result<Span, String> {
     let wrong = || "write whole or decimal seconds from 0.1 to 86400, such as 5".to_owned();
     let seconds: f64 = text.parse().map_err(|_| wrong())?;
     if !(0.1..=86_400.0).contains(&seconds) {

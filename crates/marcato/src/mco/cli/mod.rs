@@ -3,6 +3,7 @@
 mod authority;
 mod filter;
 mod flags;
+mod items;
 mod lab;
 mod orders;
 
@@ -11,8 +12,9 @@ use clap::{Parser, Subcommand};
 pub use self::authority::{Authority, AuthorityCommand};
 pub use self::filter::{FilterCommand, FilterCommands, HostArgs};
 pub use self::flags::{Color, FilterArgs, FleetArgs, NodesArgs, OrderArgs, OutputArgs};
+pub use self::items::{Package, Refresh, Service};
 pub use self::lab::{Lab, LabCommand, LabDir};
-pub use self::orders::{Find, Package, PackageAction, Ping, Rpc, Service, ServiceAction};
+pub use self::orders::{Facts, Find, Inventory, Ping, Rpc};
 
 /// Run one signed action on every host that matches, and account for every one of them.
 #[derive(Debug, Parser)]
@@ -33,10 +35,14 @@ pub enum Command {
     Find(Find),
     /// Call any action of any agent
     Rpc(Rpc),
-    /// Ask for a package
+    /// Ask for packages, or change them
     Package(Package),
-    /// Ask for a service, or restart it
+    /// Ask for services, or change them
     Service(Service),
+    /// Show the values of a fact, and which nodes have each
+    Facts(Facts),
+    /// Show all that is known of a node
+    Inventory(Inventory),
     /// A fleet on this machine, to try things on
     #[command(long_about = "A fleet on this machine, to try things on.\n\n\
     The hub and the nodes are the real programs over real connections: real keys, signatures, \
@@ -48,4 +54,7 @@ pub enum Command {
     Authority(Authority),
     /// Try a filter without a fleet, or have it explained
     Filter(FilterCommands),
+    /// Any other agent: `mco AGENT ACTION` is short for `mco rpc AGENT ACTION`
+    #[command(external_subcommand)]
+    Agent(Vec<String>),
 }

@@ -1,14 +1,18 @@
 //! The commands that ask nodes, or have them do something.
 
-use clap::{Args, ValueEnum};
-use marcato_core::{ActionName, AgentName};
+use clap::Args;
+use marcato_core::{ActionName, AgentName, Identity, Span};
 
+use super::flags::seconds;
 use super::{FilterArgs, FleetArgs, NodesArgs, OrderArgs, OutputArgs};
 
 /// `mco ping`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  mco ping\n  mco ping -W hagroup=c")]
+#[command(after_help = "Examples:\n  mco ping\n  mco ping -W hagroup=c --graph")]
 pub struct Ping {
+    /// Show how the times are spread
+    #[arg(short, long)]
+    pub graph: bool,
     /// What every order takes.
     #[command(flatten)]
     pub order: OrderArgs,
@@ -59,46 +63,31 @@ fn input(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// `mco package NAME status`
+/// `mco facts FACT`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  mco package openssl status")]
-pub struct Package {
-    /// The package
-    pub name: String,
-    /// What to do with it
-    pub action: PackageAction,
+#[command(after_help = "Examples:\n  mco facts operatingsystemrelease\n  \
+    mco facts os.release.major -W hagroup=c --each")]
+pub struct Facts {
+    /// The fact; os.release.major reaches into structured facts
+    pub fact: String,
     /// What every order takes.
     #[command(flatten)]
     pub order: OrderArgs,
 }
 
-/// What can be done with a package.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PackageAction {
-    /// Which version is installed
-    Status,
-}
-
-/// `mco service NAME status|restart`
+/// `mco inventory NODE`
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  mco service nginx status\n  mco service nginx restart -W hagroup=c"
-)]
-pub struct Service {
-    /// The service
-    pub name: String,
-    /// What to do with it
-    pub action: ServiceAction,
-    /// What every order takes.
+#[command(after_help = "Example:\n  mco inventory web1.example.com")]
+pub struct Inventory {
+    /// The node
+    pub node: Identity,
+    /// The fleet.
     #[command(flatten)]
-    pub order: OrderArgs,
-}
-
-/// What can be done with a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ServiceAction {
-    /// Whether it runs
-    Status,
-    /// Stop it and start it again
-    Restart,
+    pub fleet: FleetArgs,
+    /// The output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Seconds to wait for the answer [default: 5]
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, help_heading = "The order")]
+    pub timeout: Option<Span>,
 }

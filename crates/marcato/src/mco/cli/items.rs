@@ -1,0 +1,129 @@
+//! `mco package` and `mco service`: their actions are those of the agents' declarations.
+
+use clap::{Args, Command, ValueEnum};
+use marcato_core::ActionName;
+use marcato_core::ddl::Action;
+
+use super::OrderArgs;
+use crate::mco::declared;
+use crate::mco::grammar::{Typed, subject_of};
+
+/// `mco package NAME ACTION`
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "mco package NAME ACTION [OPTIONS]\n       mco package ACTION [NAME] [OPTIONS]"
+)]
+#[command(defer(|command| actions(command, "package", &PACKAGE_EXAMPLES)))]
+#[command(disable_version_flag = true)]
+pub struct Package {
+    /// A package and an action, in either order; src:NAME means all packages of a source
+    #[arg(value_name = "NAME ACTION", required = true)]
+    pub words: Vec<String>,
+    /// The package, where it is called like an action
+    #[arg(last = true, value_name = "NAME", hide = true)]
+    pub name: Option<String>,
+    /// Install this version
+    #[arg(
+        id = "package_version",
+        long = "version",
+        value_name = "VERSION",
+        help_heading = "The package"
+    )]
+    pub version: Option<String>,
+    /// Leave the other installed packages of the same source alone
+    #[arg(long, help_heading = "The package")]
+    pub only: bool,
+    /// When to refresh the package lists first [default: auto, when they are old]
+    #[arg(long, value_name = "WHEN", help_heading = "The package")]
+    pub refresh: Option<Refresh>,
+    /// What every order takes.
+    #[command(flatten)]
+    pub order: OrderArgs,
+}
+
+const PACKAGE_EXAMPLES: [&str; 1] = ["mco package openssl status"];
+
+/// When the lists of packages are refreshed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Refresh {
+    /// When they are old
+    Auto,
+    /// In any case
+    Always,
+    /// Take them as they are
+    Never,
+}
+
+impl Package {
+    /// What was typed of the package, for the agent's declaration to judge.
+    pub fn typed(&mut self) -> Typed {
+        let mut flags = Vec::new();
+        flags.extend(self.version.take().map(|version| ("version", version)));
+        flags.extend(self.only.then(|| ("only", "true".to_owned())));
+        flags.extend(self.refresh.map(|when| ("refresh", format!("{when:?}").to_lowercase())));
+        Typed { words: std::mem::take(&mut self.words), name: self.name.take(), flags }
+    }
+}
+
+/// `mco service NAME ACTION`
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "mco service NAME ACTION [OPTIONS]\n       mco service ACTION [NAME] [OPTIONS]"
+)]
+#[command(defer(|command| actions(command, "service", &SERVICE_EXAMPLES)))]
+pub struct Service {
+    /// A service and an action, in either order
+    #[arg(value_name = "NAME ACTION", required = true)]
+    pub words: Vec<String>,
+    /// The service, where it is called like an action
+    #[arg(last = true, value_name = "NAME", hide = true)]
+    pub name: Option<String>,
+    /// With restart: all services that still use an old file of this library
+    #[arg(long, value_name = "LIBRARY", help_heading = "The service")]
+    pub stale: Option<String>,
+    /// What every order takes.
+    #[command(flatten)]
+    pub order: OrderArgs,
+}
+
+const SERVICE_EXAMPLES: [&str; 2] =
+    ["mco service nginx status", "mco service nginx restart -W hagroup=c"];
+
+impl Service {
+    /// What was typed of the service, for the agent's declaration to judge.
+    pub fn typed(&mut self) -> Typed {
+        let mut words = std::mem::take(&mut self.words);
+        let mut flags = Vec::new();
+        if let Some(library) = self.stale.take() {
+            // It is an action of its own: it chooses the services.
+            words.iter_mut().filter(|word| *word == "restart").for_each(|word| {
+                *word = RESTART_STALE.to_owned();
+            });
+            flags.push(("library", library));
+        }
+        Typed { words, name: self.name.take(), flags }
+    }
+}
+
+/// The action behind `restart --stale`.
+const RESTART_STALE: &str = "restart_stale";
+
+/// The help with the actions of the agent's declaration, which is read only then.
+fn actions(command: Command, agent: &str, examples: &[&str]) -> Command {
+    let Some(Ok(ddl)) = declared::shipped(agent) else { return command };
+    let call = |(name, action): (&ActionName, &Action)| {
+        let subject = subject_of(action).map(str::to_uppercase);
+        let call = match (name.as_str(), subject) {
+            (RESTART_STALE, _) => "restart --stale LIBRARY".to_owned(),
+            (name, Some(subject)) => format!("{name} {subject}"),
+            (name, None) => name.to_owned(),
+        };
+        (call, action.description.clone())
+    };
+    let calls: Vec<_> = ddl.actions.iter().map(call).collect();
+    let width = calls.iter().map(|(call, _)| call.len()).max().unwrap_or(0);
+    let lines = calls.iter().map(|(call, what)| format!("\n  {call:width$}  {what}"));
+    let examples = examples.iter().map(|example| format!("\n  {example}"));
+    let (lines, examples) = (lines.collect::<String>(), examples.collect::<String>());
+    command.after_help(format!("Actions:{lines}\n\nExamples:{examples}"))
+}
