@@ -108,6 +108,9 @@ pub enum Fault {
     /// An operator that needs a value has none.
     #[error("has no value after {0}; only =, == and != compare with the empty text")]
     NoValue(&'static str),
+    /// A comparison with an empty text that does not stand in quotes.
+    #[error("has no value (is a shell variable unset?); -S 'FACT=\"\"' means the empty text")]
+    Unset,
     /// A `/` that opens a regular expression which no `/` closes.
     #[error("opens a regular expression with / that no / closes")]
     Unclosed,

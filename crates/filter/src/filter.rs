@@ -8,7 +8,7 @@ use marcato_core::{AgentName, Facts, Identity, Terms};
 
 use crate::error::{Fault, FilterError, TermKind};
 use crate::expression::{self, Leaf};
-use crate::syntax::{Operand, Tree};
+use crate::syntax::{FactWords, Operand, Tree};
 use crate::term::{FactTerm, NameTerm};
 
 /// What a filter may ask of a host.
@@ -103,6 +103,31 @@ impl Filter {
         };
         let expressions = read.into_iter().map(compile).collect::<Result<_, _>>()?;
         Ok(Self { terms: terms.clone(), facts, classes, identities, agents, expressions })
+    }
+
+    /// Refuses comparisons with an empty text that does not stand in quotes: whoever types a command
+    /// rather has a shell variable that is not set. An order may carry them.
+    ///
+    /// # Errors
+    /// For the first of them, and for a term that is not understood.
+    pub fn has_values(terms: &Terms) -> Result<(), FilterError> {
+        let check = |kind, term: &String, words: &FactWords<'_>| {
+            let (span, fault) = (words.value.at.clone(), Fault::Unset);
+            let is_unset = words.value.text.is_empty() && !words.value.quoted;
+            let error = || FilterError { kind, term: term.clone(), span, fault };
+            if is_unset { Err(error()) } else { Ok(()) }
+        };
+        for term in &terms.facts {
+            FactTerm::read(term).and_then(|words| check(TermKind::Fact, term, &words))?;
+        }
+        for term in &terms.expressions {
+            for operand in expression::read(term)?.leaves() {
+                if let Operand::Fact(words) = operand {
+                    check(TermKind::Expression, term, words)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether no term is a regular expression, which costs as much as its writer likes.

@@ -26,6 +26,11 @@ impl FactTerm {
         checked(TermKind::Fact, term, |term| Self::compile(split(term)?))
     }
 
+    /// Divides the text of a term, and compiles nothing.
+    pub(crate) fn read(term: &str) -> Result<FactWords<'_>, FilterError> {
+        checked(TermKind::Fact, term, split)
+    }
+
     /// Compiles what was typed.
     pub(crate) fn compile(
         FactWords { name, operator, spelling, value }: FactWords<'_>,

@@ -389,3 +389,25 @@ proptest! {
         prop_assert_eq!(passes("<="), passes("=<"));
     }
 }
+
+/// On a command line a value that is missing is rather a variable that is not set.
+#[test]
+fn values_that_are_missing() {
+    let check = |facts: &[&str], expressions: &[&str], want: Option<&str>| {
+        let own = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+        let terms = Terms { facts: own(facts), expressions: own(expressions), ..Terms::default() };
+        let error = Filter::has_values(&terms).err();
+        let marked =
+            error.map(|error| format!("{}|{}", &error.term[..error.span.start], error.fault));
+        let want = want.map(|before| format!("{before}|{}", Fault::Unset));
+        assert_eq!(marked, want, "{facts:?} {expressions:?}");
+        assert!(Filter::parse(&terms).is_ok(), "an order may carry it");
+    };
+    check(&["role=web", "key=abc=", "role=/^$/"], &["role=\"\" or hagroup=c"], None);
+    check(&["hagroup=c", "role="], &[], Some("role="));
+    check(&["role!="], &[], Some("role!="));
+    check(&["role == "], &[], Some("role == "));
+    check(&[], &["hagroup=c and role="], Some("hagroup=c and role="));
+    check(&[], &["role= and hagroup=c"], Some("role="));
+    check(&[], &["not (role!=)"], Some("not (role!="));
+}

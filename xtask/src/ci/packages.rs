@@ -12,6 +12,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("systemd-container", "boots the real hosts"),
     ("iproute2", "connects the real hosts, and cuts them off"),
     ("procps", "kill ends real hosts in order, pgrep finds what a killed daemon left"),
+    ("jq", "reads what scripts read, in the pipelines of the tests"),
     ("apt-utils", "makes the archive from which a real host takes an update"),
 ];
 

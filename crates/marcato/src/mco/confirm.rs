@@ -36,16 +36,9 @@ impl Wanted {
     }
 }
 
-/// Refuses a change where nobody can be asked and `--yes` was not given.
-///
-/// # Errors
-/// With exit 64 and that hint.
-pub fn possible(yes: bool) -> Result<(), Failure> {
-    if yes || (io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        return Ok(());
-    }
-    Err(Failure::new(Exit::Usage, "this changes hosts, and there is no terminal to ask on")
-        .hint("the same command with --yes, once the nodes are right: mco find lists them"))
+/// Whether somebody can be asked.
+pub fn is_terminal() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Asks whether a change is meant. The answer is read by a thread, so that the connection stays

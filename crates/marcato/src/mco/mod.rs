@@ -10,12 +10,15 @@ mod early;
 mod filter;
 mod find;
 mod grammar;
+mod guard;
 mod interrupt;
+mod next;
 mod nothing;
 mod order;
 mod progress;
 mod secret;
 mod sign;
+mod tell;
 mod which;
 
 use std::time::Instant;

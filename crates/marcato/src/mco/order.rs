@@ -3,27 +3,27 @@
 
 use std::time::{Duration, Instant};
 
-use marcato_client::core::{Aim, Job, NodeReport, Report, Selection, Task};
+use marcato_client::core::{Aim, Job, Report, Selection, Task};
 use marcato_client::shell::signer::Signer;
 use marcato_client::shell::{Choice, ClientSetup, Fleet as Connection, Live};
-use marcato_core::ddl::{Action, Ddl};
+use marcato_core::ddl::Ddl;
 use marcato_core::limits::timing::{CHANGE_WAIT, READ_WAIT};
-use marcato_core::{ActionName, AgentName, Collective, EndState, Exit, Reason, Span, Terms};
+use marcato_core::{ActionName, AgentName, Exit, Span, Terms};
 use marcato_protocol::version::Spoken;
 
 use super::cli::{FleetArgs, OrderArgs};
 use super::console::Console;
+use super::guard::Consent;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
+use super::tell::{Ended, Lines};
 use super::which::{Which, check_target};
-use super::{block_on, confirm, declared, nothing, sign};
+use super::{block_on, confirm, declared, guard, nothing, sign, tell};
 use crate::config::{self, Fleet};
 use crate::jobs::{Begun, Jobs};
 use crate::words::Failure;
 use crate::words::group::escape;
-use crate::words::json::Replies;
-use crate::words::table::{self, Screen};
-use crate::words::tally::{self, About, Look};
+use crate::words::tally::Look;
 
 /// What a command wants done.
 #[derive(Debug)]
@@ -43,6 +43,11 @@ pub struct Intent {
 }
 
 impl Intent {
+    /// What was typed for an input.
+    pub fn input(&self, name: &str) -> Option<&str> {
+        self.words.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// What is to be done, for the question before a change.
     fn in_words(&self) -> String {
         let names: Vec<&str> = self.words.iter().map(|(name, _)| name.as_str()).collect();
@@ -89,12 +94,13 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
     };
     let action = declared::action(ddl, &intent.action)?;
     let inputs = action.inputs_from_words(&intent.words)?;
-    if action.changes() {
-        confirm::possible(intent.order.yes)?;
-    }
+    let everything = which.is_everything();
+    guard::check_all(intent.order.all, everything)?;
+    let OrderArgs { yes, all, .. } = intent.order;
+    let consent = Consent { yes, all, everything, terminal: confirm::is_terminal() };
+    let asks = action.changes() && consent.is_asked()?;
     if let Some(why) = which.is_nothing() {
-        let lines = [why];
-        tell_nothing(intent, &fleet.name, &Selection::default(), &lines, console)?;
+        tell::nothing(intent, &fleet.name, &Selection::default(), &[why], console);
         return Ok(Exit::Nothing);
     }
     let default = if action.changes() { CHANGE_WAIT } else { READ_WAIT };
@@ -121,6 +127,7 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
             fleet: &fleet,
             signer,
             connection: Connection::connect(setup).await?,
+            asks,
             asked: Duration::ZERO,
         };
         let done = errand.work(console, &interrupt).await;
@@ -129,10 +136,12 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
         }
         done.map(|report| (report, errand.asked))
     }))?;
-    let (Done::Report { report, job, words }, asked) = done else { return Ok(Exit::Nothing) };
+    let (Done::Report { report, job, lines, words }, asked) = done else {
+        return Ok(Exit::Nothing);
+    };
     let took = started.elapsed().saturating_sub(asked);
     let took = Span::from_ms(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-    let exit = tell(intent, action, *report, job, took, console);
+    let exit = Ended { intent, action, report: *report, job, took, lines }.tell(console);
     if let Some(line) = words {
         console.warn(&line);
     }
@@ -162,6 +171,8 @@ enum Done {
         report: Box<Report>,
         /// Where it is to be kept.
         job: Option<Begun>,
+        /// Which nodes have had a line of their own.
+        lines: Lines,
         /// What there is to say where no node has what was asked for.
         words: Option<String>,
     },
@@ -175,7 +186,9 @@ struct Errand<'a> {
     fleet: &'a Fleet,
     signer: Box<dyn Signer>,
     connection: Connection,
-    /// For how long the operator was asked.
+    /// Whether the operator is to be asked before a change.
+    asks: bool,
+    /// For how long he was.
     asked: Duration,
 }
 
@@ -191,18 +204,31 @@ impl Errand<'_> {
         if selection.complete && selection.expected() == 0 {
             let meant = (&self.task, &self.which);
             let words = nothing::matched(&mut self.connection, meant, selection).await;
-            tell_nothing(self.intent, &self.fleet.name, selection, &words, console)?;
+            tell::nothing(self.intent, &self.fleet.name, selection, &words, console);
             return Ok(Done::Nothing);
         }
-        if self.task.changes && !self.intent.order.yes && !selection.chosen.is_empty() {
+        if let Some(expect) = self.intent.order.expect {
+            expect.check(selection)?;
+        }
+        if self.asks && !selection.chosen.is_empty() {
             let (begun, what) = (Instant::now(), self.intent.in_words());
             confirm::ask(console, &self.fleet.name, &what, &self.which, selection).await?;
             self.asked = begun.elapsed();
         }
         let job = self.begin(&choice, console);
         interrupt.job(self.connection.interrupter());
-        let mut progress = Progress::start();
-        let watch = &mut |job: &Job, live: Live<'_>| progress.show(console, job, live);
+        let (mut progress, mut lines) = (Progress::start(), Lines::default());
+        let (intent, each) = (self.intent, self.intent.order.report.jsonl);
+        let watch = &mut |job: &Job, live: Live<'_>| match live {
+            Live::Moved(node) if each => {
+                // What the client itself says of a node may still change.
+                if let Some(node) = job.node(node).filter(|node| node.signed) {
+                    lines.tell(intent, node, console);
+                    console.flush();
+                }
+            }
+            live => progress.show(console, job, live),
+        };
         let run = self.connection.run(self.task.clone(), choice, &*self.signer, watch).await;
         console.wipe();
         let report = match run {
@@ -219,7 +245,7 @@ impl Errand<'_> {
         } else {
             None
         };
-        Ok(Done::Report { report: Box::new(report), job, words })
+        Ok(Done::Report { report: Box::new(report), job, lines, words })
     }
 
     /// Writes down what is about to be sent: whatever becomes of this command, it can be looked up
@@ -264,110 +290,4 @@ impl Errand<'_> {
         }
         Ok(())
     }
-}
-
-/// No node is meant: says why, in the form that was asked for.
-fn tell_nothing(
-    intent: &Intent,
-    fleet: &Collective,
-    selection: &Selection,
-    words: &[String],
-    console: &mut Console,
-) -> Result<(), Failure> {
-    for line in words {
-        console.warn(line);
-    }
-    if intent.order.output.json {
-        console.say(&to_json(&Replies::nothing(fleet, selection))?);
-    }
-    Ok(())
-}
-
-fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
-    serde_json::to_string(value)
-        .map_err(|error| Failure::new(Exit::Unavailable, format!("the answer as JSON: {error}")))
-}
-
-/// Shows the report and keeps it.
-fn tell(
-    intent: &Intent,
-    action: &Action,
-    report: Report,
-    job: Option<Begun>,
-    took: Span,
-    console: &mut Console,
-) -> Exit {
-    let exit = report.exit();
-    let id = job.as_ref().map(Begun::id);
-    let output = &intent.order.output;
-    if output.json {
-        match to_json(&Replies::of(&report, id, exit, took)) {
-            Ok(text) => console.say(&text),
-            Err(failure) => console.fail(&failure),
-        }
-    } else {
-        let about = About {
-            action: Some(action),
-            job: id,
-            took,
-            look: intent.look,
-            each: output.each,
-            exit,
-        };
-        show(&report, &about, output.quiet, console);
-    }
-    if let Some(job) = job {
-        let id = job.id().clone();
-        if let Err(error) = job.finish(exit, report) {
-            console.warn(&format!("warning: the result of job {id} is not kept: {error}"));
-        }
-    }
-    exit
-}
-
-fn show(report: &Report, about: &About<'_>, quiet: bool, console: &mut Console) {
-    if quiet && about.exit == Exit::Ok {
-        for line in tally::alarms(report, console.screen) {
-            console.warn(&line);
-        }
-        return;
-    }
-    let shown = table::show(report, about, console.screen, quiet);
-    for line in &shown.data {
-        console.say(line);
-    }
-    for line in &shown.talk {
-        // Something is wrong, and so even who wants quiet is told.
-        console.warn(line);
-    }
-    if report.interrupted {
-        console.warn(&interrupted(report, console.screen));
-        return;
-    }
-    for hint in &shown.hints {
-        console.note(hint);
-    }
-}
-
-/// What still goes on when the operator has gone.
-fn interrupted(report: &Report, screen: Screen) -> String {
-    if report.orders.is_empty() {
-        return "interrupted. Nothing was sent.".to_owned();
-    }
-    let running = |node: &&NodeReport| {
-        node.state == EndState::Lost || node.reason == Some(Reason::StillRunning)
-    };
-    let running: Vec<_> = report.nodes.iter().filter(running).map(|node| &node.node).collect();
-    let waiting = report.nodes.iter().filter(|node| node.may_start_until.is_some()).count();
-    let mut text = "interrupted".to_owned();
-    if !running.is_empty() {
-        let start = format!("; {} still run it, and go on: ", running.len());
-        text.push_str(&start);
-        let used = text.chars().count();
-        text.push_str(&table::names(running.into_iter(), screen, used));
-    }
-    if waiting > 0 {
-        text.push_str(&format!("; {waiting} have not answered, and may still start it"));
-    }
-    text
 }

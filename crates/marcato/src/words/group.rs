@@ -20,14 +20,17 @@ pub struct Group<'a> {
     pub nodes: Vec<&'a NodeReport>,
 }
 
-/// Groups by state, reason and the outputs that the declaration marks; never by free text. The
-/// biggest ok group comes first, then the other ok ones, then what failed, then what is silent.
+/// Groups by state, reason and what the nodes say in `values`, which is never free text. The biggest
+/// ok group comes first, then the other ok ones, then what failed, then what is silent.
 #[must_use]
-pub fn group<'a>(nodes: &[&'a NodeReport], marked: &[&str]) -> Vec<Group<'a>> {
+pub fn group<'a>(
+    nodes: &[&'a NodeReport],
+    values: impl Fn(&NodeReport) -> String,
+) -> Vec<Group<'a>> {
     let mut groups: BTreeMap<(EndState, Option<Reason>, String), Vec<&NodeReport>> =
         BTreeMap::new();
     for &node in nodes {
-        let outputs = values(node, marked);
+        let outputs = values(node);
         groups.entry((node.state, node.reason, outputs)).or_default().push(node);
     }
     let make = |((state, reason, outputs), nodes)| Group { state, reason, outputs, nodes };
@@ -65,7 +68,8 @@ pub fn marked<'a>(nodes: &[&NodeReport], action: Option<&'a Action>) -> Vec<&'a 
 }
 
 /// Whether a node had nothing to tell: what was asked for is not there.
-fn is_nothing(node: &NodeReport) -> bool {
+#[must_use]
+pub fn is_nothing(node: &NodeReport) -> bool {
     matches!(node.reason, Some(Reason::Absent | Reason::NoValue)) || node.data.is_empty()
 }
 

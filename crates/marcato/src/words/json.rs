@@ -1,5 +1,7 @@
 //! A report as a script reads it. The form is stable: fields are added, never changed.
 
+use std::collections::BTreeMap;
+
 use marcato_client::core::{NodeReport, Refusal, Report, Selection, UnknownName};
 use marcato_core::{
     ActionName, AgentName, Changed, Collective, EndState, Exit, Identity, JobId, Reason, Span,
@@ -10,6 +12,9 @@ use serde_json::{Map, Value};
 
 /// The version of the form.
 pub const SCHEMA: &str = "marcato.replies.v1";
+
+/// The version of the form of the last line where each node has one.
+pub const SCHEMA_LAST: &str = "marcato.tally.v1";
 
 /// The whole answer of a command.
 #[derive(Debug, Serialize)]
@@ -30,8 +35,11 @@ pub struct Replies<'a> {
     pub hub_since: Option<Timestamp>,
     /// How long the command took, in milliseconds.
     pub took_ms: u64,
-    /// One element for each expected node.
-    pub replies: Vec<Reply<'a>>,
+    /// How many expected nodes ended how.
+    pub counts: BTreeMap<EndState, usize>,
+    /// One element for each expected node; left out where each had a line of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replies: Option<Vec<Reply<'a>>>,
     /// Nodes that answered and were not expected.
     pub unexpected: Vec<Reply<'a>>,
     /// Nodes that match but lack the agent.
@@ -87,10 +95,16 @@ pub struct Reply<'a> {
 }
 
 impl<'a> Replies<'a> {
+    /// The same as the last of many lines: that of the whole, behind those of the nodes.
+    #[must_use]
+    pub fn last(self) -> Self {
+        Self { schema: SCHEMA_LAST, replies: None, ..self }
+    }
+
     /// The form of a report.
     #[must_use]
     pub fn of(report: &'a Report, job: Option<&'a JobId>, exit: Exit, took: Span) -> Self {
-        let reply = |node: &'a NodeReport| reply(report, node);
+        let reply = |node: &'a NodeReport| reply(&report.agent, &report.action, node);
         Self {
             schema: SCHEMA,
             fleet: report.collective.as_str(),
@@ -100,7 +114,8 @@ impl<'a> Replies<'a> {
             complete: report.complete,
             hub_since: report.hub_since,
             took_ms: took.as_ms(),
-            replies: report.nodes.iter().map(reply).collect(),
+            counts: counts(&report.nodes),
+            replies: Some(report.nodes.iter().map(reply).collect()),
             unexpected: report.unexpected.iter().map(reply).collect(),
             not_capable: &report.not_capable,
             read_only: &report.read_only,
@@ -124,7 +139,8 @@ impl<'a> Replies<'a> {
             complete: selection.complete && coverage.gathering.is_none(),
             hub_since: coverage.since,
             took_ms: 0,
-            replies: Vec::new(),
+            counts: BTreeMap::new(),
+            replies: Some(Vec::new()),
             unexpected: Vec::new(),
             not_capable: &selection.not_capable,
             read_only: &selection.read_only,
@@ -136,7 +152,36 @@ impl<'a> Replies<'a> {
     }
 }
 
-fn reply<'a>(report: &'a Report, node: &'a NodeReport) -> Reply<'a> {
+/// A line of its own for one node, once it has ended.
+#[derive(Debug, Serialize)]
+pub struct Line<'a> {
+    /// [`Line::SCHEMA`].
+    pub schema: &'static str,
+    /// What became of the order there.
+    #[serde(flatten)]
+    pub reply: Reply<'a>,
+}
+
+impl<'a> Line<'a> {
+    /// The version of the form.
+    pub const SCHEMA: &'static str = "marcato.reply.v1";
+
+    /// The form of a node's end.
+    #[must_use]
+    pub fn of(agent: &'a AgentName, action: &'a ActionName, node: &'a NodeReport) -> Self {
+        Self { schema: Self::SCHEMA, reply: reply(agent, action, node) }
+    }
+}
+
+fn counts(nodes: &[NodeReport]) -> BTreeMap<EndState, usize> {
+    let mut counts = BTreeMap::new();
+    for node in nodes {
+        *counts.entry(node.state).or_default() += 1;
+    }
+    counts
+}
+
+fn reply<'a>(agent: &'a AgentName, action: &'a ActionName, node: &'a NodeReport) -> Reply<'a> {
     let statuscode = match node.state {
         _ if !node.signed => None,
         EndState::Ok => Some(0),
@@ -155,8 +200,8 @@ fn reply<'a>(report: &'a Report, node: &'a NodeReport) -> Reply<'a> {
     };
     Reply {
         sender: &node.node,
-        agent: &report.agent,
-        action: &report.action,
+        agent,
+        action,
         statuscode,
         statusmsg,
         data: &node.data,

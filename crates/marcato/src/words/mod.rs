@@ -1,5 +1,6 @@
 //! Every word that a person reads: errors with their hints, reports, JSON.
 
+pub mod change;
 pub mod coverage;
 pub mod failure;
 pub mod fold;

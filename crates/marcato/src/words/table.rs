@@ -10,10 +10,10 @@ use marcato_client::core::{NodeReport, Report};
 use marcato_core::{Changed, EndState, Identity, Reason};
 
 use super::fold::fold;
-use super::group::{Group, escape, group, marked, plain, values};
-use super::tally::{About, Look, hints, remarks, tally};
+use super::group::{Group, escape, group, is_nothing, marked, plain, values};
+use super::tally::{About, Look, Shape, hints, remarks, tally};
 use super::time::{clock, since};
-use super::{inventory, statistics};
+use super::{change, inventory, statistics};
 
 /// Up to so many nodes have a line each.
 const EACH_MAX: usize = 10;
@@ -49,21 +49,30 @@ pub struct Shown {
     pub hints: Vec<String>,
 }
 
-/// The report in lines; `odd` leaves out the nodes that are ok.
+/// The report in lines.
 #[must_use]
-pub fn show(report: &Report, about: &About<'_>, screen: Screen, odd: bool) -> Shown {
+pub fn show(report: &Report, about: &About<'_>, screen: Screen) -> Shown {
     let mut talk = remarks(report, screen);
     talk.push(tally(report, about));
-    let hints = if report.interrupted { Vec::new() } else { hints(report, HINTS_MAX) };
+    talk.extend(change::still_used(&report.nodes));
+    let mut hints = if report.interrupted { Vec::new() } else { hints(report, HINTS_MAX) };
+    if !about.next.is_empty() && !report.interrupted {
+        hints.insert(0, format!("Next: {}", about.next.join("  ·  ")));
+    }
     let room = LINES_MAX.saturating_sub(talk.len() + hints.len());
-    let wanted = |node: &&NodeReport| !odd || node.state != EndState::Ok;
+    let wanted = |node: &&NodeReport| about.display.shows(node.state);
     let nodes: Vec<&NodeReport> = report.nodes.iter().filter(wanted).collect();
     let table = Table { report, about, screen, marked: marked(&nodes, about.action) };
+    let is_each = match about.shape {
+        Shape::Each => true,
+        Shape::Groups => false,
+        Shape::Fitting => nodes.len() <= EACH_MAX && about.look != Look::Values,
+    };
     let mut data = match about.look {
         Look::Inventory => table.inventories(&nodes),
-        Look::Values if !about.each => table.values(&nodes, room),
-        _ if about.each || nodes.len() <= EACH_MAX => table.node_lines(&nodes),
-        _ => table.group_lines(&group(&nodes, &table.marked), room),
+        _ if is_each => table.node_lines(&nodes),
+        Look::Values => table.values(&nodes, room),
+        _ => table.group_lines(&table.groups(&nodes), room),
     };
     if about.look == (Look::Times { graph: true }) {
         let answered = nodes.iter().filter_map(|node| table.time(node));
@@ -138,7 +147,9 @@ fn verdict(state: EndState, reason: Option<Reason>) -> String {
 /// What a group has in common: its outputs where it is ok, else its state and reason first.
 fn what(group: &Group<'_>) -> String {
     match (group.state, group.reason, group.outputs.as_str()) {
-        (EndState::Ok, None, outputs) if !outputs.is_empty() => outputs.to_owned(),
+        (EndState::Ok, None | Some(Reason::Unchanged), outputs) if !outputs.is_empty() => {
+            outputs.to_owned()
+        }
         (state, reason, "") => verdict(state, reason),
         (state, reason, outputs) => format!("{}  {outputs}", verdict(state, reason)),
     }
@@ -166,6 +177,19 @@ impl Table<'_> {
         nodes.iter().map(line).collect()
     }
 
+    fn groups<'n>(&self, nodes: &[&'n NodeReport]) -> Vec<Group<'n>> {
+        group(nodes, |node| self.outputs(node))
+    }
+
+    /// What a node says by which it is grouped: what became of versions, or the marked outputs.
+    fn outputs(&self, node: &NodeReport) -> String {
+        let versions = self.about.action.is_some_and(change::is_of_versions);
+        if versions && node.state == EndState::Ok && !is_nothing(node) {
+            return change::outcome(node, self.about.item).unwrap_or_default();
+        }
+        values(node, &self.marked)
+    }
+
     /// How long a node took to answer, in milliseconds, where that is asked for.
     fn time(&self, node: &NodeReport) -> Option<u64> {
         let is_asked = matches!(self.about.look, Look::Times { .. });
@@ -188,7 +212,7 @@ impl Table<'_> {
         let (without, with): (Vec<&NodeReport>, Vec<&NodeReport>) =
             nodes.iter().partition(|node| node.reason == Some(Reason::NoValue));
         let room = room.saturating_sub(usize::from(!without.is_empty()));
-        let mut lines = self.group_lines(&group(&with, &self.marked), room);
+        let mut lines = self.group_lines(&self.groups(&with), room);
         if !without.is_empty() {
             let plural = if without.len() == 1 { "node" } else { "nodes" };
             let start = format!("no value: {} {plural} (", without.len());
@@ -203,10 +227,9 @@ impl Table<'_> {
         let times = matches!(self.about.look, Look::Times { .. });
         let mut said = match self.time(node) {
             Some(time) => vec![format!("time={time} ms")],
-            None => vec![values(node, &self.marked)],
+            None => vec![self.outputs(node)],
         };
-        let nothing = matches!(node.reason, Some(Reason::Absent | Reason::NoValue));
-        if self.marked.is_empty() && !times && !nothing {
+        if self.marked.is_empty() && !times && !is_nothing(node) {
             let outputs = node.data.iter().take(OUTPUTS_MAX);
             let words = outputs.map(|(name, value)| format!("{}={}", escape(name), plain(value)));
             said = vec![words.collect::<Vec<_>>().join(" ")];
@@ -220,9 +243,13 @@ impl Table<'_> {
     fn note(&self, nodes: &[&NodeReport]) -> String {
         let mut notes = Vec::new();
         let Some(first) = nodes.first() else { return String::new() };
-        if first.state != EndState::Ok && nodes.iter().all(|node| node.message == first.message) {
-            notes.push(escape(&first.message));
+        if first.state != EndState::Ok {
+            let is_shared = nodes.iter().all(|node| node.message == first.message);
+            let whose = if is_shared { String::new() } else { format!("{}: ", first.node) };
+            // Of several messages one stands for all: --each shows them.
+            notes.extend((!first.message.is_empty()).then(|| whose + &escape(&first.message)));
         }
+        notes.extend(change::lists(nodes));
         let now = self.report.ended.unwrap_or(self.report.issued);
         let down = nodes.iter().filter_map(|node| node.down_since).map(|down| now.since(down));
         notes.extend(since(down));

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use clap::ValueEnum;
 use marcato_client::core::{NodeReport, Report};
 use marcato_core::ddl::Action;
 use marcato_core::{Changed, EndState, Exit, Identity, JobId, Reason, Span};
@@ -31,21 +32,63 @@ pub enum Look {
     Inventory,
 }
 
+/// Which lines a report has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// A line for each node where they are few, else groups.
+    #[default]
+    Fitting,
+    /// A line for each node, however many there are.
+    Each,
+    /// Groups, however few nodes there are.
+    Groups,
+}
+
+/// Which nodes have lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Display {
+    /// All
+    #[default]
+    All,
+    /// Those that are ok
+    Ok,
+    /// Those that are not
+    Failed,
+}
+
+impl Display {
+    /// Whether a node that ended like this has a line.
+    #[must_use]
+    pub fn shows(self, state: EndState) -> bool {
+        match self {
+            Self::All => true,
+            Self::Ok => state == EndState::Ok,
+            Self::Failed => state != EndState::Ok,
+        }
+    }
+}
+
 /// What the report is about.
 #[derive(Debug, Clone, Copy)]
 pub struct About<'a> {
     /// The action's declaration.
     pub action: Option<&'a Action>,
+    /// The service, package or the like that it is about.
+    pub item: Option<&'a str>,
     /// The job's id.
     pub job: Option<&'a JobId>,
     /// How long the command took.
     pub took: Span,
     /// What of the answers is asked for.
     pub look: Look,
-    /// Whether each node has a line, however many there are.
-    pub each: bool,
+    /// Which lines there are.
+    pub shape: Shape,
+    /// Of which nodes.
+    pub display: Display,
     /// How the command ends.
     pub exit: Exit,
+    /// What can be typed next.
+    pub next: &'a [String],
 }
 
 /// What else there is to say: who was left out, what did not count.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::json::Replies;
 use super::table::{Screen, show};
-use super::tally::{About, Look, hints};
+use super::tally::{About, Display, Look, Shape, hints};
 
 const TERMINAL: Screen = Screen { width: Some(80), color: false };
 const PIPE: Screen = Screen { width: None, color: false };
@@ -47,20 +47,23 @@ fn report(nodes: Vec<Value>) -> Report {
 
 fn action() -> Action {
     let ddl = Ddl::parse(marcato_agents::package::DDL).unwrap();
-    ddl.actions.into_values().next().unwrap()
+    ddl.actions[&"status".parse().unwrap()].clone()
 }
 
 fn lines(report: &Report, screen: Screen, odd: bool) -> (Vec<String>, Vec<String>) {
     let action = action();
     let about = About {
         action: Some(&action),
+        item: Some("openssl"),
         job: Some(&"K7PX".parse().unwrap()),
         took: Span::from_ms(38),
         look: Look::Outputs,
-        each: false,
+        shape: Shape::Fitting,
+        display: if odd { Display::Failed } else { Display::All },
         exit: report.exit(),
+        next: &[],
     };
-    let shown = show(report, &about, screen, odd);
+    let shown = show(report, &about, screen);
     (shown.data, shown.talk)
 }
 
@@ -203,6 +206,78 @@ fn what_may_be_missing_is_named() {
     report.unknown_names.truncate(2);
     let (_, said) = lines(&report, TERMINAL, true);
     assert_eq!(said[0], "no answer from a1 b\\u{7}");
+}
+
+/// An update as it is declared and answered, shown line by line.
+#[test]
+fn what_was_changed_is_shown_from_version_to_version() {
+    let output = |kind: &str| json!({"description": "d", "display_as": "d", "type": kind});
+    let ddl = json!({
+        "metadata": {"name": "package", "description": "d", "author": "a", "license": "l",
+            "version": "1.0.0", "url": "u", "timeout": 10},
+        "actions": [{"action": "update", "description": "d", "display": "failed",
+            "effect": "change", "input": {},
+            "output": {"before": output("string"), "after": output("string")}}],
+    });
+    let ddl = Ddl::parse(&serde_json::to_vec(&ddl).unwrap()).unwrap();
+    let action = &ddl.actions[&"update".parse().unwrap()];
+    let with = |mut nodes: Vec<Value>, changed: &str, data: Value| {
+        nodes.iter_mut().for_each(|node| {
+            node["data"] = data.clone();
+            node["changed"] = changed.into();
+        });
+        nodes
+    };
+    let versions = |before: &str, after: &str, also: &str, stale: u64| {
+        let also = if also.is_empty() { json!({}) } else { json!({also: {}}) };
+        json!({"before": before, "after": after, "also": also, "lists_age": 240, "stale": stale})
+    };
+    let updated = versions("3.0.20", "3.0.22", "libssl3", 3);
+    let mut all = with(nodes("web", 40, "ok", None, ""), "true", updated);
+    let older = versions("1.1.1w-2", "1.1.1w-5", "libssl1.1", 1);
+    all.extend(with(nodes("old", 5, "ok", None, ""), "true", older));
+    let newest = versions("3.0.22", "3.0.22", "", 0);
+    all.extend(with(nodes("app", 13, "ok", Some("unchanged"), ""), "false", newest));
+    let mut held = nodes("db", 2, "failed", Some("held"), "");
+    held[0]["message"] = json!("kept at 3.0.20 by apt-mark hold");
+    held[1]["message"] = json!("kept at 3.0.19 by apt-mark hold");
+    all.extend(held);
+    let report = report(all);
+    let next = ["mco service restart --stale openssl".to_owned()];
+    let about = About {
+        action: Some(action),
+        item: Some("openssl"),
+        job: None,
+        took: Span::from_ms(41_200),
+        look: Look::Outputs,
+        shape: Shape::Fitting,
+        display: Display::All,
+        exit: report.exit(),
+        next: &next,
+    };
+    let shown = show(&report, &about, TERMINAL);
+    assert_eq!(
+        shown.data,
+        [
+            "40  3.0.20 → 3.0.22  openssl libssl3        web[1-40].x",
+            "13  3.0.22  already newest                  app[1-13].x  (lists 4 min old)",
+            " 5  1.1.1w-2 → 1.1.1w-5  openssl libssl1.1  old[1-5].x",
+            " 2  failed  held                            db[1-2].x  \
+             db1.x: kept at 3.0.20 by apt-mark hold",
+        ]
+    );
+    assert_eq!(
+        shown.talk,
+        [
+            "Finished processing 60 / 60 hosts in 41.2 s · 45 changed, 13 unchanged, 2 failed · exit 2",
+            "Old library still in use: 125 services on 45 nodes",
+        ]
+    );
+    assert_eq!(shown.hints[0], "Next: mco service restart --stale openssl");
+    let few = show(&report, &About { display: Display::Failed, shape: Shape::Each, ..about }, PIPE);
+    assert_eq!(few.data[1], "db2.x  failed  held  kept at 3.0.19 by apt-mark hold");
+    let fine = About { display: Display::Ok, ..about };
+    assert_eq!(show(&report, &fine, TERMINAL).data.len(), 3);
 }
 
 #[test]

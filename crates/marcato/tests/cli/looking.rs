@@ -160,6 +160,8 @@ fn more_than_ten_nodes_are_shown_in_groups() {
         "package openssl status -I /example/",
         "service nginx status -I /example/",
         "ping --each -I /example/",
+        "service nginx status --group -W role=web --limit 2",
+        "service nginx status --display failed",
     ]));
 }
 

@@ -4,7 +4,9 @@
 
 mod authority;
 mod filters;
+mod guards;
 mod kit;
 mod looking;
 mod pipes;
+mod scripts;
 mod terminal;

@@ -61,7 +61,7 @@ pub fn killed(site: &mut Site) -> Result<()> {
     site.hosts.kill_mcod(&host.name)?;
     named_down(site, host)?;
     // A change says the same, and what is reached is done.
-    let order = site.operator.order(&["service", "nginx", "restart", "--yes"])?;
+    let order = site.operator.order(&["service", "nginx", "restart", "--all", "--yes"])?;
     same("its state", order.of(&host.fqdn())?.state.as_str(), "down")?;
     same("the exit code", order.exit, 4)?;
     site.hosts.start_mcod(&host.name)?;

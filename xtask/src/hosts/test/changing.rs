@@ -45,11 +45,11 @@ fn invocations(site: &Site, host: &Spec) -> Result<String> {
     site.says(host, &argv)
 }
 
-/// `mco service nginx restart --yes`
+/// `mco service nginx restart --all --yes`
 pub fn everywhere(site: &mut Site) -> Result<()> {
     let before = site.main_pids(UNIT)?;
     let untouched = invocations(site, &site.without)?;
-    let order = site.operator.order(&["service", "nginx", "restart", "--yes"])?;
+    let order = site.operator.order(&["service", "nginx", "restart", "--all", "--yes"])?;
     let after = restarted(site, &before, &[&site.alone, &site.other])?;
     same("the services of the host without nginx", invocations(site, &site.without)?, untouched)?;
     let (alone, other) = (site.alone.fqdn(), site.other.fqdn());
@@ -57,7 +57,7 @@ pub fn everywhere(site: &mut Site) -> Result<()> {
     let ends = [(&*alone, "ok", None), (&*other, "ok", None), (&*without, "ok", Some("absent"))];
     order.ends(0, &ends)?;
     same("changed where it is absent", &order.of(&without)?.changed, &Value::Bool(false))?;
-    let answer = site.operator.mco(&["service", "nginx", "restart", "--yes"])?;
+    let answer = site.operator.mco(&["service", "nginx", "restart", "--all", "--yes"])?;
     answer.exits(0)?.shows(&[&without, "absent"])?.tells("2 changed, 1 absent")?;
     println!("    {}", answer.err.lines().last().unwrap_or_default());
     restarted(site, &after, &[&site.alone, &site.other]).map(drop)
@@ -65,11 +65,11 @@ pub fn everywhere(site: &mut Site) -> Result<()> {
 
 /// A typo
 pub fn nobody_has_it(site: &mut Site) -> Result<()> {
-    let answer = site.operator.mco(&["service", "ngnix", "restart", "--yes"])?;
+    let answer = site.operator.mco(&["service", "ngnix", "restart", "--all", "--yes"])?;
     let told = "no node has a service \"ngnix\" (3 asked)";
     answer.exits(1)?.tells(told)?;
     println!("    {told}");
-    let order = site.operator.order(&["service", "ngnix", "restart", "--yes"])?;
+    let order = site.operator.order(&["service", "ngnix", "restart", "--all", "--yes"])?;
     let names = site.nodes().map(Spec::fqdn);
     let wanted = names.each_ref().map(|name| (name.as_str(), "ok", Some("absent")));
     order.ends(1, &wanted)?;

@@ -43,7 +43,7 @@ pub fn with_agents(site: &Site, act: impl FnOnce() -> Result<()>) -> Result<()> 
         site.says(host, &["systemctl", "reload", "mcod"])?;
     }
     // In the daemons' own time; until then no node is said to have the agent.
-    let words = ["rpc", "helloworld", "ping", "--yes"];
+    let words = ["rpc", "helloworld", "ping", "--all", "--yes"];
     let there = site.until("both hosts have the agents", SOON, || {
         let order = site.operator.order(&words)?;
         Ok(order.exit == 0 && order.replies.len() == hosts.len())
@@ -67,7 +67,8 @@ pub fn documented(site: &mut Site) -> Result<()> {
 }
 
 fn call_documented(site: &Site) -> Result<()> {
-    let order = site.operator.order(&["rpc", "helloworld", "ping", "msg=grüß dich", "--yes"])?;
+    let order =
+        site.operator.order(&["rpc", "helloworld", "ping", "msg=grüß dich", "--all", "--yes"])?;
     let (alone, other) = (site.alone.fqdn(), site.other.fqdn());
     order.ends(0, &[(&alone, "ok", None), (&other, "ok", None)])?;
     same("who lacks the agent", &order.not_capable, &vec![site.without.fqdn()])?;
@@ -76,7 +77,8 @@ fn call_documented(site: &Site) -> Result<()> {
         same("a default that it left out", reply.data.get("count"), Some(&json!(1)))?;
         println!("    {}: {}", reply.sender, reply.text("result"));
     }
-    let refused = site.operator.mco(&["rpc", "helloworld", "ping", "msg=$(id)", "--yes"])?;
+    let refused =
+        site.operator.mco(&["rpc", "helloworld", "ping", "msg=$(id)", "--all", "--yes"])?;
     refused.exits(64)?;
     println!("    {}", refused.err.lines().next().unwrap_or_default());
     Ok(())
@@ -93,7 +95,7 @@ pub fn rogue(site: &mut Site) -> Result<()> {
 fn call_rogue(site: &Site, action: &str, state: &str, why: &str) -> Result<()> {
     let mark = format!("/tmp/rogue-{action}-{}", std::process::id());
     let input = format!("mark={mark}");
-    let order = site.operator.order(&["rpc", "rogue", action, &input, "--yes"])?;
+    let order = site.operator.order(&["rpc", "rogue", action, &input, "--all", "--yes"])?;
     let (alone, other) = (site.alone.fqdn(), site.other.fqdn());
     order.ends(2, &[(&alone, state, Some(why)), (&other, state, Some(why))])?;
     for host in [&site.alone, &site.other] {

@@ -9,6 +9,8 @@ use marcato_filter::FilterError;
 use marcato_link::ServerUrl;
 
 use crate::environment;
+use crate::mco::guard::Expect;
+use crate::words::tally::{Display, Shape};
 
 /// Which fleet, and with what configuration.
 #[derive(Debug, Clone, Default, Args)]
@@ -120,12 +122,39 @@ pub struct OutputArgs {
     /// Say nothing unless something is wrong
     #[arg(short, long)]
     pub quiet: bool,
-    /// A line for each node, however many there are
-    #[arg(long)]
-    pub each: bool,
     /// When to use colour
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
+}
+
+/// Which lines an order's report has.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct ReportArgs {
+    /// A JSON object on a line for each node as it ends, then one for the whole
+    #[arg(long, conflicts_with = "json")]
+    pub jsonl: bool,
+    /// A line for each node, however many there are
+    #[arg(long)]
+    pub each: bool,
+    /// Groups of nodes that answered alike, however few there are
+    #[arg(long, conflicts_with = "each")]
+    pub group: bool,
+    /// Which nodes are shown
+    #[arg(long, value_name = "WHICH", default_value = "all")]
+    pub display: Display,
+}
+
+impl ReportArgs {
+    /// Which lines there are.
+    #[must_use]
+    pub const fn shape(&self) -> Shape {
+        match (self.each, self.group) {
+            (true, _) => Shape::Each,
+            (_, true) => Shape::Groups,
+            _ => Shape::Fitting,
+        }
+    }
 }
 
 /// When to use colour.
@@ -155,6 +184,9 @@ pub struct OrderArgs {
     /// The output.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Its lines.
+    #[command(flatten)]
+    pub report: ReportArgs,
     /// Seconds to wait for answers [default: 5 for reads, 10 for changes]
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds, help_heading = "The order")]
     pub timeout: Option<Span>,
@@ -164,6 +196,15 @@ pub struct OrderArgs {
     /// Change without asking; needed where there is no terminal
     #[arg(short = 'y', long, help_heading = "The order")]
     pub yes: bool,
+    /// Every node is meant: needed with --yes where nothing says which
+    #[arg(long, help_heading = "The order")]
+    pub all: bool,
+    /// Send nothing unless so many nodes are meant
+    #[arg(long, value_name = "N|A..B", help_heading = "The order")]
+    pub expect: Option<Expect>,
+    /// Let nodes that were down already not change the exit code
+    #[arg(long, help_heading = "The order")]
+    pub allow_down: bool,
 }
 
 pub(super) fn seconds(text: &str) -> Result<Span, String> {

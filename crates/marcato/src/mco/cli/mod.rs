@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 
 pub use self::authority::{Authority, AuthorityCommand};
 pub use self::filter::{FilterCommand, FilterCommands, HostArgs};
-pub use self::flags::{Color, FilterArgs, FleetArgs, NodesArgs, OrderArgs, OutputArgs};
+pub use self::flags::{Color, FilterArgs, FleetArgs, NodesArgs, OrderArgs, OutputArgs, ReportArgs};
 pub use self::items::{Package, Refresh, Service};
 pub use self::lab::{Lab, LabCommand, LabDir};
 pub use self::orders::{Facts, Find, Inventory, Ping, Rpc};

@@ -1,0 +1,99 @@
+//! What can be typed next, on the nodes that were meant.
+
+use std::path::Path;
+
+use marcato_client::core::Report;
+
+use super::cli::{FilterArgs, NodesArgs};
+use super::declared;
+use super::order::Intent;
+
+/// The agent and the action that restart what still uses an old library.
+const RESTART_STALE: (&str, &str) = ("service", "restart_stale");
+
+/// Commands for what is left to do; only such as the program has.
+#[must_use]
+pub fn commands(intent: &Intent, item: Option<&str>, report: &Report) -> Vec<String> {
+    let mut commands = Vec::new();
+    let stale = |data: &serde_json::Map<String, serde_json::Value>| {
+        data.get("stale").and_then(serde_json::Value::as_u64).is_some_and(|count| count > 0)
+    };
+    if let Some(item) = item
+        && report.nodes.iter().any(|node| stale(&node.data))
+        && has(RESTART_STALE)
+        && let Some(flags) = flags(&intent.order.filter, &intent.order.nodes)
+    {
+        commands.push(format!("mco service restart --stale {}{flags}", quoted(item)));
+    }
+    commands
+}
+
+fn has((agent, action): (&str, &str)) -> bool {
+    let ddl = declared::shipped(agent).and_then(Result::ok);
+    ddl.is_some_and(|ddl| ddl.actions.keys().any(|name| name.as_str() == action))
+}
+
+/// The flags that mean the same nodes again; none where their names came from standard input.
+fn flags(filter: &FilterArgs, nodes: &NodesArgs) -> Option<String> {
+    if nodes.nodes.as_deref() == Some(Path::new("-")) {
+        return None;
+    }
+    let kinds = [
+        ("-W", &filter.with),
+        ("-S", &filter.expressions),
+        ("-F", &filter.facts),
+        ("-C", &filter.classes),
+        ("-A", &filter.agents),
+        ("-I", &filter.identities),
+    ];
+    let mut flags = String::new();
+    let mut add = |flag: &str, value: &str| {
+        flags.push_str(&format!(" {flag} {}", quoted(value)));
+    };
+    kinds.iter().for_each(|(flag, values)| values.iter().for_each(|value| add(flag, value)));
+    if let Some(file) = &nodes.nodes {
+        add("--nodes", &file.display().to_string());
+    }
+    if let Some(limit) = nodes.limit {
+        add("--limit", &limit.to_string());
+    }
+    if let Some(seed) = nodes.limit_seed {
+        add("--limit-seed", &seed.to_string());
+    }
+    if nodes.one {
+        flags.push_str(" --one");
+    }
+    Some(flags)
+}
+
+/// A word as a shell takes it: in quotes where it would be more than itself.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:=@%+,-".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_nodes_again() {
+        let own = |text: &str| vec![text.to_owned()];
+        let filter = FilterArgs {
+            with: own("hagroup=c common"),
+            identities: own("web[01-17].x"),
+            expressions: own("a='b'"),
+            ..FilterArgs::default()
+        };
+        let nodes = NodesArgs { limit: Some("10%".parse().unwrap()), ..NodesArgs::default() };
+        let want = " -W 'hagroup=c common' -S 'a='\\''b'\\''' -I 'web[01-17].x' --limit 10%";
+        assert_eq!(flags(&filter, &nodes).as_deref(), Some(want));
+        let nodes = NodesArgs { nodes: Some("-".into()), ..NodesArgs::default() };
+        assert_eq!(flags(&FilterArgs::default(), &nodes), None);
+        assert_eq!(flags(&FilterArgs::default(), &NodesArgs::default()).as_deref(), Some(""));
+    }
+}

@@ -1,0 +1,174 @@
+//! What a change did to a host in a few words: `3.0.20 → 3.0.22  openssl libssl3`.
+
+use marcato_client::core::NodeReport;
+use marcato_core::ddl::{Action, Type};
+use marcato_core::{Changed, Reason, Span};
+use serde_json::Value;
+
+use super::group::escape;
+use super::time::about;
+
+/// The outputs that say what was there before and after; an action that answers with texts in both
+/// changes versions.
+const BEFORE_AND_AFTER: [&str; 2] = ["before", "after"];
+/// The output that says, under their names, what was changed along with it.
+const ALSO: &str = "also";
+/// The output that says how old the lists are by which the node decided, in seconds.
+const LISTS_AGE: &str = "lists_age";
+
+/// Whether an action changes versions.
+#[must_use]
+pub fn is_of_versions(action: &Action) -> bool {
+    let is_text = |name: &str| {
+        action.output.get(name).is_some_and(|output| output.kind == Some(Type::String))
+    };
+    action.changes() && BEFORE_AND_AFTER.into_iter().all(is_text)
+}
+
+/// What became of the versions on a node, with the names of all that changed; nothing where it did
+/// not say.
+#[must_use]
+pub fn outcome(node: &NodeReport, item: Option<&str>) -> Option<String> {
+    let [before, after] =
+        BEFORE_AND_AFTER.map(|name| node.data.get(name).and_then(Value::as_str).map(escape));
+    let (before, after) = (before?, after?);
+    let also = node.data.get(ALSO).and_then(Value::as_object);
+    let also: Vec<String> =
+        also.into_iter().flat_map(|all| all.keys()).map(|n| escape(n)).collect();
+    if node.changed == Changed::False && before == after && also.is_empty() {
+        let word = if node.reason == Some(Reason::Unchanged) { "already newest" } else { "" };
+        return Some(format!("{}  {word}", version(&after)).trim_end().to_owned());
+    }
+    let change = if before == after {
+        version(&after).to_owned()
+    } else {
+        format!("{} → {}", version(&before), version(&after))
+    };
+    let item = item.map(escape);
+    let names = item.into_iter().chain(also).collect::<Vec<_>>().join(" ");
+    Some(format!("{change}  {names}").trim_end().to_owned())
+}
+
+/// A version; none is that of what is not there.
+fn version(text: &str) -> &str {
+    if text.is_empty() { "absent" } else { text }
+}
+
+/// How old the lists are by which nodes found that there is nothing newer: the oldest.
+#[must_use]
+pub fn lists(nodes: &[&NodeReport]) -> Option<String> {
+    let unchanged = nodes.iter().filter(|node| node.reason == Some(Reason::Unchanged));
+    let ages = unchanged.filter_map(|node| node.data.get(LISTS_AGE)?.as_u64());
+    Some(format!("(lists {} old)", about(Span::from_secs(ages.max()?))))
+}
+
+/// What still uses old files after a change, over all nodes.
+#[must_use]
+pub fn still_used(nodes: &[NodeReport]) -> Option<String> {
+    let stale = nodes.iter().filter_map(|node| node.data.get("stale")?.as_u64());
+    let stale: Vec<u64> = stale.filter(|count| *count > 0).collect();
+    let is_set = |node: &&NodeReport| node.data.get("reboot_required") == Some(&Value::Bool(true));
+    let reboots = nodes.iter().filter(is_set).count();
+    let mut parts = Vec::new();
+    if !stale.is_empty() {
+        let services = counted(stale.iter().sum(), "service", "services");
+        let nodes = counted(stale.len() as u64, "node", "nodes");
+        parts.push(format!("Old library still in use: {services} on {nodes}"));
+    }
+    if reboots > 0 {
+        let verb = if reboots == 1 { "wants" } else { "want" };
+        parts.push(format!("{} {verb} a reboot", counted(reboots as u64, "node", "nodes")));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// A number with commas between thousands, and the word for so many.
+fn counted(number: u64, one: &str, many: &str) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    format!("{text} {}", if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn node(changed: &str, reason: Option<&str>, data: Value) -> NodeReport {
+        serde_json::from_value(json!({
+            "node": "web1.x", "state": "ok", "reason": reason, "changed": changed, "signed": true,
+            "data": data,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn outcomes() {
+        let check = |changed, reason, data: Value, want: Option<&str>| {
+            assert_eq!(outcome(&node(changed, reason, data), Some("openssl")).as_deref(), want);
+        };
+        check(
+            "true",
+            None,
+            json!({"before": "1", "after": "2", "also": {"libssl3": {"before": "1", "after": "2"}}}),
+            Some("1 → 2  openssl libssl3"),
+        );
+        check("true", None, json!({"before": "", "after": "2"}), Some("absent → 2  openssl"));
+        check("true", None, json!({"before": "1", "after": ""}), Some("1 → absent  openssl"));
+        // The sibling alone was behind.
+        check(
+            "true",
+            None,
+            json!({"before": "2", "after": "2", "also": {"libssl3": {}}}),
+            Some("2  openssl libssl3"),
+        );
+        check(
+            "false",
+            Some("unchanged"),
+            json!({"before": "2", "after": "2", "also": {}}),
+            Some("2  already newest"),
+        );
+        check("false", Some("absent"), json!({"before": "", "after": ""}), Some("absent"));
+        check("false", Some("absent"), json!({}), None);
+        check("true", None, json!({"before": 7, "after": 8}), None);
+        check(
+            "true",
+            None,
+            json!({"before": "1\u{1b}", "after": "2"}),
+            Some("1\\u{1b} → 2  openssl"),
+        );
+    }
+
+    #[test]
+    fn what_is_left_to_do() {
+        let check = |data: &[Value], want: Option<&str>| {
+            let nodes: Vec<_> = data.iter().map(|data| node("true", None, data.clone())).collect();
+            assert_eq!(still_used(&nodes).as_deref(), want);
+        };
+        check(&[json!({}), json!({"stale": 0, "reboot_required": false})], None);
+        check(&[json!({"stale": 1})], Some("Old library still in use: 1 service on 1 node"));
+        check(
+            &[json!({"stale": 1200}), json!({"stale": 6, "reboot_required": true}), json!({})],
+            Some("Old library still in use: 1,206 services on 2 nodes; 1 node wants a reboot"),
+        );
+        check(&[json!({"reboot_required": true})], Some("1 node wants a reboot"));
+        assert_eq!(counted(1_234_567, "a", "b"), "1,234,567 b");
+        assert_eq!(counted(100, "a", "b"), "100 b");
+    }
+
+    #[test]
+    fn the_age_of_lists() {
+        let told = node("false", Some("unchanged"), json!({"lists_age": 240}));
+        let old = node("false", Some("unchanged"), json!({"lists_age": 7200}));
+        let changed = node("true", None, json!({"lists_age": 9_000_000}));
+        assert_eq!(lists(&[&told, &old, &changed]).as_deref(), Some("(lists 2 h old)"));
+        assert_eq!(lists(&[&changed]), None);
+    }
+}
