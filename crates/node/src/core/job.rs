@@ -11,7 +11,7 @@ use marcato_core::ddl::Action;
 use marcato_core::limits::node::{BARS_PER_CALLER_MAX, RECEIPT_CARRIED_BYTES_MAX};
 use marcato_core::{CallerId, Changed, EndState, OrderId, Reason, Timestamp};
 use marcato_protocol::order::Received;
-use marcato_protocol::receipt::{Inner, Outer};
+use marcato_protocol::receipt::{Inner, Outer, SignedReceipt};
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, End};
@@ -177,7 +177,7 @@ impl Node {
     fn place(&self, order: OrderId) -> Place {
         let mut place = match self.seen.steps(order).next_back() {
             None => return Place::Unknown,
-            Some(last) => Place::Ended(last.receipt.as_ref().and_then(|receipt| receipt.outer())),
+            Some(last) => Place::Ended(last.receipt.as_ref().and_then(SignedReceipt::outer)),
         };
         for (_, step) in self.runs.steps(order) {
             match step {
