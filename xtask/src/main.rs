@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+mod apt;
 mod bench;
 mod ci;
 mod demo;
@@ -46,8 +47,8 @@ enum Tool {
     Generate,
     /// Real Debian hosts on this machine.
     Hosts(hosts::Arguments),
-    /// Install what the tests need: Debian packages (as root), cargo-deny, cargo-fuzz, Python's
-    /// packages, nats-servers.
+    /// Install what the tests need: Debian packages (as root), cargo-deny, cargo-fuzz, cargo-deb,
+    /// Python's packages, nats-servers.
     Tools,
     /// A fleet in one process: virtual time, one seed, faults, checkers.
     Sim(sim::Arguments),

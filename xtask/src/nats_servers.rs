@@ -3,7 +3,9 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+
+use crate::apt::{self, Apt, KEYRING};
 
 /// A Debian release, and the line of nats-server that it has.
 struct Release {
@@ -20,9 +22,6 @@ const RELEASES: [Release; 2] = [
 
 /// The program, in the unpacked package.
 const PROGRAM: &str = "usr/sbin/nats-server";
-
-/// Signs both releases' archives.
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Fetches the nats-servers that are missing under `target/nats-servers`, and names them all, the
 /// older first.
@@ -69,28 +68,12 @@ impl Release {
         })
     }
 
-    /// Downloads and unpacks the package with an apt configuration of its own.
+    /// Downloads and unpacks the package.
     fn fetch(&self, folder: &Path) -> Result<(), String> {
-        let apt = folder.join("apt");
-        for part in ["state/lists/partial", "cache/archives/partial", "packages"] {
-            let path = apt.join(part);
-            std::fs::create_dir_all(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        }
         let source = format!("deb [signed-by={KEYRING}] {} {} main\n", archive()?, self.suite);
-        for (name, text) in [("sources.list", source.as_str()), ("status", "")] {
-            let path = apt.join(name);
-            std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
-        }
-        run(apt_get(&apt).arg("update"))?;
-        let packages = apt.join("packages");
-        run(apt_get(&apt).args(["download", "nats-server"]).current_dir(&packages))?;
-        let found = std::fs::read_dir(&packages)
-            .map_err(|e| format!("{}: {e}", packages.display()))?
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|e| e == "deb"))
-            .max();
-        let package = found.ok_or_else(|| format!("{} has no nats-server", self.suite))?;
-        run(Command::new("dpkg-deb").arg("-x").arg(package).arg(folder))
+        let packages = Apt::new(&folder.join("apt"), &source)?.download(&["nats-server"])?;
+        let package = packages.first().ok_or_else(|| format!("{} has none", self.suite))?;
+        apt::run(Command::new("dpkg-deb").arg("-x").arg(package).arg(folder))
     }
 }
 
@@ -99,7 +82,7 @@ fn archive() -> Result<String, String> {
     if let Some(archive) = listed_archive()? {
         return Ok(archive);
     }
-    run(Command::new("apt-get").args(["--quiet", "update"]))
+    apt::run(Command::new("apt-get").args(["--quiet", "update"]))
         .map_err(|error| format!("apt has no lists of packages, and as this user: {error}"))?;
     listed_archive()?.ok_or_else(|| "apt knows no archive of Debian".to_owned())
 }
@@ -112,46 +95,6 @@ fn listed_archive() -> Result<Option<String>, String> {
     let output = String::from_utf8_lossy(&output.stdout).into_owned();
     let archive = output.lines().find_map(|line| line.strip_prefix("Debian "));
     Ok(archive.map(str::to_owned))
-}
-
-/// apt-get with lists, cache and sources under `apt`, and nothing of the system's but how to reach
-/// an archive.
-fn apt_get(apt: &Path) -> Command {
-    let mut command = Command::new("apt-get");
-    let own = [
-        ("Dir::State", "state"),
-        ("Dir::State::status", "status"),
-        ("Dir::Cache", "cache"),
-        ("Dir::Etc::sourcelist", "sources.list"),
-    ];
-    for (option, path) in own {
-        command.arg("-o").arg(format!("{option}={}", apt.join(path).display()));
-    }
-    let rest = [
-        "Dir::Etc::sourceparts=-",
-        // As root apt would download as a user that cannot write here.
-        "APT::Sandbox::User=",
-        "Acquire::Languages=none",
-        "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
-    ];
-    for option in rest {
-        command.args(["-o", option]);
-    }
-    command.arg("--quiet");
-    command
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let name = command.get_program().display().to_string();
-    let args: Vec<_> = command.get_args().map(|a| a.display().to_string()).collect();
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.map_err(|error| format!("{name} cannot be started: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let what = args.last().map_or("", String::as_str);
-    Err(format!("{name} … {what}: {}: {}", output.status, said.trim()))
 }
 
 #[cfg(test)]
