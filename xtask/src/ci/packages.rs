@@ -14,6 +14,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("procps", "kill ends real hosts in order, pgrep finds what a killed daemon left"),
     ("jq", "reads what scripts read, in the pipelines of the tests"),
     ("apt-utils", "makes the archive from which a real host takes an update"),
+    ("dpkg-dev", "dpkg-shlibdeps says what our own Debian package depends on"),
 ];
 
 /// Installs what is missing; without root it only names it.

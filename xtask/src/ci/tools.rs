@@ -9,13 +9,18 @@ use std::process::{Command, Stdio};
 pub struct Tool {
     name: &'static str,
     version: &'static str,
+    /// What it is built with beside its defaults, or without.
+    options: &'static [&'static str],
 }
 
 impl Tool {
     /// Checks licences, bans and sources of the dependencies.
-    pub const DENY: Self = Self { name: "cargo-deny", version: "0.20.2" };
+    pub const DENY: Self = Self { name: "cargo-deny", version: "0.20.2", options: &[] };
     /// Builds and runs the fuzz targets.
-    pub const FUZZ: Self = Self { name: "cargo-fuzz", version: "0.13.2" };
+    pub const FUZZ: Self = Self { name: "cargo-fuzz", version: "0.13.2", options: &[] };
+    /// Makes the Debian package. Without its own compressors: Debian's xz and gzip are there.
+    pub const DEB: Self =
+        Self { name: "cargo-deb", version: "3.8.0", options: &["--no-default-features"] };
 
     /// Where this version of it stands.
     #[must_use]
@@ -28,7 +33,10 @@ impl Tool {
     }
 
     /// Builds it where it is missing.
-    fn ensure(&self, root: &Path) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// When it cannot be built; the error is one sentence.
+    pub fn ensure(&self, root: &Path) -> Result<(), String> {
         if self.program().is_file() {
             println!("{} {} is here", self.name, self.version);
             return Ok(());
@@ -36,6 +44,7 @@ impl Tool {
         let mut command = Command::new("cargo");
         // Its speed matters less than the minutes that an optimized build takes.
         command.args(["install", "--locked", "--profile", "dev", "--root"]).arg(self.home());
+        command.args(self.options);
         command.arg(format!("{}@{}", self.name, self.version));
         command.env("CARGO_PROFILE_DEV_DEBUG", "0");
         let scratch = root.join("target/tools");
@@ -50,7 +59,7 @@ impl Tool {
 /// # Errors
 /// When one cannot be built; the error is one sentence.
 pub fn ensure(root: &Path) -> Result<(), String> {
-    [Tool::DENY, Tool::FUZZ].iter().try_for_each(|tool| tool.ensure(root))
+    [Tool::DENY, Tool::FUZZ, Tool::DEB].iter().try_for_each(|tool| tool.ensure(root))
 }
 
 /// `$XDG_CACHE_HOME/marcato/tools`, or the same under `~/.cache`.
