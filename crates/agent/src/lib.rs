@@ -10,7 +10,6 @@
 mod call;
 mod catalog;
 pub mod external;
-pub mod job;
 pub mod process;
 pub mod runner;
 mod tree;

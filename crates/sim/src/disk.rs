@@ -124,7 +124,7 @@ impl Disk {
                 JournalRecord::Ended { about, .. } => {
                     open.remove(&about.key);
                 }
-                JournalRecord::Barred { .. } | JournalRecord::Damaged { .. } => {}
+                JournalRecord::Damaged { .. } => {}
             }
         }
         open

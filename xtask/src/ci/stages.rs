@@ -70,8 +70,8 @@ pub const STAGES: &[Stage] = &[
     },
     Stage {
         name: "hosts",
-        about: "three Debian hosts with systemd, judged by their own dpkg and systemd",
-        minutes: 8,
+        about: "nine Debian hosts with systemd, judged by their own dpkg and systemd",
+        minutes: 14,
         needs_root: Some("real hosts need root: mounts, a bridge, containers"),
         steps: hosts,
         cleanup: |_| vec![Step::xtask(["hosts", "down"])],
@@ -161,7 +161,7 @@ mod tests_of_the_table {
 
     #[test]
     fn all_stages_fit_into_an_hour_and_have_names_of_their_own() {
-        assert!(STAGES.iter().map(|stage| stage.minutes).sum::<u64>() < 60);
+        assert!(STAGES.iter().map(|stage| stage.minutes).sum::<u64>() <= 53);
         for (at, stage) in STAGES.iter().enumerate() {
             assert!(STAGES[..at].iter().all(|other| other.name != stage.name), "{}", stage.name);
         }

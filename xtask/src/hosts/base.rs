@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 /// The release of the hosts. Only this suite: the security archive has newer packages, and hosts
 /// are to have something old.
-const SUITE: &str = "bookworm";
+pub const SUITE: &str = "bookworm";
 
 /// Where Debian is fetched from.
-const MIRROR: &str = "http://deb.debian.org/debian";
+pub const MIRROR: &str = "http://deb.debian.org/debian";
 
 /// What every host has beyond the minimum; Python, because agents are written in it.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,openssl,nginx-light,ca-certificates,python3";

@@ -8,10 +8,11 @@ use super::host::{EXEC_LIMIT, Host, exec_in};
 use super::plan::{Role, Spec};
 use super::process::Process;
 use super::run;
+use crate::ci::Tool;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The name of the fleet.
@@ -26,9 +27,8 @@ const FOLDER: &str = "fleet";
 /// The broker's port.
 const PORT: u16 = 4222;
 
-/// The units, as a package will install them.
-const NODE_UNIT: &str = include_str!("../../../packaging/systemd/mcod.service");
-const HUB_UNIT: &str = include_str!("../../../packaging/systemd/mcod-hub.service");
+/// Where a host keeps facts that its administrator adds, as for Facter.
+const EXTERNAL_FACT: &str = "/etc/facter/facts.d/release.yaml";
 
 /// Within this time all nodes must have registered; seen: under a second.
 const REGISTER_LIMIT: Duration = Duration::from_secs(20);
@@ -36,13 +36,11 @@ const REGISTER_LIMIT: Duration = Duration::from_secs(20);
 /// How often the registry is asked while nodes register.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
-/// The two programs, built for this machine's C library or an older one.
+/// The programs as cargo has built them, in `TARGET/PROFILE`: the operator's command is run from
+/// there, the hosts get them in a package.
 #[derive(Debug, Clone)]
 pub struct Programs {
-    /// The operator's command.
-    pub mco: PathBuf,
-    /// The daemon.
-    pub mcod: PathBuf,
+    folder: PathBuf,
 }
 
 impl Programs {
@@ -66,11 +64,37 @@ impl Programs {
     /// # Errors
     /// When one of them is not there.
     pub fn in_folder(folder: &Path) -> Result<Self> {
-        let found = |name: &str| {
+        for name in ["mco", "mcod"] {
             let path = folder.join(name);
-            path.canonicalize().map_err(file("find", path))
-        };
-        Ok(Self { mco: found("mco")?, mcod: found("mcod")? })
+            path.metadata().map_err(file("find", path))?;
+        }
+        Ok(Self { folder: folder.canonicalize().map_err(file("find", folder))? })
+    }
+
+    /// The operator's command.
+    pub fn mco(&self) -> PathBuf {
+        self.folder.join("mco")
+    }
+
+    /// Makes the Debian package of them, as a release is made but for the time that an optimized
+    /// build takes, and puts it into a folder.
+    ///
+    /// # Errors
+    /// When cargo-deb cannot be built or fails.
+    pub fn package(&self, into: &Path) -> Result<PathBuf> {
+        Tool::DEB.ensure(&workspace()).map_err(Error::Machine)?;
+        let package = into.join("marcato.deb");
+        let profile = self.folder.file_name().unwrap_or_default();
+        let profile = if profile == "debug" { "dev".as_ref() } else { profile };
+        let mut command = Command::new(Tool::DEB.program());
+        command.args(["--no-build", "--locked", "--quiet", "--package", "marcato", "--strip"]);
+        command.args(["--fast", "--compress-type", "gz", "--compress-system", "--profile"]);
+        command.arg(profile).arg("--output").arg(&package);
+        command.env("CARGO_TARGET_DIR", self.folder.parent().unwrap_or(&self.folder));
+        let status = command.current_dir(workspace()).stdout(Stdio::null()).status();
+        let status = status.map_err(file("run", Tool::DEB.program()))?;
+        let failed = || Error::Machine(format!("cargo-deb: {status}"));
+        if status.success() { Ok(package) } else { Err(failed()) }
     }
 }
 
@@ -78,7 +102,7 @@ impl Programs {
 #[derive(Debug)]
 pub struct Fleet {
     dir: PathBuf,
-    programs: Programs,
+    mco: PathBuf,
     hub: Spec,
     authority: String,
     operator: String,
@@ -89,20 +113,31 @@ impl Fleet {
     ///
     /// # Errors
     /// When `ssh-keygen` fails or there is no hub among the hosts.
-    pub fn make(set: &Path, programs: Programs, specs: &[Spec]) -> Result<Self> {
+    pub fn make(set: &Path, mco: PathBuf, specs: &[Spec]) -> Result<Self> {
         let dir = set.join(FOLDER);
         if dir.exists() {
             fs::remove_dir_all(&dir).map_err(file("remove", &dir))?;
         }
         fs::DirBuilder::new().mode(0o700).create(&dir).map_err(file("make", &dir))?;
-        let hub = specs.iter().find(|spec| spec.role == Role::Hub).cloned();
-        let hub = hub.ok_or_else(|| Error::Machine("no hub among the hosts".to_owned()))?;
-        let authority = new_key(&dir.join("authority"), "authority")?;
-        let operator = new_key(&dir.join("operator"), CALLER)?;
-        let fleet = Self { dir, programs, hub, authority, operator };
+        new_key(&dir.join("authority"), "authority")?;
+        new_key(&dir.join("operator"), CALLER)?;
+        let fleet = Self::open(set, mco, specs)?;
         let config = config(set);
         fs::write(&config, fleet.client_toml()).map_err(file("write", &config))?;
         Ok(fleet)
+    }
+
+    /// The fleet whose keys lie there.
+    ///
+    /// # Errors
+    /// When there are none, or there is no hub among the hosts.
+    pub fn open(set: &Path, mco: PathBuf, specs: &[Spec]) -> Result<Self> {
+        let dir = set.join(FOLDER);
+        let hub = specs.iter().find(|spec| spec.role == Role::Hub).cloned();
+        let hub = hub.ok_or_else(|| Error::Machine("no hub among the hosts".to_owned()))?;
+        let authority = public_key(&dir.join("authority"))?;
+        let operator = public_key(&dir.join("operator"))?;
+        Ok(Self { dir, mco, hub, authority, operator })
     }
 
     fn broker(&self) -> String {
@@ -119,21 +154,21 @@ impl Fleet {
         )
     }
 
-    /// Puts program, unit and configuration into a host's tree, before its first boot.
+    /// Configures a host on which the package is installed, before its first boot.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn install(&self, host: &Host) -> Result<()> {
-        let mcod = fs::read(&self.programs.mcod).map_err(file("read", &self.programs.mcod))?;
-        host.put_file("/usr/bin/mcod", 0o755, &mcod)?;
+    pub fn configure(&self, host: &Host) -> Result<()> {
         if host.spec.role == Role::Hub {
             host.put_file("/etc/marcato/hub.toml", 0o644, self.hub_toml().as_bytes())?;
-            host.put_file("/etc/systemd/system/mcod-hub.service", 0o644, HUB_UNIT.as_bytes())?;
             return host.enable("mcod-hub");
         }
-        host.put_file("/etc/systemd/system/mcod.service", 0o644, NODE_UNIT.as_bytes())?;
         for (path, text) in self.node_files(&host.spec) {
             host.put_file(&format!("/etc/marcato/{path}"), 0o644, text.as_bytes())?;
+        }
+        if let Some(release) = &host.spec.release {
+            let text = format!("operatingsystemrelease: '{release}'\n");
+            host.put_file(EXTERNAL_FACT, 0o644, text.as_bytes())?;
         }
         Ok(())
     }
@@ -191,7 +226,7 @@ impl Fleet {
 
     /// The authority's answer to a node's request.
     fn sign(&self, request: &[u8]) -> Result<Vec<u8>> {
-        let mco = self.programs.mco.to_string_lossy();
+        let mco = self.mco.to_string_lossy();
         let key = self.dir.join("authority");
         let key = key.to_string_lossy();
         let argv = [mco.as_ref(), "authority", "sign-node", "--key", key.as_ref()];
@@ -206,7 +241,7 @@ impl Fleet {
     pub fn wait_registered(&self, nodes: usize) -> Result<()> {
         let until = Instant::now() + REGISTER_LIMIT;
         let config = format!("MARCATO_CONFIG={}/client.toml", self.dir.display());
-        let mco = self.programs.mco.to_string_lossy();
+        let mco = self.mco.to_string_lossy();
         let argv = ["env", &config, mco.as_ref(), "find"];
         loop {
             let output = run::output(&argv, b"", EXEC_LIMIT)?;
@@ -234,16 +269,23 @@ pub fn agents(set: &Path) -> PathBuf {
 
 /// The target folder of this workspace, wherever cargo was told to put it.
 pub fn target() -> PathBuf {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    workspace.join(target.unwrap_or_else(|| PathBuf::from("target")))
+    workspace().join(target.unwrap_or_else(|| PathBuf::from("target")))
 }
 
-/// Makes a key without a passphrase and gives back its public line.
-fn new_key(path: &Path, comment: &str) -> Result<String> {
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+/// Makes a key without a passphrase.
+fn new_key(path: &Path, comment: &str) -> Result<()> {
     let name = path.to_string_lossy();
     let argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", &name];
-    run::checked(&argv, EXEC_LIMIT)?;
+    run::checked(&argv, EXEC_LIMIT).map(drop)
+}
+
+/// The public line of a key.
+fn public_key(path: &Path) -> Result<String> {
     let public = path.with_extension("pub");
     let line = fs::read_to_string(&public).map_err(file("read", &public))?;
     Ok(line.trim_end().to_owned())

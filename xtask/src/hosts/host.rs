@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -48,16 +48,16 @@ impl Host {
         self.dir.join("console.log")
     }
 
-    /// Makes the host's tree over the base, with the files that make it this host.
+    /// Makes the host's tree over those below, with the files that make it this host.
     ///
     /// # Errors
     /// When the overlay cannot be mounted or a package cannot be purged.
-    pub fn create(&self, base: &Path, all: &[Spec]) -> Result<()> {
+    pub fn create(&self, under: &[PathBuf], all: &[Spec]) -> Result<()> {
         let (up, work, root) = (self.dir.join("up"), self.dir.join("work"), self.root());
         for folder in [&up, &work, &root] {
             fs::create_dir_all(folder).map_err(file("make", folder))?;
         }
-        mount::overlay(base, &up, &work, &root)?;
+        mount::overlay(under, &up, &work, &root)?;
         self.put_file("/etc/hostname", 0o644, format!("{}\n", self.spec.fqdn()).as_bytes())?;
         self.put_file("/etc/hosts", 0o644, plan::etc_hosts(&self.spec, all).as_bytes())?;
         self.put_file("/etc/machine-id", 0o444, machine_id()?.as_bytes())?;

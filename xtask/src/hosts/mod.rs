@@ -1,15 +1,17 @@
-//! Real Debian hosts on this machine: `cargo xtask hosts up 3`, `list`, `sh web1`, `down`; and
+//! Real Debian hosts on this machine: `cargo xtask hosts up 9`, `list`, `sh web1`, `down`; and
 //! `cargo xtask hosts test`, which is the end-to-end test on them.
 //!
 //! Each host is an overlay over one tree made by debootstrap, booted with its own systemd by
 //! systemd-nspawn and hung on a bridge of its own: real dpkg, real units, real links to cut. What
 //! is signed, sent and run there is what a fleet of servers would see.
 
+mod archive;
 mod base;
 mod cgroup;
 mod error;
 mod fleet;
 mod host;
+mod layer;
 mod mount;
 mod net;
 mod ops;
@@ -49,18 +51,18 @@ enum What {
         /// How many, without the hub.
         #[arg(value_parser = clap::value_parser!(u16).range(1..=i64::from(plan::MOST_HOSTS)))]
         nodes: u16,
-        /// The folder with `mco` and `mcod` [default: build them].
+        /// The folder with `mco` and `mcod`, TARGET/PROFILE of cargo [default: build them].
         #[arg(long, conflicts_with = "bare")]
         programs: Option<PathBuf>,
         /// Only Debian, without Marcato on it.
         #[arg(long)]
         bare: bool,
     },
-    /// Boot three hosts, judge Marcato on them by what they themselves say, and end them.
+    /// Boot nine hosts, judge Marcato on them by what they themselves say, and end them.
     Test {
         /// Only the cases whose name has these words in it.
         only: Option<String>,
-        /// The folder with `mco` and `mcod` [default: build them].
+        /// The folder with `mco` and `mcod`, TARGET/PROFILE of cargo [default: build them].
         #[arg(long)]
         programs: Option<PathBuf>,
         /// Leave the hosts up at the end.

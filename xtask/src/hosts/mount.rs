@@ -9,14 +9,16 @@ use std::time::Duration;
 /// How long a mount or an unmount may take.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Mounts `lower` with the writable layer `upper` over it at `at`; all folders must exist.
+/// Mounts the `lower` trees, the uppermost first, with the writable layer `upper` over them at `at`;
+/// all folders must exist.
 ///
 /// # Errors
 /// When the kernel refuses: not root, or a filesystem that cannot be an upper layer.
-pub fn overlay(lower: &Path, upper: &Path, work: &Path, at: &Path) -> Result<()> {
+pub fn overlay(lower: &[PathBuf], upper: &Path, work: &Path, at: &Path) -> Result<()> {
+    let lower: Vec<_> = lower.iter().map(|path| path.to_string_lossy()).collect();
     let options = format!(
         "lowerdir={},upperdir={},workdir={}",
-        lower.display(),
+        lower.join(":"),
         upper.display(),
         work.display()
     );

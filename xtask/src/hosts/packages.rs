@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Each command that is called, and the package that has it.
-const NEEDED: [(&str, &str); 7] = [
+const NEEDED: [(&str, &str); 9] = [
     ("debootstrap", "debootstrap"),
     ("systemd-nspawn", "systemd-container"),
     ("ip", "iproute2"),
@@ -14,6 +14,8 @@ const NEEDED: [(&str, &str); 7] = [
     ("ssh-keygen", "openssh-client"),
     ("kill", "procps"),
     ("apt-ftparchive", "apt-utils"),
+    ("dpkg-shlibdeps", "dpkg-dev"),
+    ("python3", "python3"),
 ];
 
 /// How long the package manager may take for its lists or for one installation.

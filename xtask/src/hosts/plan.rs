@@ -22,6 +22,8 @@ pub struct Spec {
     pub role: Role,
     /// The fact `hagroup`; the hub has none.
     pub hagroup: Option<String>,
+    /// The fact `operatingsystemrelease` where the host is to say another release than it has.
+    pub release: Option<String>,
 }
 
 /// What a host is for.
@@ -42,32 +44,44 @@ impl Spec {
         format!("{}.{DOMAIN}", self.name)
     }
 
+    /// Whether nginx is there.
+    pub fn has_nginx(&self) -> bool {
+        self.role == Role::Web
+    }
+
     /// The name of the host's link on the side of the bridge, given by systemd-nspawn.
     pub fn link(&self) -> String {
         format!("vb-{}", self.name)
     }
 }
 
-/// The hub and `nodes` nodes: of every three, two have nginx (groups a and c) and one has not (b),
-/// so that with three `hagroup=c` is one host and an unfiltered restart meets one without nginx.
+/// What hosts say that only say that they are old: no older Debian boots beside the others.
+pub const OLD_RELEASE: &str = "8.5";
+
+/// The hub and `nodes` nodes. The fault groups take turns: a, c, b. Of every nine nodes two have no
+/// nginx, in groups b and c, and two carry an older release as an external fact, in a and c; so nine
+/// show every case, and three the most of them.
 pub fn hosts(nodes: u16) -> Vec<Spec> {
     let hub = Spec {
         name: "hub1".to_owned(),
         address: "10.77.0.2".to_owned(),
         role: Role::Hub,
         hagroup: None,
+        release: None,
     };
+    let mut nodes_of = [0; 2];
     let node = |index: u16| {
-        let (role, prefix, number, hagroup) = match index % 3 {
-            0 => (Role::Web, "web", index / 3 * 2 + 1, "a"),
-            1 => (Role::Web, "web", index / 3 * 2 + 2, "c"),
-            _ => (Role::Db, "db", index / 3 + 1, "b"),
+        let (role, prefix, count) = match index % 9 {
+            2 | 7 => (Role::Db, "db", &mut nodes_of[1]),
+            _ => (Role::Web, "web", &mut nodes_of[0]),
         };
+        *count += 1;
         Spec {
-            name: format!("{prefix}{number}"),
+            name: format!("{prefix}{count}"),
             address: format!("10.77.0.{}", index + 11),
             role,
-            hagroup: Some(hagroup.to_owned()),
+            hagroup: ["a", "c", "b"].get(usize::from(index % 3)).map(|&group| group.to_owned()),
+            release: matches!(index % 9, 3 | 4).then(|| OLD_RELEASE.to_owned()),
         }
     };
     std::iter::once(hub).chain((0..nodes).map(node)).collect()
@@ -100,20 +114,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_nodes_show_every_case() {
-        let plan = hosts(3);
-        let row =
-            |host: &Spec| (host.fqdn(), host.address.clone(), host.role, host.hagroup.clone());
+    fn nine_nodes_show_every_case() {
+        let row = |host: &Spec| {
+            let group = host.hagroup.clone().unwrap_or_default();
+            let release = host.release.clone().unwrap_or_default();
+            format!("{} {} {:?} {group} {release}", host.fqdn(), host.address, host.role)
+        };
         let expect = [
-            ("hub1.example.com", "10.77.0.2", Role::Hub, None),
-            ("web1.example.com", "10.77.0.11", Role::Web, Some("a")),
-            ("web2.example.com", "10.77.0.12", Role::Web, Some("c")),
-            ("db1.example.com", "10.77.0.13", Role::Db, Some("b")),
-        ]
-        .map(|(name, address, role, group)| {
-            (name.to_owned(), address.to_owned(), role, group.map(str::to_owned))
-        });
-        assert_eq!(plan.iter().map(row).collect::<Vec<_>>(), expect);
+            "hub1.example.com 10.77.0.2 Hub  ",
+            "web1.example.com 10.77.0.11 Web a ",
+            "web2.example.com 10.77.0.12 Web c ",
+            "db1.example.com 10.77.0.13 Db b ",
+            "web3.example.com 10.77.0.14 Web a 8.5",
+            "web4.example.com 10.77.0.15 Web c 8.5",
+            "web5.example.com 10.77.0.16 Web b ",
+            "web6.example.com 10.77.0.17 Web a ",
+            "db2.example.com 10.77.0.18 Db c ",
+            "web7.example.com 10.77.0.19 Web b ",
+        ];
+        assert_eq!(hosts(9).iter().map(row).collect::<Vec<_>>(), expect);
+        assert_eq!(hosts(10)[..10], hosts(9), "one more changes nothing of the others");
     }
 
     #[test]

@@ -78,13 +78,17 @@ impl Process {
 /// The ids of all processes of this machine, hosts included, that have this text among their
 /// arguments.
 pub fn with_argument(text: &str) -> Vec<u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let has = |pid: &u32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&line).contains(text)
     };
-    pids.filter(has).collect()
+    all().filter(has).collect()
+}
+
+/// The ids of all processes of this machine, hosts included.
+pub fn all() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// State letter and start time of a `/proc/PID/stat` line; the command's name, in brackets, may

@@ -1,5 +1,6 @@
 //! All hosts of one folder together: up, down, and finding one of them.
 
+use super::archive::Archive;
 use super::cgroup::Cgroup;
 use super::error::{Error, Result, file};
 use super::fleet::{Fleet, Programs};
@@ -7,7 +8,7 @@ use super::host::{EXEC_LIMIT, Host, exec_in};
 use super::plan::{self, Role, Spec};
 use super::process::Process;
 use super::state::{Lock, State};
-use super::{base, mount, net, packages};
+use super::{archive, base, layer, mount, net, packages};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,14 +66,16 @@ impl Hosts {
         // Before the base tree, which takes a minute: the bridge may be another set's.
         net::up(&self.dir)?;
         let base = base::ensure(&self.dir)?;
+        self.lay(&base, programs.as_ref())?;
         self.state.hosts = plan::hosts(nodes);
         self.state.save(&self.dir)?;
         let hosts = self.all()?;
         let specs = &self.state.hosts;
-        let fleet = programs.map(|programs| Fleet::make(&self.dir, programs, specs)).transpose()?;
+        let fleet = programs.map(|programs| Fleet::make(&self.dir, programs.mco(), specs));
+        let fleet = fleet.transpose()?;
         in_parallel(&hosts, |host| {
-            host.create(&base, specs)?;
-            fleet.as_ref().map_or(Ok(()), |fleet| fleet.install(host))
+            host.create(&layer::under(&self.dir, &base), specs)?;
+            fleet.as_ref().map_or(Ok(()), |fleet| fleet.configure(host))
         })?;
         self.boot_all(&hosts)?;
         let Some(fleet) = fleet else { return Ok(()) };
@@ -81,6 +84,44 @@ impl Hosts {
             if is_node(host) { fleet.join(self.leader(&host.spec.name)?) } else { Ok(()) }
         })?;
         fleet.wait_registered(usize::from(nodes))
+    }
+
+    /// Serves an archive of packages, and makes the layer under all hosts from it.
+    fn lay(&self, base: &Path, programs: Option<&Programs>) -> Result<()> {
+        let archive = self.archive();
+        archive.make(&archive::pool(&self.dir, base)?)?;
+        if let Some(programs) = programs {
+            archive.add(&programs.package(&self.dir)?)?;
+        }
+        archive.serve(&cgroup_of(archive.folder())?)?;
+        layer::make(&self.dir, base, programs.map(|_| "marcato"))
+    }
+
+    /// Makes and boots the next host of the plan beside those that run, and has it join; the others,
+    /// and what an operator has, stay as they are.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn grow(&mut self, mco: PathBuf) -> Result<Spec> {
+        let _lock = Lock::take(&self.dir)?;
+        let nodes = u16::try_from(self.state.hosts.len()).unwrap_or(u16::MAX);
+        let next = plan::hosts(nodes).pop().filter(|_| nodes <= plan::MOST_HOSTS);
+        let spec = next.ok_or_else(|| Error::Usage("there are as many as may be".to_owned()))?;
+        self.state.hosts.push(spec.clone());
+        self.state.save(&self.dir)?;
+        let fleet = Fleet::open(&self.dir, mco, &self.state.hosts)?;
+        let host = self.place(spec.clone())?;
+        let base = base::ensure(&self.dir)?;
+        host.create(&layer::under(&self.dir, &base), &self.state.hosts)?;
+        fleet.configure(&host)?;
+        self.boot_all(&[host])?;
+        fleet.join(self.leader(&spec.name)?)?;
+        Ok(spec)
+    }
+
+    /// The archive that the hosts take packages from.
+    pub fn archive(&self) -> Archive {
+        Archive::of(&self.dir)
     }
 
     pub(super) fn boot_all(&mut self, hosts: &[Host]) -> Result<()> {
@@ -217,16 +258,11 @@ fn report_degraded(host: &Host, state: &str, container: Process) -> Result<()> {
 }
 
 /// Does the same to all hosts at once; every one is tried, the first failure is given back.
-fn in_parallel<F>(hosts: &[Host], act: F) -> Result<()>
-where
-    F: Fn(&Host) -> Result<()> + Sync,
-{
+pub fn in_parallel<T: Sync>(hosts: &[T], act: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
     std::thread::scope(|scope| {
-        let threads: Vec<_> = hosts.iter().map(|host| (host, scope.spawn(|| act(host)))).collect();
-        let results = threads.into_iter().map(|(host, thread)| {
-            let name = &host.spec.name;
-            thread.join().unwrap_or_else(|_| Err(Error::Machine(format!("{name}: panicked"))))
-        });
+        let threads: Vec<_> = hosts.iter().map(|host| scope.spawn(|| act(host))).collect();
+        let panicked = |_| Err(Error::Machine("a thread panicked".to_owned()));
+        let results = threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked));
         // Collected first: every thread is joined before the first failure counts.
         results.collect::<Vec<_>>().into_iter().collect()
     })

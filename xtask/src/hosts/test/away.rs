@@ -32,15 +32,8 @@ fn named_down(site: &Site, host: &Spec) -> Result<()> {
 
 /// Wants every node but one to be ok, and that one to have ended otherwise, without a receipt.
 fn ends_without(site: &Site, host: &Spec, order: &Order, state: &str, why: &str) -> Result<()> {
-    let names = site.nodes().map(Spec::fqdn);
-    let away = host.fqdn();
-    let end = |name| if name == away { (state, Some(why)) } else { ("ok", None) };
-    let wanted = names.each_ref().map(|name| {
-        let (state, why) = end(name.as_str());
-        (name.as_str(), state, why)
-    });
-    order.ends(4, &wanted)?;
-    same("the code of a node without an answer", order.of(&away)?.statuscode, None)
+    site.ends(order, 4, |other| if other == host { (state, Some(why)) } else { ("ok", None) })?;
+    same("the code of a node without an answer", order.of(&host.fqdn())?.statuscode, None)
 }
 
 /// `systemctl poweroff`, and the boot after it.

@@ -1,7 +1,8 @@
 //! Looking: names, answers, and the versions of packages.
 
-use super::super::error::{Error, Result};
+use super::super::error::Result;
 use super::super::plan::Spec;
+use super::debian::installed;
 use super::site::{Site, holds, same};
 use serde_json::json;
 
@@ -9,13 +10,14 @@ use serde_json::json;
 pub fn find(site: &mut Site) -> Result<()> {
     let answer = site.operator.mco(&["find"])?;
     answer.exits(0)?;
-    let mut names = site.nodes().map(Spec::fqdn).to_vec();
-    names.sort();
+    let names = site.names();
     let found: Vec<_> = answer.out.lines().map(str::to_owned).collect();
     same("standard output", &found, &names)?;
     println!("    {}", names.join(" "));
-    let one = site.operator.mco(&["find", "-W", "hagroup=c"])?;
-    same("hagroup=c", one.exits(0)?.out.clone(), site.alone.fqdn())?;
+    let group = site.operator.mco(&["find", "-W", "hagroup=c"])?;
+    let mut wanted: Vec<_> = site.group("c").into_iter().map(Spec::fqdn).collect();
+    wanted.sort();
+    same("hagroup=c", &group.exits(0)?.out, &wanted.join("\n"))?;
     let none = site.operator.mco(&["find", "-W", "hagroup=d"])?;
     none.exits(1)?.tells("nothing matched hagroup=d")?;
     same("standard output", none.out.as_str(), "")
@@ -29,32 +31,8 @@ pub fn ping(site: &mut Site) -> Result<()> {
     for host in site.nodes() {
         answer.exits(0)?.shows(&[&host.fqdn(), "ok"])?;
     }
-    answer.tells("Finished processing 3 / 3 hosts").map(drop)
-}
-
-/// What dpkg of a host has of a package.
-struct Installed {
-    version: String,
-    arch: String,
-    held: bool,
-}
-
-/// Asks dpkg in the host; none when the package is not installed.
-fn installed(site: &Site, host: &Spec, package: &str) -> Result<Option<Installed>> {
-    let format = "-f=${db:Status-Want} ${db:Status-Status} ${Version} ${Architecture}";
-    let argv = ["dpkg-query", "-W", format, package];
-    let output = site.hosts.exec(&host.name, &argv, b"")?;
-    let text = output.text();
-    let fields: Vec<_> = text.split(' ').collect();
-    match fields.as_slice() {
-        _ if output.status != 0 => Ok(None),
-        [want, "installed", version, arch] => {
-            let (version, arch) = ((*version).to_owned(), (*arch).to_owned());
-            Ok(Some(Installed { version, arch, held: *want == "hold" }))
-        }
-        [_, _, ..] => Ok(None),
-        _ => Err(Error::Machine(format!("dpkg-query: {text:?}"))),
-    }
+    let all = site.nodes().len();
+    answer.tells(&format!("Finished processing {all} / {all} hosts")).map(drop)
 }
 
 /// Compares `mco package NAME status`, in both forms, with dpkg on each host.

@@ -3,10 +3,12 @@
 //!
 //! Nothing is simulated: `mco` and `mcod` are the programs that are shipped, installed as units, and
 //! what a report says is compared with the host that it speaks of. Each case leaves the hosts as it
-//! found them, so that any of them can be run alone.
+//! found them, so that any of them can be run alone; the last one leaves one host more.
 
 mod away;
 mod changing;
+mod debian;
+mod hung;
 mod looking;
 mod operator;
 mod orphans;
@@ -16,6 +18,7 @@ mod rest;
 mod restarts;
 mod service;
 mod site;
+mod tenth;
 
 use super::error::{Error, Result};
 use super::fleet::Programs;
@@ -25,9 +28,8 @@ use site::Site;
 use std::path::Path;
 use std::time::Instant;
 
-/// How many nodes there are: one with nginx alone in its fault group, another one with it, and one
-/// without.
-const NODES: u16 = 3;
+/// How many nodes there are: three in each of three fault groups.
+const NODES: u16 = 9;
 
 /// A case: what must hold, and how it is shown.
 type Case = (&'static str, fn(&mut Site) -> Result<()>);
@@ -38,10 +40,12 @@ const CASES: &[Case] = &[
     ("ping is answered by every node", looking::ping),
     ("the versions shown are those that dpkg has", looking::versions),
     ("a package that comes, changes and goes is followed", looking::a_package_comes_and_goes),
-    ("a restart in one fault group touches one host", changing::one_group),
+    ("a restart of one host touches that host", changing::one_host),
+    ("the fault groups are restarted one after the other", changing::group_by_group),
     ("an unfiltered restart leaves a host without the service alone", changing::everywhere),
     ("a service that no host has is no success", changing::nobody_has_it),
     ("nothing is changed without being asked for", changing::not_confirmed),
+    ("a host that hangs is no response, and what it was sent may have run", hung::stopped),
     ("a host shut down in order is down at once, and back after its boot", away::shut_down),
     ("a node whose daemon was killed is down at once", away::killed),
     ("a daemon that is stopped ends cleanly and is down at once", away::stopped),
@@ -58,6 +62,7 @@ const CASES: &[Case] = &[
     ("a read of an external agent ends with its daemon", orphans::read_abandoned),
     ("services are restarted over D-Bus, and without a bus by systemctl", service::both_ways),
     ("a node at rest, and what was logged", rest::figures),
+    ("a host that was just booted is in the next command", tenth::tenth),
 ];
 
 /// Boots new hosts, runs the cases whose words hold `only`, and ends the hosts; false when a case
@@ -94,7 +99,7 @@ fn boot(hosts: &mut Hosts, programs: Programs) -> Result<Site> {
     println!("booting {NODES} hosts and the hub's");
     hosts.up(NODES, Some(programs.clone()))?;
     println!("up, joined and registered after {:.1} s", begun.elapsed().as_secs_f64());
-    Site::new(Hosts::open(hosts.dir())?, programs.mco)
+    Site::new(Hosts::open(hosts.dir())?, programs.mco())
 }
 
 /// How many passed and how many failed; those that an interrupt left out count as failed.

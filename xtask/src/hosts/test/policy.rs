@@ -34,11 +34,11 @@ fn denies(site: &Site, host: &Spec, words: &[&str]) -> Result<String> {
     // A signal is heard in the daemon's own time.
     site.until("the new rules hold", SOON, || Ok(site.operator.order(words)?.exit == 2))?;
     let order = site.operator.order(words)?;
-    for node in site.nodes().map(Spec::fqdn) {
-        let reply = order.of(&node)?;
-        let wanted = if node == name { ("denied", Some("policy")) } else { ("ok", None) };
-        same(&node, (reply.state.as_str(), reply.reason.as_deref()), wanted)?;
-    }
+    site.ends(
+        &order,
+        2,
+        |node| if node == host { ("denied", Some("policy")) } else { ("ok", None) },
+    )?;
     let said = order.of(&name)?.statusmsg.clone();
     let answer = site.operator.mco(words)?;
     answer.exits(2)?.shows(&[&name, "denied", "policy"])?.tells("1 denied")?;

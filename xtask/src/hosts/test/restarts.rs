@@ -22,7 +22,10 @@ const TEXT: &str = "[Service]\nExecStartPre=/bin/sh -c 'echo start >>/run/slow.s
 
 /// Has the operator restart the slow service, does something to the host while it stops, and gives
 /// back what the operator was told, and how often the service was started.
-fn meanwhile(site: &Site, act: impl FnOnce(&Spec) -> Result<()>) -> Result<(Order, usize)> {
+///
+/// # Errors
+/// When the host cannot, or what is done fails.
+pub fn meanwhile(site: &Site, act: impl FnOnce(&Spec) -> Result<()>) -> Result<(Order, usize)> {
     let host = &site.other;
     site.put(host, UNIT_FILE, "0644", TEXT.as_bytes())?;
     site.says(host, &["systemctl", "daemon-reload"])?;
@@ -59,7 +62,10 @@ fn starts(site: &Site, host: &Spec) -> Result<usize> {
 }
 
 /// Wants the change to be reported as done, by a receipt, and to have been done once.
-fn done_once(site: &Site, (order, starts): (Order, usize)) -> Result<()> {
+///
+/// # Errors
+/// When it was not so.
+pub fn done_once(site: &Site, (order, starts): (Order, usize)) -> Result<()> {
     let name = site.other.fqdn();
     order.ends(0, &[(&name, "ok", None)])?;
     let reply = order.of(&name)?;

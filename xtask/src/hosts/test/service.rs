@@ -24,9 +24,8 @@ pub fn both_ways(site: &mut Site) -> Result<()> {
 /// Restarts nginx and compares what is said of it with its processes.
 fn restart(site: &Site, host: &Spec, how: &str) -> Result<()> {
     let before = main_process(site, host)?;
-    let order =
-        site.operator.order(&["service", "nginx", "restart", "-W", "hagroup=c", "--yes"])?;
     let name = host.fqdn();
+    let order = site.operator.order(&["service", "nginx", "restart", "-I", &name, "--yes"])?;
     order.ends(0, &[(&name, "ok", None)])?;
     let reply = order.of(&name)?;
     let after = main_process(site, host)?;
@@ -34,7 +33,7 @@ fn restart(site: &Site, host: &Spec, how: &str) -> Result<()> {
     same("the main PID before, as reported", reply.text("before"), before.clone())?;
     same("the main PID after, as reported", reply.text("after"), after.clone())?;
     holds("it is another process", before != after)?;
-    let status = site.operator.order(&["service", "nginx", "status", "-W", "hagroup=c"])?;
+    let status = site.operator.order(&["service", "nginx", "status", "-I", &name])?;
     let reply = status.of(&name)?;
     same("the main PID, as reported", reply.text("main_pid"), after)?;
     same("the status", reply.text("status").as_str(), "running")

@@ -29,16 +29,17 @@ pub struct Site {
     pub hosts: Hosts,
     /// Who types.
     pub operator: Operator,
-    /// The node with nginx in a fault group of its own.
+    /// A node with nginx, in fault group c.
     pub alone: Spec,
-    /// Another one with nginx.
+    /// Another one with nginx, in group a.
     pub other: Spec,
-    /// The one without.
+    /// One without.
     pub without: Spec,
+    nodes: Vec<Spec>,
 }
 
 impl Site {
-    /// The hosts of the plan for three nodes.
+    /// The hosts of a plan for three nodes at least.
     ///
     /// # Errors
     /// When the hosts are not of that plan.
@@ -50,15 +51,33 @@ impl Site {
         };
         let (alone, other) = (find(Role::Web, "c")?, find(Role::Web, "a")?);
         let without = find(Role::Db, "b")?;
+        let nodes = hosts.specs().iter().filter(|spec| spec.role != Role::Hub).cloned().collect();
         let operator = Operator { mco, config: fleet::config(hosts.dir()) };
         // Who has never met a node cannot tell whether a hub that has just started knows them all.
         operator.order(&["ping"])?;
-        Ok(Self { hosts, operator, alone, other, without })
+        Ok(Self { hosts, operator, alone, other, without, nodes })
     }
 
     /// All nodes.
-    pub fn nodes(&self) -> [&Spec; 3] {
-        [&self.alone, &self.other, &self.without]
+    pub fn nodes(&self) -> &[Spec] {
+        &self.nodes
+    }
+
+    /// Counts a host that has come among the nodes.
+    pub fn know(&mut self, host: Spec) {
+        self.nodes.push(host);
+    }
+
+    /// The names of all nodes, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.nodes.iter().map(Spec::fqdn).collect();
+        names.sort();
+        names
+    }
+
+    /// The nodes of a fault group.
+    pub fn group(&self, name: &str) -> Vec<&Spec> {
+        self.nodes.iter().filter(|spec| spec.hagroup.as_deref() == Some(name)).collect()
     }
 
     /// What a command in a host prints; it must end with 0.
@@ -107,7 +126,7 @@ impl Site {
     /// # Errors
     /// When a host cannot be asked.
     pub fn main_pids(&self, unit: &str) -> Result<Vec<String>> {
-        self.nodes().iter().map(|host| self.unit(host, unit, "MainPID")).collect()
+        self.nodes.iter().map(|host| self.unit(host, unit, "MainPID")).collect()
     }
 
     /// Waits until something is true.
@@ -148,10 +167,23 @@ impl Site {
     /// When one did not.
     pub fn all_ok(&self, words: &[&str]) -> Result<Order> {
         let order = self.operator.order(words)?;
-        let names = self.nodes().map(Spec::fqdn);
-        let wanted = names.each_ref().map(|name| (name.as_str(), "ok", None));
-        order.ends(0, &wanted)?;
+        self.ends(&order, 0, |_| ("ok", None))?;
         Ok(order)
+    }
+
+    /// Wants an exit code and, for every node, the state and reason that it is to have ended with.
+    ///
+    /// # Errors
+    /// When anything is otherwise.
+    pub fn ends<'a>(
+        &self,
+        order: &Order,
+        exit: i32,
+        end: impl Fn(&Spec) -> (&'a str, Option<&'a str>),
+    ) -> Result<()> {
+        let ends: Vec<_> = self.nodes.iter().map(|host| (host.fqdn(), end(host))).collect();
+        let wanted: Vec<_> = ends.iter().map(|(name, end)| (name.as_str(), end.0, end.1)).collect();
+        order.ends(exit, &wanted).map(drop)
     }
 
     /// Brings every host back to work after a case that failed.
@@ -159,10 +191,10 @@ impl Site {
     /// # Errors
     /// When one does not come back.
     pub fn heal(&mut self) -> Result<()> {
-        for name in self.nodes().map(|host| host.name.clone()) {
-            self.hosts.boot(&name)?;
-            self.hosts.restore_link(&name)?;
-            self.hosts.start_mcod(&name)?;
+        for host in &self.nodes {
+            self.hosts.boot(&host.name)?;
+            self.hosts.restore_link(&host.name)?;
+            self.hosts.start_mcod(&host.name)?;
         }
         self.all_back().map(drop)
     }

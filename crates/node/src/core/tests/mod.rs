@@ -1,7 +1,6 @@
 //! A node on a bench: real keys, real signatures, a clock and a disk of the test's own.
 
 mod intake;
-mod job;
 mod presence;
 mod recovery;
 mod runs;
@@ -54,9 +53,7 @@ fn agents() -> BTreeMap<AgentName, Arc<Ddl>> {
            {{"action":"wipe","description":"d","effect":"change"}}"#
     );
     let rpcutil = r#"{"action":"ping","description":"d","effect":"read"}"#;
-    let job = marcato_agent::job::ddl().unwrap();
-    let job = (job.metadata.name.clone(), job);
-    [ddl("service", &service), ddl("rpcutil", rpcutil), job].into()
+    [ddl("service", &service), ddl("rpcutil", rpcutil)].into()
 }
 
 pub(super) fn operator(seed: u8) -> OperatorKey {
