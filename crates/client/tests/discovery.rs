@@ -300,7 +300,7 @@ fn cover(terms: Terms, known: &[Node], (matching, all): (&[Node], &[Node]), age:
                 listed(all)
             }
             Ask::Certificates(_) => certificates(all),
-            Ask::Values(_) => panic!(),
+            Ask::Values(_) | Ask::Names(_) => panic!(),
         };
         asking.step(part_since(&question, 0, 1, found, since));
         asked += 1;

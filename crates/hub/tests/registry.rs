@@ -9,7 +9,7 @@ use marcato_hub::core::{Effect, Event, Hub, Said, Setup};
 use marcato_protocol::certificate::{Certificate, SignedText, machine_digest};
 use marcato_protocol::keys::{NodeSignKey, OpenKey};
 use marcato_protocol::message::{Headers, Kind, Message};
-use marcato_protocol::question::{Answer, Ask, Found, Listed, Question, Values};
+use marcato_protocol::question::{Answer, Ask, Beginning, Found, Listed, Named, Question, Values};
 use marcato_protocol::registration::{AgentInfo, Heartbeat, Registration};
 use marcato_protocol::sshsig::Namespace;
 use marcato_protocol::subject::Subjects;
@@ -451,6 +451,34 @@ fn values_of_a_fact() {
     let inside = bench.ask(Ask::Values("os.release.major".parse().unwrap())).remove(0);
     let values = Values { values: [("12".to_owned(), 1)].into(), without: 1, nearest: vec![] };
     assert_eq!(inside.found, Found::Values(values));
+}
+
+#[test]
+fn names_that_begin_so() {
+    let os = serde_json::json!({"name": "Debian", "release": {"major": "12", "full": "12.5"}});
+    let many = (0..300).map(|i| Node::new(&format!("n{i:03}")));
+    let others = [
+        Node::new("web1").fact("hagroup", "c").fact("hostname", "web1"),
+        Node::new("web2").fact("hagroup", "a").fact("os", os),
+        Node::new("db1").fact("os", "x").fact(&"o".repeat(257), "y"),
+    ];
+    let fleet: Vec<Node> = many.chain(others).collect();
+    let mut bench = Bench::of(&fleet);
+    let mut names = |of, begin: &str| {
+        let begin = begin.to_owned();
+        match bench.ask(Ask::Names(Beginning { of, begin })).remove(0).found {
+            Found::Names(names) => names,
+            found => panic!("{found:?}"),
+        }
+    };
+    assert_eq!(names(Named::Nodes, "web"), ["web1", "web2"]);
+    assert_eq!(names(Named::Facts, "h"), ["hagroup", "hostname"]);
+    assert_eq!(names(Named::Facts, "o"), ["os"], "one that is too long is left out");
+    assert_eq!(names(Named::Facts, "os."), ["os.name", "os.release"]);
+    assert_eq!(names(Named::Facts, "os.release.f"), ["os.release.full"]);
+    assert!(names(Named::Facts, "nosuch.").is_empty() && names(Named::Classes, "x").is_empty());
+    let first = names(Named::Nodes, "");
+    assert_eq!((first.len(), first[0].as_str(), first[199].as_str()), (200, "db1", "n198"));
 }
 
 /// A long answer comes in parts that are each within the limit, and together whole.

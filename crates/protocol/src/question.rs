@@ -40,6 +40,32 @@ pub enum Ask {
     Certificates(Vec<Identity>),
     /// The values of a fact, with how many nodes have each: for messages about nothing found.
     Values(FactName),
+    /// Names that begin with some letters: for whoever types.
+    Names(Beginning),
+}
+
+/// How names begin, and of what they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beginning {
+    /// Whose names.
+    pub of: Named,
+    /// The letters; none are the beginning of every name.
+    pub begin: String,
+}
+
+/// What has a name in the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Named {
+    /// The nodes' agents.
+    Agents,
+    /// The nodes' classes.
+    Classes,
+    /// The nodes' facts. Behind a dot the names are those inside a structured fact.
+    Facts,
+    /// The nodes.
+    Nodes,
 }
 
 /// One part of an answer.
@@ -70,6 +96,8 @@ pub enum Found {
     Certificates(Vec<String>),
     /// Values of a fact.
     Values(Values),
+    /// Names, sorted; the first ones where there are many.
+    Names(Vec<String>),
     /// The question was not understood, and why.
     Refused(String),
 }

@@ -13,7 +13,7 @@ use marcato_core::limits::protocol::SET_NODES_MAX;
 use marcato_core::limits::timing::HUB_WAIT;
 use marcato_core::{CallerId, Collective, FactName, Identity, OrderId, Span, Terms, Timestamp};
 use marcato_protocol::message::{Kind, Message};
-use marcato_protocol::question::{Answer, Ask, Found, Listed, Question, Values};
+use marcato_protocol::question::{Answer, Ask, Beginning, Found, Listed, Question, Values};
 use marcato_protocol::sshsig::PublicKey;
 use marcato_protocol::subject::Subjects;
 use marcato_protocol::version::Spoken;
@@ -39,13 +39,15 @@ pub enum Purpose {
     },
     /// The values of a fact over the fleet.
     Values(FactName),
+    /// Names that begin with some letters.
+    Names(Beginning),
 }
 
 impl Purpose {
     const fn terms(&self) -> Option<&Terms> {
         match self {
             Self::Find(terms) | Self::Order { terms, .. } => Some(terms),
-            Self::Values(_) => None,
+            Self::Values(_) | Self::Names(_) => None,
         }
     }
 }
@@ -78,6 +80,8 @@ pub enum Outcome {
     Found,
     /// The values that were asked for.
     Values(Values),
+    /// The names that were asked for.
+    Names(Vec<String>),
     /// No hub is connected to this broker.
     NoHub,
     /// A hub is there, and no whole answer came in time.
@@ -265,6 +269,7 @@ impl Inquiry {
         match &self.setup.purpose {
             Purpose::Find(terms) | Purpose::Order { terms, .. } => Ask::Find(terms.clone()),
             Purpose::Values(fact) => Ask::Values(fact.clone()),
+            Purpose::Names(beginning) => Ask::Names(beginning.clone()),
         }
     }
 
@@ -375,6 +380,9 @@ impl Inquiry {
             Found::Values(values) if matches!(self.setup.purpose, Purpose::Values(_)) => {
                 self.end(Outcome::Values(values), effects);
             }
+            Found::Names(names) if matches!(self.setup.purpose, Purpose::Names(_)) => {
+                self.end(Outcome::Names(names), effects);
+            }
             Found::Nodes(nodes) if self.phase != Phase::Certificates => {
                 gather.nodes.extend(nodes);
                 if gather.nodes.len() as u64 > SET_NODES_MAX {
@@ -395,7 +403,7 @@ impl Inquiry {
                     self.end(Outcome::Found, effects);
                 }
             }
-            Found::Nodes(_) | Found::Values(_) | Found::Certificates(_) => {}
+            Found::Nodes(_) | Found::Values(_) | Found::Names(_) | Found::Certificates(_) => {}
         }
     }
 

@@ -12,7 +12,7 @@ use marcato_core::{
     CallerId, Collective, Exit, FactName, Identity, NameError, OrderId, Span, Terms, Timestamp,
 };
 use marcato_link::{Event as LinkEvent, Link, LinkConfig, LinkError, ServerUrl};
-use marcato_protocol::question::Values;
+use marcato_protocol::question::{Beginning, Values};
 use marcato_protocol::sshsig::{PublicKey, Signature};
 use marcato_protocol::version::Spoken;
 use tokio::sync::{Notify, oneshot};
@@ -284,6 +284,19 @@ impl Fleet {
         }
     }
 
+    /// Asks the hub for names that begin with some letters.
+    ///
+    /// # Errors
+    /// [`FleetError`].
+    pub async fn names(&mut self, beginning: Beginning) -> Result<Vec<String>, FleetError> {
+        let (_, inquiry) = self.inquire(Purpose::Names(beginning)).await?;
+        match inquiry.outcome() {
+            Some(Outcome::Names(names)) => Ok(names.clone()),
+            Some(Outcome::NoHub) => Err(FleetError::NoHub(self.server())),
+            _ => Err(FleetError::NoAnswer(self.server())),
+        }
+    }
+
     /// Asks the hub for whom a task is. Where no hub is, a read is for whoever answers; for a
     /// change the nodes are asked first, with an order that `signer` signs.
     ///
@@ -463,7 +476,8 @@ impl Fleet {
                 return Err(FleetError::Refused { server: server(), why: why.clone() });
             }
             Some(Outcome::Interrupted) => return Err(FleetError::Interrupted),
-            Some(Outcome::Found | Outcome::Values(_) | Outcome::NoHub) | None => {}
+            Some(Outcome::Found | Outcome::Values(_) | Outcome::Names(_) | Outcome::NoHub)
+            | None => {}
         }
         self.keep(learned);
         Ok((id, inquiry))

@@ -28,5 +28,9 @@ pub const VALUE_BYTES_MAX: usize = 256;
 /// How many facts' names that are near to a wrong one an answer tells.
 pub const NEAREST_MAX: usize = 3;
 
+/// How many names that begin with the same letters one answer tells: more than anybody reads who
+/// wants to type the next letter.
+pub const NAMES_MAX: usize = 200;
+
 /// How often messages that are refused are logged, for each reason; the ones between are counted.
 pub const LOG_REFUSED_EVERY: Span = Span::from_secs(10);

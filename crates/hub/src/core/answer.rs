@@ -1,16 +1,16 @@
 //! Answers to clients' questions, in parts of a bounded size.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use marcato_core::json::is_reserved;
-use marcato_core::limits::hub::{NEAREST_MAX, VALUE_BYTES_MAX, VALUES_MAX};
+use marcato_core::limits::hub::{NAMES_MAX, NEAREST_MAX, VALUE_BYTES_MAX, VALUES_MAX};
 use marcato_core::limits::protocol::ANSWER_PART_BYTES_MAX;
 use marcato_core::nearest::nearest;
 use marcato_core::{FactName, Terms, Timestamp};
 use marcato_filter::{Filter, FilterError, look_up};
-use marcato_protocol::question::{Answer, Ask, Found, Listed, Question, Values};
+use marcato_protocol::question::{Answer, Ask, Beginning, Found, Listed, Named, Question, Values};
 use marcato_protocol::version::Spoken;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::registry::Registry;
 
@@ -49,6 +49,7 @@ fn found(registry: &Registry, ask: &Ask) -> Vec<Found> {
             in_parts(texts.collect(), |text: &String| text.len() + 3, Found::Certificates)
         }
         Ask::Values(fact) => vec![Found::Values(values(registry, fact))],
+        Ask::Names(beginning) => vec![Found::Names(names(registry, beginning))],
     }
 }
 
@@ -85,6 +86,40 @@ fn find(registry: &Registry, terms: &Terms) -> Result<Vec<Listed>, FilterError> 
         others.matches(&host).then(|| entry.listed(node, !agents.matches(&host)))
     });
     Ok(nodes.collect())
+}
+
+/// The first names that begin so, sorted. What is longer than a value may be is no name to type.
+fn names(registry: &Registry, Beginning { of, begin }: &Beginning) -> Vec<String> {
+    let mut names = BTreeSet::new();
+    let mut add = |name: &str| {
+        if name.starts_with(begin.as_str())
+            && !names.contains(name)
+            && name.len() <= VALUE_BYTES_MAX
+        {
+            names.insert(name.to_owned());
+            if names.len() > NAMES_MAX {
+                names.pop_last();
+            }
+        }
+    };
+    for (node, entry) in registry.iter() {
+        match of {
+            Named::Nodes => add(node.as_str()),
+            Named::Agents => entry.agents.iter().for_each(|agent| add(agent.as_str())),
+            Named::Classes => entry.classes.iter().for_each(|class| add(class)),
+            Named::Facts => match begin.rsplit_once('.') {
+                None => entry.facts.keys().for_each(|fact| add(fact)),
+                Some((outer, _)) => {
+                    let inner = look_up(&entry.facts, outer).and_then(Value::as_object);
+                    inner
+                        .into_iter()
+                        .flat_map(Map::keys)
+                        .for_each(|key| add(&format!("{outer}.{key}")));
+                }
+            },
+        }
+    }
+    names.into_iter().collect()
 }
 
 fn values(registry: &Registry, fact: &FactName) -> Values {

@@ -24,8 +24,8 @@ pub(super) struct Entry {
     key_digest: Digest,
     spoken: Spoken,
     pub facts: Facts,
-    classes: Vec<String>,
-    agents: Vec<AgentName>,
+    pub classes: Vec<String>,
+    pub agents: Vec<AgentName>,
     read_only: bool,
     /// SHA-256 of the registration.
     digest: Digest,

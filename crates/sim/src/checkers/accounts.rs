@@ -44,7 +44,8 @@ fn gave_up_rightly(truth: &Truth, job: &JobTruth) -> bool {
             let mut answers = truth.whole_answers.iter();
             job.nobody_at_all || !answers.any(|(id, message)| is_last(*id) && came(message))
         }
-        Some(Inquired::Found | Inquired::Values(_) | Inquired::NoHub) | None => false,
+        Some(Inquired::Found | Inquired::Values(_) | Inquired::Names(_) | Inquired::NoHub)
+        | None => false,
     }
 }
 
@@ -63,7 +64,9 @@ fn job_of(job: &JobTruth, report: &Report) -> Vec<String> {
         }
         let fits = |answer: &Answer| match &answer.found {
             Found::Nodes(listed) => fits(job, report, listed),
-            Found::Certificates(_) | Found::Values(_) | Found::Refused(_) => false,
+            Found::Certificates(_) | Found::Values(_) | Found::Names(_) | Found::Refused(_) => {
+                false
+            }
         };
         if !job.answers.iter().any(fits) {
             wrong.push("its nodes are not those of any answer of the hub".to_owned());

@@ -6,7 +6,7 @@ use marcato_protocol::certificate::Certificate;
 use marcato_protocol::digest::Digest;
 use marcato_protocol::keys::NodeSignKey;
 use marcato_protocol::message::{KIND, Message, SIGNATURE};
-use marcato_protocol::question::{Answer, Ask, Found, Listed, Question, Values};
+use marcato_protocol::question::{Answer, Ask, Beginning, Found, Listed, Named, Question, Values};
 use marcato_protocol::registration::{AgentInfo, Heartbeat, Registration};
 use marcato_protocol::sshsig::Namespace;
 use marcato_protocol::subject::Subjects;
@@ -209,6 +209,8 @@ pub fn questions() -> Value {
         ("certificates", Ask::Certificates(vec![node()])),
         ("values", Ask::Values("hagroup".parse().unwrap())),
         ("values", Ask::Values("ü".repeat(256).parse().unwrap())),
+        ("names", Ask::Names(Beginning { of: Named::Facts, begin: "os.re".into() })),
+        ("names", Ask::Names(Beginning { of: Named::Nodes, begin: String::new() })),
     ]
     .map(|(kind, ask)| {
         let question = Question { v: 1, id, caller: CALLER.parse().unwrap(), ask };
@@ -258,6 +260,7 @@ fn found() -> Vec<(&'static str, Found)> {
         ("nodes", Found::Nodes(vec![listed, away])),
         ("certificates", Found::Certificates(vec![text])),
         ("values", Found::Values(values)),
+        ("names", Found::Names(vec!["os.release".into()])),
         ("refused", Found::Refused("no such thing".into())),
     ]
 }
@@ -290,6 +293,11 @@ fn refused_answers() -> Vec<Value> {
         ("question", "a fact's name with a blank", values("a\u{a0}b")),
         ("question", "a fact's name with a control character", values("a\\u0085b")),
         ("question", "no fact's name", values("")),
+        (
+            "question",
+            "names of something unknown",
+            asked("{\"find\":{}}", "{\"names\":{\"of\":\"keys\",\"begin\":\"\"}}"),
+        ),
         ("question", "no id", asked("\"id\":", "\"name\":")),
         ("question", "an answer", good.clone()),
     ];
