@@ -8,6 +8,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("openssh-client", "ssh-keygen and ssh-agent judge our signatures"),
     ("python3-venv", "nats-py judges our broker, and docs/protocol/example.py is run"),
     ("dbus", "the service agent is tested on a bus of its own"),
+    ("zsh", "completes mco's words on a terminal of its own"),
+    ("fish", "completes mco's words too"),
     ("debootstrap", "makes the tree of the real hosts"),
     ("systemd-container", "boots the real hosts"),
     ("iproute2", "connects the real hosts, and cuts them off"),

@@ -79,6 +79,10 @@ pub const JOBS_KEPT_MAX: usize = 200;
 /// After what time a command shows on a terminal how far it is: a quick one does not flicker.
 pub const PROGRESS_AFTER: Span = Span::from_secs(2);
 
+/// How long the hub may take to answer whoever presses the key for completion; with the start of the
+/// program below what feels like waiting, 150 ms. Later there is no answer.
+pub const COMPLETION_WAIT: Span = Span::from_ms(120);
+
 /// The longest list of nodes that a command reads, in bytes: so many names as are taken, each of the
 /// longest kind.
 pub const LIST_BYTES_MAX: u64 = 32 * 1024 * 1024;

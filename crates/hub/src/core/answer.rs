@@ -156,7 +156,7 @@ fn near(registry: &Registry, fact: &FactName) -> Vec<FactName> {
     let mut names: Vec<&str> = registry
         .iter()
         .flat_map(|(_, entry)| entry.facts.keys().map(String::as_str))
-        .collect::<std::collections::BTreeSet<_>>()
+        .collect::<BTreeSet<_>>()
         .into_iter()
         .collect();
     let mut found = Vec::new();

@@ -151,7 +151,10 @@ impl Fleet {
 }
 
 /// The file that was named, else the one in its usual place.
-fn locate(file: Option<&Path>) -> Result<PathBuf, FleetError> {
+///
+/// # Errors
+/// [`FleetError::NoHome`].
+pub fn locate(file: Option<&Path>) -> Result<PathBuf, FleetError> {
     match file {
         Some(file) => Ok(file.to_owned()),
         None => Ok(Home::config()?.join("client.toml")),

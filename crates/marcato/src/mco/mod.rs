@@ -3,6 +3,7 @@
 mod authority;
 pub mod cli;
 mod commands;
+mod complete;
 mod confirm;
 mod console;
 mod declared;
@@ -54,6 +55,8 @@ pub fn main() -> Exit {
         Command::Lab(args) => crate::lab::main(args),
         Command::Authority(args) => authority::main(args.command),
         Command::Filter(args) => filter::main(&args.command),
+        Command::Completion(args) => complete::script(args.shell),
+        Command::Complete(args) => complete::main(&args, started),
     }
 }
 

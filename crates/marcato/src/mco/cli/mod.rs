@@ -1,6 +1,7 @@
 //! The grammar of `mco`: each flag, argument and environment variable is declared here once.
 
 mod authority;
+mod complete;
 mod filter;
 mod flags;
 mod items;
@@ -10,6 +11,7 @@ mod orders;
 use clap::{Parser, Subcommand};
 
 pub use self::authority::{Authority, AuthorityCommand};
+pub use self::complete::{Complete, Completion, Shell};
 pub use self::filter::{FilterCommand, FilterCommands, HostArgs};
 pub use self::flags::{Color, FilterArgs, FleetArgs, NodesArgs, OrderArgs, OutputArgs, ReportArgs};
 pub use self::items::{Package, Refresh, Service};
@@ -54,6 +56,11 @@ pub enum Command {
     Authority(Authority),
     /// Try a filter without a fleet, or have it explained
     Filter(FilterCommands),
+    /// Print what a shell needs to complete commands, flags and the fleet's own names
+    Completion(Completion),
+    /// Complete a word (asked by the shell)
+    #[command(name = "__complete", hide = true)]
+    Complete(Complete),
     /// Any other agent: `mco AGENT ACTION` is short for `mco rpc AGENT ACTION`
     #[command(external_subcommand)]
     Agent(Vec<String>),
