@@ -20,6 +20,11 @@ pub trait Agent: Send + Sync {
     /// What it declares.
     fn ddl(&self) -> &Arc<Ddl>;
 
+    /// Whether the action looks at the call's facts: only then are the volatile ones among them.
+    fn reads_facts(&self, _action: &ActionName) -> bool {
+        false
+    }
+
     /// Does one action. Its inputs have been checked against the declaration. It keeps the call's
     /// time limit by itself, for it alone knows what must not be broken off.
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Outcome>;

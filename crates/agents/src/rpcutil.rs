@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use marcato_agent::{Agent, BoxFuture, Call, Outcome};
 use marcato_core::ddl::{Ddl, DdlError};
-use marcato_core::{AgentName, Facts, Reason};
+use marcato_core::{ActionName, AgentName, Facts, Reason};
 use serde_json::{Value, json};
 
 use crate::Parsed;
@@ -93,6 +93,10 @@ fn find<'a>(name: &str, facts: &'a Facts) -> Option<&'a Value> {
 impl Agent for Rpcutil {
     fn ddl(&self) -> &Arc<Ddl> {
         &self.ddl
+    }
+
+    fn reads_facts(&self, action: &ActionName) -> bool {
+        action.as_str() != "ping"
     }
 
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Outcome> {

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use marcato_core::ddl::{Ddl, DdlError};
 use marcato_core::limits::agent::{ACTIVATIONS_AT_ONCE, ACTIVATIONS_LIMIT, EXTERNAL_AGENTS_MAX};
-use marcato_core::{AgentName, Changed, Reason};
+use marcato_core::{ActionName, AgentName, Changed, Reason};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -253,6 +253,10 @@ impl External {
 impl Agent for External {
     fn ddl(&self) -> &Arc<Ddl> {
         &self.ddl
+    }
+
+    fn reads_facts(&self, _: &ActionName) -> bool {
+        true
     }
 
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Outcome> {

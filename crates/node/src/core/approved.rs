@@ -83,6 +83,13 @@ impl Approved {
         &self.call
     }
 
+    /// The same with facts that were measured just now.
+    #[must_use]
+    pub fn knowing(mut self, facts: Arc<Facts>) -> Self {
+        self.call.facts = facts;
+        self
+    }
+
     /// What it is asked, without the way it came.
     #[must_use]
     pub fn into_call(self) -> Call {

@@ -15,6 +15,9 @@ pub enum Effect {
     /// [`super::Event::Written`] or [`super::Event::NotWritten`]. When the record is an end, what
     /// the run left on the disk is not needed any more.
     Write(Box<JournalRecord>, JournalKey),
+    /// Read the volatile facts, and report this message anew with them:
+    /// [`super::Event::Measured`]. Its filter asks for one.
+    Measure(Message),
     /// Run an action and report [`super::Event::Ended`] or [`super::Event::Gone`]. That a change
     /// was begun must be on the disk before its process is.
     Run(Box<Approved>),

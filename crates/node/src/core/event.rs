@@ -1,6 +1,9 @@
 //! What can happen to a node's core. This enum is the whole list.
 
+use std::sync::Arc;
+
 use marcato_agent::Outcome;
+use marcato_core::Facts;
 use marcato_protocol::message::Message;
 
 use super::journal::{JournalKey, MayStand};
@@ -16,6 +19,8 @@ pub enum Event {
     Disconnected,
     /// A message came in.
     Message(Message),
+    /// A message for which volatile facts had to be measured, with all facts as they are now.
+    Measured(Message, Arc<Facts>),
     /// A record is on the disk for good.
     Written(JournalKey),
     /// A record could not be written; in the system's words.

@@ -1,6 +1,7 @@
 //! An order's way in: known already? verified? for this node? allowed? Each step can end it.
 
 use marcato_core::ddl::Action;
+use marcato_core::facts::is_volatile;
 use marcato_core::limits::timing::SKEW;
 use marcato_core::{AgentName, Changed, EndState, Reason, Terms, Timestamp};
 use marcato_filter::{Filter, FilterError, Host};
@@ -25,6 +26,8 @@ use super::runs::{Began, Source};
 pub(super) enum Stop {
     /// It is not meant for this node, which says nothing.
     Silent,
+    /// Whether it is depends on facts that must be measured first; then it comes again.
+    Measure,
     /// It is refused.
     Refused(EndState, Reason, String),
 }
@@ -195,8 +198,12 @@ impl Node {
             Err(text) => Err(reject(Reason::Clock, text)),
             Ok(()) => self.judge(order, source),
         };
-        if matches!(judged, Err(Stop::Silent)) {
-            return;
+        match (&judged, source) {
+            (Err(Stop::Silent), _) => return,
+            (Err(Stop::Measure), Source::Network(message)) => {
+                return self.effect(Effect::Measure(message.clone()));
+            }
+            _ => {}
         }
         let (about, change) = self.about(order, source, now);
         let answer = Answer::to(order, &self.identity, about.received);
@@ -215,7 +222,7 @@ impl Node {
         match verdict {
             Ok(approved) if change => self.accept_change(approved, about, answer, source, now),
             Ok(approved) => self.accept_read(approved, about, answer, now),
-            Err(Stop::Silent) => {}
+            Err(Stop::Silent | Stop::Measure) => {}
             Err(Stop::Refused(state, reason, text)) => {
                 let journalled = change && order.step.audience != Audience::Matching;
                 let mut end = End::refused(state, reason, &text);
@@ -234,10 +241,7 @@ impl Node {
         let matching = step.audience == Audience::Matching;
         // What an order of several steps changes must not decide over its later steps.
         let filtered = source.is_network() && !self.seen.took(signed.id);
-        let matches = !filtered
-            || self
-                .matches(&step.filter)
-                .map_err(|error| reject(Reason::Malformed, error.to_string()))?;
+        let matches = !filtered || self.is_meant(&step.filter)?;
         if matching && !matches {
             return Err(Stop::Silent);
         }
@@ -280,7 +284,8 @@ impl Node {
         let inputs = action
             .check_inputs(&step.inputs)
             .map_err(|error| reject(Reason::Inputs, error.to_string()))?;
-        let with = (signed.run_limit_ms, self.rules.facts.clone());
+        let facts = self.measured.as_ref().unwrap_or(&self.rules.facts);
+        let with = (signed.run_limit_ms, facts.clone());
         Approved::by(&self.rules.policy, order, action, inputs, with).map_err(|decision| {
             let rule = rule_that_allows(&signed.caller, &step.agent, &step.action);
             let text = format!("{decision}; this would allow it: {rule}");
@@ -288,17 +293,31 @@ impl Node {
         })
     }
 
+    /// Whether a verified order's filter means this node, by facts as they are now.
+    fn is_meant(&self, terms: &Terms) -> Result<bool, Stop> {
+        let malformed = |error: FilterError| reject(Reason::Malformed, error.to_string());
+        let filter = Filter::parse(terms).map_err(malformed)?;
+        if self.measured.is_none() && filter.fact_names().any(is_volatile) {
+            return Err(Stop::Measure);
+        }
+        Ok(self.fits(&filter))
+    }
+
     fn matches(&self, terms: &Terms) -> Result<bool, FilterError> {
-        if terms.is_empty() {
-            return Ok(true);
+        Filter::parse(terms).map(|filter| self.fits(&filter))
+    }
+
+    fn fits(&self, filter: &Filter) -> bool {
+        if filter.terms().is_empty() {
+            return true;
         }
         let agents: Vec<AgentName> = self.rules.agents.keys().cloned().collect();
-        Ok(Filter::parse(terms)?.matches(&Host {
+        filter.matches(&Host {
             identity: &self.identity,
-            facts: &self.rules.facts,
+            facts: self.measured.as_ref().unwrap_or(&self.rules.facts),
             classes: &self.rules.classes,
             agents: &agents,
-        }))
+        })
     }
 
     /// What the journal says of the order, and whether it may change something: an action that is

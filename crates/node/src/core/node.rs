@@ -7,7 +7,7 @@ use marcato_core::limits::node::{
     CLOCK_KEPT_EVERY, COPIES_PER_SECOND, RECEIPT_SENT_AGAIN, STOP_GRACE, UNSENT_RECEIPTS_MAX,
 };
 use marcato_core::limits::timing::SKEW;
-use marcato_core::{CallerId, Collective, Identity, OrderId, Reason, Timestamp};
+use marcato_core::{CallerId, Collective, Facts, Identity, OrderId, Reason, Timestamp};
 use marcato_protocol::keys::NodeSignKey;
 use marcato_protocol::message::{Kind, Message};
 use marcato_protocol::subject::Subjects;
@@ -39,6 +39,8 @@ pub struct Node {
     pub(super) certificate: Arc<str>,
     pub(super) subjects: Subjects,
     pub(super) rules: Rules,
+    /// The facts with the volatile ones, while the order is looked at for which they were measured.
+    pub(super) measured: Option<Arc<Facts>>,
     pub(super) started: Timestamp,
     pub(super) random: ChaCha20Rng,
     pub(super) steady: Steady,
@@ -92,8 +94,9 @@ impl Node {
             spoken: setup.spoken,
             key: setup.key,
             certificate: setup.certificate,
-            presence: Presence::new(setup.rules.registered.clone(), now),
+            presence: Presence::new(setup.rules.facts.clone(), now),
             rules: setup.rules,
+            measured: None,
             started: setup.started,
             random: ChaCha20Rng::from_seed(setup.seed),
             steady: Steady::new(now),
@@ -128,6 +131,11 @@ impl Node {
             Event::Connected => self.on_connected(now),
             Event::Disconnected => self.on_disconnected(now),
             Event::Message(message) => self.on_message(&message, now),
+            Event::Measured(message, facts) => {
+                self.measured = Some(facts);
+                self.on_message(&message, now);
+                self.measured = None;
+            }
             Event::Written(key) => self.on_written(key, now),
             Event::NotWritten(key, why, stands) => self.on_not_written(key, &why, stands, now),
             Event::Ended(key, outcome) => self.on_ended(key, outcome, now),

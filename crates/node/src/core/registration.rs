@@ -79,7 +79,7 @@ impl Node {
 
     /// Takes the rules into the registration. When that changes it, hubs hear of it at once.
     pub(super) fn describe(&mut self, now: Timestamp) {
-        self.presence.facts = self.rules.registered.clone();
+        self.presence.facts = self.rules.facts.clone();
         self.presence.left_out.clear();
         let mut registration = self.registration();
         let left_out = fit(&mut registration);

@@ -51,10 +51,8 @@ pub struct Rules {
     pub policy: Arc<Policy>,
     /// What the node's agents declare.
     pub agents: BTreeMap<AgentName, Arc<Ddl>>,
-    /// All facts, for filters and agents.
+    /// The facts for filters, agents and the registration: all but volatile and private ones.
     pub facts: Arc<Facts>,
-    /// The facts that a registration carries: without volatile and private ones.
-    pub registered: Arc<Facts>,
     /// The node's classes.
     pub classes: Vec<String>,
     /// What is wrong with the node, in words.

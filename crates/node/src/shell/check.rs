@@ -27,7 +27,7 @@ pub fn check(places: &Places) -> Vec<String> {
     }
     if let Some(config) = &config {
         let facts = FactSource::new(sources(config, places));
-        findings.extend(facts.errors().iter().map(ToString::to_string));
+        findings.extend(facts.errors().map(ToString::to_string));
     }
     findings.extend(state::check(config.as_ref(), places));
     findings

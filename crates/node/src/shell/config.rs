@@ -4,11 +4,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use marcato_core::config::ConfigError;
+use marcato_core::limits::facts::{FILES_MAX, FOLDERS_MAX};
 use marcato_core::{Collective, Identity, config};
 use marcato_link::ServerUrl;
 use marcato_protocol::sshsig::PublicKey;
 use serde::Deserialize as _;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
+
+use super::facts::Private;
 
 marcato_core::config_file! {
     /// The settings of a node.
@@ -37,10 +40,25 @@ marcato_core::config_file! {
         #[key("folder", default = "`/usr/share/marcato/agents`")]
         #[serde(default = "agents_dir")]
         pub agents_dir: PathBuf,
-        /// Facts, as YAML or JSON; a file that is named must exist.
-        #[key("file", default = "`facts.yaml` beside it, where there is one")]
+        /// Facts, as YAML or JSON; of a fact that several files give, the last one's value holds. A
+        /// file that is named must exist.
+        #[key("file, or a list of them", default = "`facts.yaml` beside it, where there is one")]
+        #[serde(default, deserialize_with = "files")]
+        pub facts: Option<Vec<PathBuf>>,
+        /// Folders of external facts in Facter's form; of a fact that several give, the first one's
+        /// value holds.
+        #[key("folder, or a list of them", default = "Facter's own, see facts.md")]
+        #[serde(default, deserialize_with = "folders")]
+        pub facts_d: Option<Vec<PathBuf>>,
+        /// Whether `facter` is run where it is installed, for what it finds beyond the node.
+        #[key("`true` or `false`", default = "`true`")]
+        #[serde(default = "yes")]
+        pub facter: bool,
+        /// Facts that never leave the host, with what lies inside of them; a `*` at a name's end stands
+        /// for all that begin so.
+        #[key("list of names", default = "none")]
         #[serde(default)]
-        pub facts: Option<PathBuf>,
+        pub private_facts: Private,
         /// The node's classes, one on each line.
         #[key("file", default = "no classes")]
         #[serde(default)]
@@ -50,6 +68,10 @@ marcato_core::config_file! {
 
 fn agents_dir() -> PathBuf {
     "/usr/share/marcato/agents".into()
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl NodeConfig {
@@ -72,6 +94,9 @@ impl NodeConfig {
             read_only: _,
             agents_dir,
             facts,
+            facts_d,
+            facter,
+            private_facts,
             classes,
         } = self;
         let differs = [
@@ -81,6 +106,9 @@ impl NodeConfig {
             ("identity", *identity != other.identity),
             ("agents_dir", *agents_dir != other.agents_dir),
             ("facts", *facts != other.facts),
+            ("facts_d", *facts_d != other.facts_d),
+            ("facter", *facter != other.facter),
+            ("private_facts", *private_facts != other.private_facts),
             ("classes", *classes != other.classes),
         ];
         differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
@@ -135,32 +163,64 @@ fn public_key<'de, D: Deserializer<'de>>(from: D) -> Result<PublicKey, D::Error>
 }
 
 fn servers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ServerUrl>, D::Error> {
-    struct OneOrMore;
+    let servers: Vec<ServerUrl> = from.deserialize_any(OneOrMore {
+        what: "the address of a broker, or a list of them",
+        read: |text| text.parse::<ServerUrl>().map_err(|error| error.to_string()),
+    })?;
+    if servers.is_empty() {
+        return Err(de::Error::custom("at least one broker is needed"));
+    }
+    Ok(servers)
+}
 
-    impl<'de> Visitor<'de> for OneOrMore {
-        type Value = Vec<ServerUrl>;
+fn files<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<PathBuf>>, D::Error> {
+    paths(from, "a file, or a list of them", FILES_MAX).map(Some)
+}
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("the address of a broker, or a list of them")
-        }
+fn folders<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<PathBuf>>, D::Error> {
+    paths(from, "a folder, or a list of them", FOLDERS_MAX).map(Some)
+}
 
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-            text.parse().map(|server| vec![server]).map_err(E::custom)
-        }
+fn paths<'de, D: Deserializer<'de>>(
+    from: D,
+    what: &'static str,
+    most: usize,
+) -> Result<Vec<PathBuf>, D::Error> {
+    let read = |text: &str| Ok(text.into());
+    let paths: Vec<PathBuf> = from.deserialize_any(OneOrMore { what, read })?;
+    if paths.len() > most {
+        return Err(de::Error::custom(format!(
+            "{} are named, at most {most} are taken",
+            paths.len()
+        )));
+    }
+    Ok(paths)
+}
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-            let mut servers = Vec::new();
-            while let Some(server) = items.next_element()? {
-                servers.push(server);
-            }
-            if servers.is_empty() {
-                return Err(de::Error::custom("at least one broker is needed"));
-            }
-            Ok(servers)
-        }
+/// Reads one text or a list of them.
+struct OneOrMore<T> {
+    what: &'static str,
+    read: fn(&str) -> Result<T, String>,
+}
+
+impl<'de, T> Visitor<'de> for OneOrMore<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what)
     }
 
-    from.deserialize_any(OneOrMore)
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<T>, E> {
+        (self.read)(text).map(|one| vec![one]).map_err(E::custom)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+        let mut all = Vec::new();
+        while let Some(text) = items.next_element::<String>()? {
+            all.push((self.read)(&text).map_err(de::Error::custom)?);
+        }
+        Ok(all)
+    }
 }
 
 #[cfg(test)]
@@ -174,7 +234,8 @@ mod tests {
     fn a_whole_file() {
         let text = format!(
             "collective = 'lab'\nbroker = ['nats://a:4222', 'nats://b:4222']\nauthority = '{KEY}'\n\
-             identity = 'web1.example.com'\nread_only = true\nfacts = '/x/facts.yaml'\n"
+             identity = 'web1.example.com'\nread_only = true\nfacts = '/x/facts.yaml'\n\
+             facts_d = ['/a', '/b']\nfacter = false\nprivate_facts = ['uuid', 'ssh*']\n"
         );
         let config = NodeConfig::parse("node.toml", &text).unwrap();
         assert_eq!(config.broker.len(), 2);
@@ -182,6 +243,9 @@ mod tests {
         assert!(config.read_only);
         assert_eq!(config.agents_dir, Path::new("/usr/share/marcato/agents"));
         assert_eq!(config.classes, None);
+        assert_eq!(config.facts.unwrap(), [Path::new("/x/facts.yaml")]);
+        assert_eq!(config.facts_d.unwrap().len(), 2);
+        assert!(!config.facter && config.private_facts != Private::default());
     }
 
     #[test]
@@ -207,6 +271,14 @@ mod tests {
         check(
             &start.replace("'nats://a:4222'", "7"),
             "2: invalid type: integer `7`, expected the address of a broker, or a list of them",
+        );
+        check(
+            &format!("{start}private_facts = ['a*b']\n"),
+            "4: \"a*b\" names no fact: write its name, with a * at the end for all that begin so",
+        );
+        check(
+            &format!("{start}facts = 7\n"),
+            "4: invalid type: integer `7`, expected a file, or a list of them",
         );
         check("collective = 'lab'\nbroker = 'nats://a:4222'\n", "1: missing field `authority`");
         let error = NodeConfig::parse("f", &start.replace("ssh-ed25519", "ssh-rot13")).unwrap_err();

@@ -1,12 +1,14 @@
 //! A node at work: events from the link, the disk and the runs go into the core, its effects are
 //! done. Many of them can share a process and a runtime.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use marcato_agent::runner::Launch;
+use marcato_core::limits::facts::FIRST_RUN_LIMIT;
 use marcato_core::limits::node::{CLOSE_LIMIT, EVENTS_WAITING_MAX, FACTS_READ_EVERY};
 use marcato_core::{Identity, Span, Timestamp};
 use marcato_link::{Link, LinkConfig, LinkError};
@@ -14,16 +16,19 @@ use marcato_protocol::subject::Subjects;
 use marcato_protocol::version::Spoken;
 use rand_core::Rng as _;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::config::{NodeConfig, Places};
 use super::disk::{Disk, Writer};
+use super::facts::{Printed, Programs};
 use super::files::write_private;
 use super::journal::{Found, Journal};
 use super::rules::{Agents, Sourced};
 use super::runs::Runs;
 use super::state::{State, StateError, clock_high, random, seed};
-use crate::core::{Effect, Entry, Event, JournalKey, JournalRecord, Level, MayStand, Node, Setup};
+use crate::core::{
+    Approved, Effect, Entry, Event, JournalKey, JournalRecord, Level, MayStand, Node, Setup,
+};
 
 /// What a node starts with.
 pub struct Start {
@@ -59,6 +64,9 @@ pub struct NodeShell {
     stop: Arc<Notify>,
     wake: Option<Pin<Box<Sleep>>>,
     facts_at: Instant,
+    programs: Programs,
+    /// Whether somebody wants them run as soon as they may.
+    told: bool,
     /// Whether the link has ended by itself.
     lost: bool,
 }
@@ -144,6 +152,8 @@ impl NodeShell {
             stop,
             wake: None,
             facts_at: Instant::now() + first_look()?.as_duration(),
+            programs: Programs::default(),
+            told: false,
             lost: false,
         };
         shell.log_broken();
@@ -164,6 +174,7 @@ impl NodeShell {
     pub async fn run(mut self) -> Result<(), LinkError> {
         let name = format!("node {}", self.identity);
         let NodeConfig { broker, collective, .. } = self.sourced.config().clone();
+        self.first_facts().await;
         let mut link = Link::connect(&LinkConfig::node(broker, name)).await?;
         let subjects = Subjects::of(&collective);
         link.subscribe(subjects.orders()).await?;
@@ -187,6 +198,46 @@ impl NodeShell {
         if self.lost { Err(LinkError::NotConnected) } else { Ok(()) }
     }
 
+    /// Waits a while for what programs tell of the host, so that it is known as what it is. Its
+    /// end must not wait.
+    async fn first_facts(&mut self) {
+        self.start_programs();
+        if !self.programs.is_running() {
+            return;
+        }
+        tokio::select! {
+            () = self.stop.notified() => self.stop.notify_one(),
+            () = sleep(FIRST_RUN_LIMIT.as_duration()) => {
+                tracing::warn!(node = %self.identity, "programs that give facts are slow; the node begins without theirs");
+            }
+            printed = self.programs.next() => {
+                if let Some(event) = self.take(printed) {
+                    let effects = self.core.step(event, now());
+                    self.first.extend(effects);
+                }
+            }
+        }
+    }
+
+    fn start_programs(&mut self) {
+        let told = std::mem::take(&mut self.told);
+        if let Some(at) = self.programs.start(self.sourced.programs(), told) {
+            self.told = true;
+            self.facts_at = self.facts_at.min(at);
+        }
+    }
+
+    fn take(&mut self, printed: Vec<Printed>) -> Option<Event> {
+        self.sourced.take(printed).then(|| self.reloaded())
+    }
+
+    fn facts_again(&mut self) -> Option<Event> {
+        self.facts_at = Instant::now() + FACTS_READ_EVERY.as_duration();
+        let is_new = self.sourced.read_facts_again();
+        self.start_programs();
+        is_new.then(|| self.reloaded())
+    }
+
     /// What happens next, if it is something for the core.
     async fn next(&mut self, link: &mut Link) -> Option<Event> {
         let wake = async {
@@ -205,10 +256,8 @@ impl NodeShell {
                 self.wake = None;
                 Some(Event::Tick)
             }
-            () = sleep_until(self.facts_at) => {
-                self.facts_at = Instant::now() + FACTS_READ_EVERY.as_duration();
-                self.sourced.read_facts_again().then(|| self.reloaded())
-            }
+            printed = self.programs.next() => self.take(printed),
+            () = sleep_until(self.facts_at) => self.facts_again(),
             event = link.recv() => self.of_link(event),
         }
     }
@@ -253,6 +302,8 @@ impl NodeShell {
             tracing::warn!(node = %self.identity, keys, "changed in node.toml, for the next start only");
         }
         self.log_broken();
+        self.told = true;
+        self.start_programs();
         self.reloaded()
     }
 
@@ -269,7 +320,8 @@ impl NodeShell {
     /// Does what the core wants, in its order; whether the node is to end.
     async fn perform(&mut self, effects: Vec<Effect>, link: &Link) -> bool {
         let mut ended = false;
-        for effect in effects {
+        let mut effects = VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
             match effect {
                 Effect::Publish(message) => {
                     if let Err(error) = link.publish(message).await {
@@ -277,7 +329,11 @@ impl NodeShell {
                     }
                 }
                 Effect::Write(record, key) => self.write(record, key),
-                Effect::Run(approved) => self.runs.start(*approved, self.sourced.catalog()),
+                Effect::Measure(message) => {
+                    let event = Event::Measured(message, self.sourced.measured());
+                    effects.extend(self.core.step(event, now()));
+                }
+                Effect::Run(approved) => self.start(*approved),
                 Effect::WakeAt(at) => {
                     let at = Instant::now() + at.since(now()).as_duration();
                     match &mut self.wake {
@@ -291,6 +347,17 @@ impl NodeShell {
             }
         }
         ended
+    }
+
+    fn start(&mut self, approved: Approved) {
+        let (catalog, call) = (self.sourced.catalog(), approved.call());
+        let reads = catalog.get(&call.agent).is_some_and(|agent| agent.reads_facts(&call.action));
+        let facts = reads.then(|| self.sourced.measured());
+        let approved = match facts {
+            Some(facts) => approved.knowing(facts),
+            None => approved,
+        };
+        self.runs.start(approved, catalog);
     }
 
     /// Writes a record behind the loop's back; its event follows.

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use marcato_agent::Catalog;
+use marcato_core::Facts;
 use marcato_core::limits::node::POLICY_FILES_MAX;
 use marcato_protocol::allowed_signers::AllowedSigners;
 
 use super::config::{NodeConfig, Places};
-use super::facts::{FactSource, Sources};
+use super::facts::{FactSource, Printed, Program, Sources};
 use super::files::read;
 use crate::core::Rules;
 use crate::core::policy::Policy;
@@ -83,6 +84,21 @@ impl Sourced {
         is_new
     }
 
+    /// The programs that give facts.
+    pub(super) fn programs(&self) -> Vec<Program> {
+        self.facts.programs().to_vec()
+    }
+
+    /// Takes what they printed, and says whether anything changed.
+    pub(super) fn take(&mut self, printed: Vec<Printed>) -> bool {
+        self.facts.take(printed)
+    }
+
+    /// All facts as they are now, the volatile ones too.
+    pub(super) fn measured(&self) -> Arc<Facts> {
+        Arc::new(self.facts.measured())
+    }
+
     fn share_classes(&self) {
         let mut shared = self.classes.write().unwrap_or_else(PoisonError::into_inner);
         self.facts.classes().clone_into(&mut shared);
@@ -139,7 +155,6 @@ impl Sourced {
             policy: self.policy.clone(),
             agents: self.agents.catalog.ddls(),
             facts: self.facts.facts().clone(),
-            registered: self.facts.facts().clone(),
             classes: self.facts.classes().to_vec(),
             health: self.broken().map(str::to_owned).collect(),
             read_only: self.config.read_only,
@@ -157,11 +172,24 @@ fn said(errors: &[String], instead: &str) -> Option<String> {
     Some(format!("{first}{more}; {instead}"))
 }
 
+/// Where Facter looks for external facts by itself, the first to be taken first, and where Puppet
+/// puts those of its modules.
+const FOLDERS: [&str; 4] = [
+    "etc/puppetlabs/facter/facts.d",
+    "etc/facter/facts.d",
+    "opt/puppetlabs/facter/facts.d",
+    "opt/puppetlabs/puppet/cache/facts.d",
+];
+
 pub(super) fn sources(config: &NodeConfig, places: &Places) -> Sources {
+    let usual = || FOLDERS.map(|folder| places.root.join(folder)).to_vec();
     Sources {
-        facts: config.facts.clone().unwrap_or_else(|| places.facts.clone()),
-        facts_required: config.facts.is_some(),
+        files: config.facts.clone().unwrap_or_else(|| vec![places.facts.clone()]),
+        files_required: config.facts.is_some(),
         classes: config.classes.clone(),
+        folders: config.facts_d.clone().unwrap_or_else(usual),
+        facter: config.facter,
+        private: config.private_facts.clone(),
         root: places.root.clone(),
     }
 }

@@ -230,6 +230,10 @@ impl World {
             match effect {
                 Effect::Publish(message) => self.node_says(node, message),
                 Effect::Write(record, key) => self.writes(node, *record, key),
+                Effect::Measure(message) => {
+                    let facts = Arc::new(self.nodes[node].files.facts());
+                    self.step_node(node, NodeEvent::Measured(message, facts));
+                }
                 Effect::Run(approved) if approved.changes() => {
                     let at = self.now + self.random.between(1, 4);
                     self.queue.push(at, Event::Prepared { node, life, approved });

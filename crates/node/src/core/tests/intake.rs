@@ -501,3 +501,37 @@ fn a_clock_that_jumps_does_not_make_the_node_forget() {
     let _ = bench.step(Event::Tick);
     assert_eq!(bench.send(&draft).sent, answer);
 }
+
+#[test]
+fn a_filter_on_a_volatile_fact_is_decided_by_what_is_measured() {
+    let check = |facts: &[&str], expressions: &[&str], matching: bool, order: &[&str]| {
+        let mut bench = Bench::new();
+        let mut draft = bench.draft(STATUS);
+        let own = |terms: &[&str]| terms.iter().map(|term| (*term).to_owned()).collect::<Vec<_>>();
+        (draft.step.filter.facts, draft.step.filter.expressions) = (own(facts), own(expressions));
+        draft.matching = matching;
+        let got = bench.send(&draft);
+        assert_eq!(got.order, order, "{facts:?} {expressions:?}");
+        if let [approved] = &got.runs[..] {
+            let knows = approved.call().facts.contains_key("uptime_days");
+            assert_eq!(knows, order.contains(&"measure"));
+            assert!(bench.ended(got.run()).order.contains(&"receipt"));
+        }
+        // A copy needs no second look.
+        assert!(!bench.send(&draft).order.contains(&"measure") || got.is_silent());
+    };
+    check(&["uptime_days>2"], &[], false, &["measure", "run"]);
+    check(&["uptime_days>2"], &[], true, &["measure", "run"]);
+    check(&["role=web"], &["not uptime_days=3"], false, &["measure", "receipt"]);
+    check(&["uptime_days>3"], &[], true, &["measure"]);
+    check(&["role=web"], &[], false, &["run"]);
+}
+
+#[test]
+fn nothing_is_measured_for_a_stranger() {
+    let mut bench = Bench::new();
+    let mut draft = bench.draft(STATUS);
+    draft.step.filter.facts = vec!["uptime_days>2".into()];
+    draft.signer = 2;
+    assert_eq!(bench.send(&draft).order, ["receipt"]);
+}

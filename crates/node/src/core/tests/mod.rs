@@ -83,8 +83,7 @@ pub(super) fn rules() -> Rules {
         signers: signers(),
         policy: Arc::new(Policy::parse(&[("ops.policy".into(), policy.into())]).unwrap()),
         agents: agents(),
-        facts: facts.clone(),
-        registered: facts,
+        facts,
         classes: vec!["common".into()],
         health: Vec::new(),
         read_only: false,
@@ -327,6 +326,13 @@ impl Bench {
                     Effect::Write(_, key) => {
                         got.order.push("write");
                         got.unwritten.push(key);
+                    }
+                    Effect::Measure(message) => {
+                        got.order.push("measure");
+                        let mut facts = self.rules.facts.as_ref().clone();
+                        facts.insert("uptime_days".into(), 3.into());
+                        let event = Event::Measured(message, Arc::new(facts));
+                        later.extend(self.node.step(event, self.now));
                     }
                     Effect::Run(approved) => {
                         got.order.push("run");

@@ -100,7 +100,7 @@ fn facts_that_do_not_fit_are_left_out_by_name() {
     let mut large = rules();
     let mut facts = large.facts.as_ref().clone();
     facts.insert("huge".into(), json!("x".repeat(300 * 1024)));
-    large.registered = Arc::new(facts);
+    large.facts = Arc::new(facts);
     let mut bench = Bench::with(large.clone());
     let got = bench.step(wanted());
     let registration = registration(&got);

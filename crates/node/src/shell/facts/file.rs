@@ -9,7 +9,8 @@ use marcato_core::limits::facts::{
 };
 use marcato_core::{Facts, json};
 
-use super::{canonical, yaml};
+use super::canonical;
+use super::yaml::{self, Rules};
 
 /// What is wrong with a facts or classes file: `FILE:LINE: what, and what to do`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,14 +41,14 @@ pub fn read_facts(path: &Path) -> Result<Option<Facts>, FactError> {
             _ => return Err(wrong(None, "not a map of facts; write {\"NAME\": VALUE}".to_owned())),
         }
     } else {
-        yaml::parse(&text).map_err(|error| wrong(Some(error.line), error.what))?
+        yaml::parse(&text, Rules::Strict).map_err(|error| wrong(Some(error.line), error.what))?
     };
     check(&facts).map_err(|what| wrong(None, what))?;
     Ok(Some(facts))
 }
 
-/// What a parsed file may still have wrong.
-fn check(facts: &Facts) -> Result<(), String> {
+/// What parsed facts may still have wrong.
+pub(super) fn check(facts: &Facts) -> Result<(), String> {
     for name in facts.keys() {
         if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
             let name: String = name.chars().take(80).collect();
@@ -103,7 +104,7 @@ pub fn read_classes(path: &Path) -> Result<Option<Vec<String>>, FactError> {
 }
 
 /// The text of a file within its limit; `None` if there is none.
-fn read(path: &Path) -> Result<Option<String>, FactError> {
+pub(super) fn read(path: &Path) -> Result<Option<String>, FactError> {
     let wrong = |line, what| FactError { path: path.to_owned(), line, what };
     let io = |error: std::io::Error| wrong(None, format!("cannot be read: {error}"));
     // Asked before opening: to open a pipe is to wait for its writer.
@@ -119,9 +120,15 @@ fn read(path: &Path) -> Result<Option<String>, FactError> {
     if bytes.len() > FILE_BYTES_MAX {
         return Err(wrong(None, format!("longer than {FILE_BYTES_MAX} bytes")));
     }
-    String::from_utf8(bytes).map(Some).map_err(|error| {
+    text(path, bytes).map(Some)
+}
+
+/// Bytes that must be text.
+pub(super) fn text(path: &Path, bytes: Vec<u8>) -> Result<String, FactError> {
+    String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        wrong(Some(line), "not UTF-8; save the file as UTF-8".to_owned())
+        let what = "not UTF-8; save the file as UTF-8".to_owned();
+        FactError { path: path.to_owned(), line: Some(line), what }
     })
 }

@@ -1,8 +1,8 @@
 //! What a plain YAML scalar means: by YAML 1.1 as Ruby reads it, since existing facts files and
 //! filters were written against that.
 //!
-//! Different on purpose: times such as `12:30:45` and lists such as `80,443` stay the text that a
-//! person wrote, where Ruby makes 45045 and 80443 of them.
+//! Different on purpose in the node's own files: times such as `12:30:45` and lists such as `80,443`
+//! stay the text that a person wrote, where Ruby makes 45045 and 80443 of them.
 
 use serde_json::Value;
 
@@ -36,6 +36,73 @@ pub(super) fn plain(text: &str) -> Value {
         return name.into();
     }
     whole(text).or_else(|| float(text)).unwrap_or_else(|| text.into())
+}
+
+/// The value that Facter takes such a scalar for.
+pub(super) fn of_facter(text: &str) -> Value {
+    sixties(text).or_else(|| with_commas(text)).unwrap_or_else(|| plain(text))
+}
+
+/// A number with the base 60 of clocks. Ruby takes the first of two parts for hours, too.
+fn sixties(text: &str) -> Option<Value> {
+    let (whole, fraction) = match text.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (text, None),
+    };
+    let (sign, digits) = sign(whole);
+    let is_part = |part: &str| match part.as_bytes() {
+        [b'0'..=b'5', b'0'..=b'9'] => true,
+        [one] => one.is_ascii_digit(),
+        _ => false,
+    };
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
+    let (first, rest) = digits.split_once(':')?;
+    let rest: Vec<&str> = rest.split(':').collect();
+    let fits = first.starts_with(|c: char| c.is_ascii_digit())
+        && is_digits(first)
+        && rest.len() <= 2
+        && rest.iter().all(|part| is_part(part))
+        && fraction.is_none_or(is_digits);
+    if !fits {
+        return None;
+    }
+    let number = |text: &str| text.replace('_', "").parse::<i64>().ok();
+    let hours = number(first)?.checked_mul(3600)?;
+    let mut sum = if sign == "-" { -hours } else { hours };
+    for (part, weight) in rest.iter().zip([60, 1]) {
+        sum = sum.checked_add(number(part)? * weight)?;
+    }
+    let Some(fraction) = fraction else { return Some(sum.into()) };
+    // It belongs to the last part, whatever that counts for.
+    let weight = if rest.len() == 2 { 1.0 } else { 60.0 };
+    let fraction: f64 = format!("0.{}0", fraction.replace('_', "")).parse().ok()?;
+    Some((sum as f64 + fraction * weight).into())
+}
+
+/// A number whose digits commas divide.
+fn with_commas(text: &str) -> Option<Value> {
+    let (_, digits) = sign(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if !whole.contains(',') || fraction.contains(',') {
+        return None;
+    }
+    let only = |text: &str, is_digit: fn(u8) -> bool| {
+        text.bytes().all(|byte| is_digit(byte) || byte == b'_' || byte == b',')
+    };
+    let fits = match whole.as_bytes() {
+        [b'0', b'x', ..] => only(&whole[2..], |byte| byte.is_ascii_hexdigit()),
+        [b'0', b'b', ..] => only(&whole[2..], |byte| matches!(byte, b'0' | b'1')),
+        [b'0'..=b'9', ..] if digits.contains('.') => only(whole, |byte| byte.is_ascii_digit()),
+        [b'0', ..] => only(whole, |byte| matches!(byte, b'0'..=b'7')),
+        [b'1'..=b'9', ..] => {
+            let divides = |byte: u8| byte == b',' || byte == b'_';
+            only(whole, |byte| byte.is_ascii_digit())
+                && !whole.as_bytes().windows(2).any(|pair| divides(pair[0]) && divides(pair[1]))
+                && !whole.ends_with([',', '_'])
+        }
+        _ => false,
+    };
+    fits.then(|| plain(&text.replace(',', "")))
 }
 
 /// The name of a Ruby symbol, `:name` or `:"name"`.
@@ -176,5 +243,53 @@ mod tests {
         check("12:30:45", json!("12:30:45"));
         check("1,000", json!("1,000"));
         check("80,443", json!("80,443"));
+    }
+
+    /// What Ruby 3.1 (Psych 4.0.4) reads, and so Facter 4.3 of Debian 12 in its folders.
+    #[test]
+    fn golden_of_facter() {
+        let check = |text: &str, want: Value| assert_eq!(of_facter(text), want, "{text}");
+        for yes in ["yes", "on"] {
+            check(yes, json!(true));
+        }
+        for no in ["off", "NO"] {
+            check(no, json!(false));
+        }
+        check("y", json!("y"));
+        check("012", json!(10));
+        check("007", json!(7));
+        check("08", json!("08"));
+        check("1_000", json!(1000));
+        check("0x1F", json!(31));
+        check("0o17", json!("0o17"));
+        check("1e3", json!("1e3"));
+        check("2026-01-01", json!("2026-01-01"));
+        check("2026-01-01 12:00:00 Z", json!("2026-01-01 12:00:00 Z"));
+        check("12:30:45", json!(45045));
+        check("12:30", json!(45000));
+        check("-1:30", json!(-1800));
+        check("-0:30", json!(1800));
+        check("1_0:30", json!(37800));
+        check("08:30", json!(30600));
+        check("190:20:30", json!(685_230));
+        check("60:61", json!("60:61"));
+        check("1:2:3:4", json!("1:2:3:4"));
+        check("1:30:45.5", json!(5445.5));
+        check("12:30:45.25", json!(45045.25));
+        check("1:30.5", json!(5430.0));
+        check("1,000", json!(1000));
+        check("-80,443", json!(-80443));
+        check("1,000.5", json!(1000.5));
+        check("1,0.5", json!(10.5));
+        check(".5,5", json!(".5,5"));
+        check("0,7", json!(7));
+        check("0x1,F", json!(31));
+        check("1,,0", json!("1,,0"));
+        check("1_,0", json!("1_,0"));
+        check("1,_0", json!("1,_0"));
+        check("80,443 ", json!("80,443 "));
+        check("10.0.0.1", json!("10.0.0.1"));
+        check("aa:bb:cc:00:11:22", json!("aa:bb:cc:00:11:22"));
+        check("", Value::Null);
     }
 }

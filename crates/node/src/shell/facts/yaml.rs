@@ -1,4 +1,4 @@
-//! YAML as facts files have it: a bounded tree, no key twice, the line of whatever is wrong.
+//! YAML as facts files have it: a bounded tree, the line of whatever is wrong.
 
 use std::collections::BTreeMap;
 
@@ -18,11 +18,22 @@ pub(super) struct YamlError {
     pub(super) what: String,
 }
 
+/// By whose rules a text is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rules {
+    /// The node's own: what has two meanings is refused.
+    Strict,
+    /// Those of Facter, which is to say Ruby's: of a key that stands twice the last value holds, and
+    /// what stands behind the first document is not read.
+    Facter,
+}
+
 /// Reads a text of one document that is a map of facts; an empty text has none.
-pub(super) fn parse(text: &str) -> Result<Facts, YamlError> {
+pub(super) fn parse(text: &str, rules: Rules) -> Result<Facts, YamlError> {
     let text = text.trim_start_matches('\u{feff}');
     let mut reader = Reader {
         text,
+        rules,
         events: Parser::new_from_str(text),
         anchors: BTreeMap::new(),
         values: 0,
@@ -33,6 +44,9 @@ pub(super) fn parse(text: &str) -> Result<Facts, YamlError> {
     loop {
         match reader.next()? {
             Event::StreamEnd => return Ok(facts.unwrap_or_default()),
+            Event::DocumentEnd if rules == Rules::Facter && facts.is_some() => {
+                return Ok(facts.unwrap_or_default());
+            }
             Event::DocumentStart(..) if facts.is_some() => {
                 return Err(reader.wrong("a second document begins; put all facts into one"));
             }
@@ -50,6 +64,7 @@ pub(super) fn parse(text: &str) -> Result<Facts, YamlError> {
 
 struct Reader<'a> {
     text: &'a str,
+    rules: Rules,
     events: Parser<'a, StrInput<'a>>,
     /// The values that were named for repetition.
     anchors: BTreeMap<usize, Value>,
@@ -90,7 +105,7 @@ impl<'a> Reader<'a> {
         }
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                (anchor, meaning(&text, style, tag.as_deref()))
+                (anchor, self.meaning(&text, style, tag.as_deref()))
             }
             Event::SequenceStart(_, anchor, _) => (anchor, self.list(depth)?),
             Event::MappingStart(_, anchor, _) => (anchor, self.map(depth)?),
@@ -121,11 +136,11 @@ impl<'a> Reader<'a> {
                 Event::MappingEnd => break,
                 Event::Scalar(text, style, _, tag) => {
                     let is_merge = text == "<<" && style == ScalarStyle::Plain;
-                    (key_text(meaning(&text, style, tag.as_deref()), &text), is_merge)
+                    (key_text(self.meaning(&text, style, tag.as_deref()), &text), is_merge)
                 }
                 _ => return Err(self.wrong("a key must be a plain word, no list, map or alias")),
             };
-            if entries.contains_key(&key) {
+            if self.rules == Rules::Strict && entries.contains_key(&key) {
                 return Err(self.wrong(format!("the key {key:?} stands twice")));
             }
             if is_reserved(&key) {
@@ -165,6 +180,19 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
+    /// The value of a scalar: text if quotes or a tag make it so, else what it looks like.
+    fn meaning(&self, text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
+        let plain = match self.rules {
+            Rules::Strict => scalar::plain,
+            Rules::Facter => scalar::of_facter,
+        };
+        match tag.map(Tag::core_suffix) {
+            None if style == ScalarStyle::Plain => plain(text),
+            Some(Some("int" | "float" | "bool" | "null")) => plain(text),
+            _ => text.into(),
+        }
+    }
+
     fn count(&mut self, values: usize) -> Result<(), YamlError> {
         self.values += values;
         if self.values > VALUES_MAX {
@@ -200,16 +228,6 @@ fn scan_error(error: &ScanError, text: &str) -> YamlError {
         line += found.unwrap_or(0);
     }
     YamlError { line, what }
-}
-
-/// The value of a scalar: text if quotes or a tag make it so, else what it looks like.
-fn meaning(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
-    let is_plain = style == ScalarStyle::Plain;
-    match tag.map(Tag::core_suffix) {
-        None if is_plain => scalar::plain(text),
-        Some(Some("int" | "float" | "bool" | "null")) => scalar::plain(text),
-        _ => text.into(),
-    }
 }
 
 /// A key as text.
@@ -268,6 +286,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn parse(text: &str) -> Result<Facts, YamlError> {
+        super::parse(text, Rules::Strict)
+    }
+
     fn check(text: &str, want: Value) {
         let facts = parse(text).map(|facts| json!(facts));
         assert_eq!(facts, Ok(want), "{text}");
@@ -295,6 +317,25 @@ mod tests {
         check("{\"a\": \"b\", \"c\": [true, null]}", json!({"a": "b", "c": [true, null]}));
         check("\u{feff}a: b\r\nc: d\r\n", json!({"a": "b", "c": "d"}));
         check("日本: 東京", json!({"日本": "東京"}));
+    }
+
+    #[test]
+    fn as_facter_reads_them() {
+        let check = |text: &str, want: Value| {
+            let facts = super::parse(text, Rules::Facter).map(|facts| json!(facts));
+            assert_eq!(facts, Ok(want), "{text}");
+        };
+        check("dup: 1\ndup: 2\n", json!({"dup": 2}));
+        check("a: {b: 1, b: [2]}\n", json!({"a": {"b": [2]}}));
+        check("a: 1\n---\nb: 2\n", json!({"a": 1}));
+        check("a: 12:30:45\nb: '12:30:45'\nc: 80,443\n", {
+            json!({"a": 45045, "b": "12:30:45", "c": 80443})
+        });
+        check("base: &b {k: 1, l: 2}\nmerged:\n  <<: *b\n  k: 3\n", {
+            json!({"base": {"k": 1, "l": 2}, "merged": {"k": 3, "l": 2}})
+        });
+        check("tag: !foo bar\ntagint: !!int '7'\n", json!({"tag": "bar", "tagint": 7}));
+        check("{\"j1\": 1, \"j1\": 2}", json!({"j1": 2}));
     }
 
     #[test]
@@ -357,8 +398,10 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_text_breaks_anything(text in "([a-c]: |- |[&*]x |<<: |[\\[\\]{},?:'\"|>!#\t \n.0-9_]|.){0,40}") {
-            if let Err(error) = parse(&text) {
-                proptest::prop_assert!(error.line <= text.lines().count() + 1, "{error:?}");
+            for rules in [Rules::Strict, Rules::Facter] {
+                if let Err(error) = super::parse(&text, rules) {
+                    proptest::prop_assert!(error.line <= text.lines().count() + 1, "{error:?}");
+                }
             }
         }
     }
