@@ -90,6 +90,7 @@ const BANS: &[Ban] = &[
             &["UnixStream"],
             &["UnixListener"],
             &["UnixDatagram"],
+            &["SocketAddrNetlink"],
         ],
         scope: Scope::Outside(&["crates/broker", "crates/link", "xtask"]),
         what: "a socket outside broker and link",
@@ -134,6 +135,11 @@ const BANS: &[Ban] = &[
 const KNOWN: &[(&str, &str, &str)] = &[
     ("xtask/src/tidy/places.rs", "*", "the list itself"),
     ("crates/client/src/shell/signer.rs", "UnixStream", "the socket of the operator's ssh-agent"),
+    (
+        "crates/node/src/shell/facts/native/netlink.rs",
+        "SocketAddrNetlink",
+        "the kernel is asked for its network interfaces",
+    ),
 ];
 
 /// Names each use of what its room must not use.

@@ -21,6 +21,8 @@ pub enum Command {
     Node(NodeArgs),
     /// The fleet's broker and registry
     Hub(HubArgs),
+    /// What a node says of this host
+    Facts(FactsArgs),
     /// Run one prepared change (started by the node)
     #[command(hide = true)]
     Run(RunArgs),
@@ -71,6 +73,25 @@ pub struct HubArgs {
     /// Read all files and say what is wrong with them, then end: 0 if nothing is, else 78
     #[arg(long)]
     pub check: bool,
+}
+
+/// `mcod facts`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  mcod facts\n  mcod facts os.release.full\n  mcod facts --json\n\n\
+    Executables among external facts, and facter where it is installed, are run as the node runs \
+    them. Private facts are left out. Without node.toml everything is where it usually is."
+)]
+pub struct FactsArgs {
+    /// The names of facts, such as os.name; all without any
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The folder of the configuration
+    #[arg(long, value_name = "DIR", default_value = "/etc/marcato")]
+    pub config: PathBuf,
 }
 
 /// `mcod run`

@@ -4,6 +4,7 @@
 //! which journald takes.
 
 pub mod cli;
+mod facts;
 mod hub;
 mod logging;
 mod node;
@@ -30,6 +31,7 @@ pub fn main() -> Exit {
     let result = match cli.command {
         cli::Command::Node(args) => node::main(args),
         cli::Command::Hub(args) => hub::main(args),
+        cli::Command::Facts(args) => facts::main(&args),
         cli::Command::Run(args) => node::run(&args),
     };
     match result {

@@ -121,7 +121,7 @@ pub(crate) fn about(classes: Classes) -> About {
     About { version: env!("CARGO_PKG_VERSION").to_owned(), classes }
 }
 
-fn read_config(file: &Path) -> Result<NodeConfig, Failure> {
+pub(super) fn read_config(file: &Path) -> Result<NodeConfig, Failure> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| super::unread(file, &error))?;
     let parsed: Result<NodeConfig, config::ConfigError> = NodeConfig::parse(&name, &text);
@@ -166,6 +166,6 @@ fn state_failure(error: StateError) -> Failure {
     Failure::new(exit, error)
 }
 
-fn internal(error: impl std::fmt::Display) -> Failure {
+pub(super) fn internal(error: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Unavailable, error)
 }

@@ -3,8 +3,8 @@
 use marcato_core::Exit;
 
 /// How `mcod` can end: a daemon asks no node, so that other codes have no meaning for it.
-pub const MCOD_EXITS: [Exit; 5] =
-    [Exit::Ok, Exit::Usage, Exit::Unavailable, Exit::NoPermission, Exit::Config];
+pub const MCOD_EXITS: [Exit; 6] =
+    [Exit::Ok, Exit::Nothing, Exit::Usage, Exit::Unavailable, Exit::NoPermission, Exit::Config];
 
 /// The foot of `mco --help`.
 #[must_use]
@@ -18,6 +18,7 @@ pub fn mco() -> String {
 pub fn mcod() -> String {
     let words = |exit: Exit| match exit {
         Exit::Ok => "ended as it was told",
+        Exit::Nothing => "the host has no such fact",
         exit => exit.words(),
     };
     line(MCOD_EXITS.iter().map(|exit| (exit.code(), words(*exit))))

@@ -93,6 +93,7 @@ fn exits(section: &str, roff: &mut Roff) {
     for exit in exits {
         let meaning = match (exit, section) {
             (Exit::Ok, "8") => "It ended as it was told.",
+            (Exit::Nothing, "8") => "The host has no fact of that name.",
             _ => exit.meaning(),
         };
         item(&exit.code().to_string(), &[roman(meaning)], roff);

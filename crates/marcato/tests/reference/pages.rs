@@ -58,7 +58,10 @@ authority = \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/
 identity = \"web1.example.com\"
 read_only = false
 agents_dir = \"/usr/share/marcato/agents\"
-facts = \"/etc/marcato/facts.yaml\"
+facts = [\"/etc/marcato/facts.yaml\", \"/etc/marcato/roles.json\"]
+facts_d = \"/etc/facter/facts.d\"
+facter = true
+private_facts = [\"serialnumber\", \"cost.center\", \"ssh*\"]
 classes = \"/etc/marcato/classes.txt\"
 ```
 ";

@@ -26,7 +26,7 @@ pub fn check(places: &Places) -> Vec<String> {
         Err(errors) => findings.extend(errors),
     }
     if let Some(config) = &config {
-        let facts = FactSource::new(sources(config, places));
+        let facts = FactSource::new(sources(Some(config), places));
         findings.extend(facts.errors().map(ToString::to_string));
     }
     findings.extend(state::check(config.as_ref(), places));

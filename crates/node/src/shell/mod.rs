@@ -18,5 +18,5 @@ pub use daemon::{DaemonError, daemon, install_certificate, request_certificate};
 pub use disk::Disk;
 pub use files::FileError;
 pub use node::{Handle, NodeShell, Start, now};
-pub use rules::Agents;
+pub use rules::{Agents, look_at};
 pub use state::StateError;

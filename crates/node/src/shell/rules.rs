@@ -11,7 +11,7 @@ use marcato_core::limits::node::POLICY_FILES_MAX;
 use marcato_protocol::allowed_signers::AllowedSigners;
 
 use super::config::{NodeConfig, Places};
-use super::facts::{FactSource, Printed, Program, Sources};
+use super::facts::{FactSource, Printed, Program, Sources, run_all};
 use super::files::read;
 use crate::core::Rules;
 use crate::core::policy::Policy;
@@ -51,7 +51,7 @@ impl Sourced {
         agents: Agents,
         classes: Arc<RwLock<Vec<String>>>,
     ) -> Self {
-        let facts = FactSource::new(sources(&config, &places));
+        let facts = FactSource::new(sources(Some(&config), &places));
         let mut sourced = Self {
             places,
             config,
@@ -181,17 +181,27 @@ const FOLDERS: [&str; 4] = [
     "opt/puppetlabs/puppet/cache/facts.d",
 ];
 
-pub(super) fn sources(config: &NodeConfig, places: &Places) -> Sources {
-    let usual = || FOLDERS.map(|folder| places.root.join(folder)).to_vec();
+/// The sources that a configuration names; the usual ones without one.
+pub(super) fn sources(config: Option<&NodeConfig>, places: &Places) -> Sources {
+    let files = config.and_then(|config| config.facts.clone());
+    let folders = config.and_then(|config| config.facts_d.clone());
     Sources {
-        files: config.facts.clone().unwrap_or_else(|| vec![places.facts.clone()]),
-        files_required: config.facts.is_some(),
-        classes: config.classes.clone(),
-        folders: config.facts_d.clone().unwrap_or_else(usual),
-        facter: config.facter,
-        private: config.private_facts.clone(),
+        files_required: files.is_some(),
+        files: files.unwrap_or_else(|| vec![places.facts.clone()]),
+        classes: config.and_then(|config| config.classes.clone()),
+        folders: folders.unwrap_or_else(|| FOLDERS.map(|folder| places.root.join(folder)).to_vec()),
+        facter: config.is_none_or(|config| config.facter),
+        private: config.map(|config| config.private_facts.clone()).unwrap_or_default(),
         root: places.root.clone(),
     }
+}
+
+/// Finds the facts of this host once, as a node with this configuration would.
+pub async fn look_at(config: Option<&NodeConfig>, places: &Places) -> FactSource {
+    let mut source = FactSource::new(sources(config, places));
+    let printed = run_all(source.programs().to_vec()).await;
+    source.take(printed);
+    source
 }
 
 pub(super) fn read_config(path: &Path) -> Result<NodeConfig, String> {

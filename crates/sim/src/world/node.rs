@@ -1,6 +1,7 @@
 //! A host with its node: the shell that a real one has, over a simulated disk and clock.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use marcato_core::Reason;
 use marcato_node::core::{

@@ -56,7 +56,7 @@ fn kind(path: &Path) -> Option<Kind> {
     if name.starts_with(b".") {
         return None;
     }
-    let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
+    let extension = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
     match extension.as_deref().and_then(|extension| extension.to_str()) {
         Some("yaml" | "yml") => Some(Kind::Yaml),
         Some("json") => Some(Kind::Json),

@@ -1,10 +1,10 @@
 //! Sources of facts that come, break and go.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
 use std::path::Path;
 
 use marcato_core::limits::facts::{CLASSES_BYTES_MAX, FACTS_BYTES_MAX, FILE_BYTES_MAX};
+use rustix::fs::{Mode, chmod};
 use serde_json::{Value, json};
 
 use super::*;
@@ -161,7 +161,7 @@ fn write(dir: &Path, files: &[(&str, &str)]) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
         let mode = if text.starts_with("#!") { 0o755 } else { 0o644 };
-        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        chmod(&path, Mode::from_raw_mode(mode)).unwrap();
     }
 }
 
@@ -274,14 +274,14 @@ async fn an_executable_that_others_can_write_is_not_run() {
     assert_eq!(source.facts()["x"], json!("1"));
     let check = |source: &mut FactSource, file: &str, mode: u32, want: &str| {
         let path = dir.path().join(file);
-        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        chmod(&path, Mode::from_raw_mode(mode)).unwrap();
         source.refresh();
         assert!(source.programs().is_empty());
         assert!(!source.facts().contains_key("x"));
         assert_eq!(source.facts()["y"], json!(1));
         let said = health(source, dir.path());
         assert!(said[0].starts_with(want) && said[0].ends_with("; nothing is taken"), "{said:?}");
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        chmod(&path, Mode::from_raw_mode(0o755)).unwrap();
     };
     check(
         &mut source,
