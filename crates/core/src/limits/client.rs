@@ -89,3 +89,10 @@ pub const LIST_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 /// The widest line of bars that shows how times are spread, in columns.
 pub const SPARK_COLUMNS_MAX: usize = 40;
+
+/// In fleets of up to so many nodes the question before a change tells of their systems: beyond it
+/// the lists of names take more than a moment.
+pub const SYSTEMS_COUNTED_MAX: u64 = 5_000;
+
+/// Up to how many values of a fact that question asks for by name.
+pub const SYSTEM_VALUES_MAX: usize = 8;

@@ -15,8 +15,8 @@ use crate::words::fold::fold;
 use crate::words::group::escape;
 use crate::words::{Failure, coverage};
 
-/// Up to so many nodes are named in the question.
-const NAMED_MAX: usize = 10;
+/// Up to so many nodes are named in the question; of more their systems are.
+pub const NAMED_MAX: usize = 10;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +51,9 @@ pub async fn ask(
     fleet: &Collective,
     what: &str,
     which: &Which,
-    selection: &Selection,
+    (selection, systems): (&Selection, Option<String>),
 ) -> Result<(), Failure> {
-    let (text, wanted) = question(fleet, what, which, selection);
+    let (text, wanted) = question(fleet, what, which, (selection, systems));
     console.ask(&text);
     let (sender, answer) = oneshot::channel();
     let read = move || {
@@ -78,7 +78,7 @@ fn question(
     fleet: &Collective,
     what: &str,
     which: &Which,
-    selection: &Selection,
+    (selection, systems): (&Selection, Option<String>),
 ) -> (String, Wanted) {
     let count = selection.chosen.len();
     let plural = if count == 1 { "node" } else { "nodes" };
@@ -92,13 +92,15 @@ fn question(
         let names = selection.chosen.iter().map(|node| node.identity.as_str());
         asides.push(fold(names).join(" "));
     }
+    asides.extend(systems);
     let mut aside = |count: usize, what: &str| {
         if count > 0 {
             asides.push(format!("{count} {what}"));
         }
     };
     let down = selection.chosen.iter().filter(|node| node.down.is_some()).count();
-    aside(down, "down, and will hardly be reached");
+    let verb = if down == 1 { "is" } else { "are" };
+    aside(down, &format!("{verb} down and will hardly be reached"));
     aside(selection.left_out.len(), "cannot be sent it");
     aside(selection.limited_from.unwrap_or_default().saturating_sub(count), "not drawn");
     aside(selection.read_only.len(), "read-only, left out");
@@ -152,7 +154,9 @@ mod tests {
         let terms = Terms { facts, ..Terms::default() };
         let which = Which { terms, ..Which::default() };
         let fleet = "prod".parse().unwrap();
-        let (text, got) = question(&fleet, "restart service nginx", &which, &selection(count));
+        let systems = (count > NAMED_MAX).then(|| "Debian 12 40 · Debian 11 11".to_owned());
+        let (text, got) =
+            question(&fleet, "restart service nginx", &which, (&selection(count), systems));
         assert_eq!((text.as_str(), got), (want, wanted));
     }
 
@@ -168,14 +172,14 @@ mod tests {
             3,
             &[],
             "fleet prod: restart service nginx on 3 nodes: every node (no filter)\n   \
-             web[1-3].x  ·  1 down, and will hardly be reached\nType the number of nodes to go on: ",
+             web[1-3].x  ·  1 is down and will hardly be reached\nType the number of nodes to go on: ",
             Wanted::Number(3),
         );
         check(
             51,
             &["role=web"],
             "fleet prod: restart service nginx on 51 nodes: role=web\n   \
-             1 down, and will hardly be reached\nType the number of nodes to go on: ",
+             Debian 12 40 · Debian 11 11  ·  1 is down and will hardly be reached\nType the number of nodes to go on: ",
             Wanted::Number(51),
         );
     }
@@ -188,7 +192,7 @@ mod tests {
         let which = Which { list, listed_in: Some("canaries".into()), pick, ..Which::default() };
         let selection = Selection { limited_from: Some(2), ..selection(1) };
         let fleet = "prod".parse().unwrap();
-        let (text, wanted) = question(&fleet, "restart service nginx", &which, &selection);
+        let (text, wanted) = question(&fleet, "restart service nginx", &which, (&selection, None));
         let want = "fleet prod: restart service nginx on 1 node: the 2 names of canaries, limit 50% \
                     drawn with seed 7\n   web1.x  ·  1 not drawn\nGo on? [y/N] ";
         assert_eq!((text.as_str(), wanted), (want, Wanted::Letter));

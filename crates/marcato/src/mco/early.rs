@@ -1,4 +1,5 @@
-//! Flags before the command: `mco -q service chronyd status` is `mco service -q chronyd status`.
+//! Words in the order of the ancestor: `mco -q service chronyd status` is
+//! `mco service -q chronyd status`, and `mco help find` is `mco find --help`.
 
 use std::ffi::OsString;
 
@@ -9,6 +10,12 @@ use super::cli::Cli;
 /// The words of the command line, with flags that stand before the command put behind it.
 #[must_use]
 pub fn words(words: Vec<OsString>) -> Vec<OsString> {
+    if words.get(1).is_some_and(|word| word == "help") {
+        let mut words = words;
+        words.remove(1);
+        words.push("--help".into());
+        return words;
+    }
     // Only then is the grammar needed twice.
     let is_early = words.get(1).is_some_and(|word| is_flag(word) && !is_own(word));
     if !is_early {
@@ -70,6 +77,8 @@ mod tests {
         check("mco -W a=b --fleet prod --json find x", "mco find -W a=b --fleet prod --json x");
         check("mco -Wa=b --fleet=prod find", "mco find -Wa=b --fleet=prod");
         check("mco --wf a=b find", "mco find --wf a=b");
+        check("mco help", "mco --help");
+        check("mco help filter check", "mco filter check --help");
         check("mco -h", "mco -h");
         check("mco --version", "mco --version");
         check("mco -q", "mco -q");

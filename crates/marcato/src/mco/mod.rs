@@ -19,6 +19,7 @@ mod order;
 mod progress;
 mod secret;
 mod sign;
+mod systems;
 mod tell;
 mod which;
 

@@ -18,7 +18,7 @@ use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::tell::{Ended, Lines};
 use super::which::{Which, check_target};
-use super::{block_on, confirm, declared, guard, nothing, sign, tell};
+use super::{block_on, confirm, declared, guard, nothing, sign, systems, tell};
 use crate::config::{self, Fleet};
 use crate::jobs::{Begun, Jobs};
 use crate::words::Failure;
@@ -212,7 +212,9 @@ impl Errand<'_> {
         }
         if self.asks && !selection.chosen.is_empty() {
             let (begun, what) = (Instant::now(), self.intent.in_words());
-            confirm::ask(console, &self.fleet.name, &what, &self.which, selection).await?;
+            let systems = self.systems(&choice.selection).await;
+            let meant = (&choice.selection, systems);
+            confirm::ask(console, &self.fleet.name, &what, &self.which, meant).await?;
             self.asked = begun.elapsed();
         }
         let job = self.begin(&choice, console);
@@ -246,6 +248,16 @@ impl Errand<'_> {
             None
         };
         Ok(Done::Report { report: Box::new(report), job, lines, words })
+    }
+
+    /// What the question says of many nodes, where a hub knows it.
+    async fn systems(&mut self, selection: &Selection) -> Option<String> {
+        let Selection { chosen, complete, .. } = selection;
+        if !complete || chosen.len() <= confirm::NAMED_MAX {
+            return None;
+        }
+        let terms = &self.which.terms;
+        systems::in_words(&mut self.connection, &*self.signer, terms, chosen).await
     }
 
     /// Writes down what is about to be sent: whatever becomes of this command, it can be looked up

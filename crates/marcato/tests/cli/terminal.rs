@@ -12,10 +12,17 @@ fn see(lab: &Lab, words: &str, answers: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn names_fold() {
+fn many_nodes() {
     let lab = Lab::up(24);
     insta::assert_snapshot!(
-        [see(&lab, "find", &[]), see(&lab, "package openssl status -I /example/", &[]),].join("\n")
+        [
+            see(&lab, "find", &[]),
+            see(&lab, "package openssl status -I /example/", &[]),
+            see(&lab, "facts role", &[]),
+            see(&lab, "service nginx restart -W operatingsystem=Debian", &[("[y/N]", "n\n")]),
+            see(&lab, "service nginx restart", &[("go on:", "24\n")]),
+        ]
+        .join("\n")
     );
 }
 
