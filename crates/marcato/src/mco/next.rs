@@ -7,6 +7,7 @@ use marcato_client::core::Report;
 use super::cli::{FilterArgs, NodesArgs};
 use super::declared;
 use super::order::Intent;
+use crate::words::change;
 
 /// The agent and the action that restart what still uses an old library.
 const RESTART_STALE: (&str, &str) = ("service", "restart_stale");
@@ -15,11 +16,8 @@ const RESTART_STALE: (&str, &str) = ("service", "restart_stale");
 #[must_use]
 pub fn commands(intent: &Intent, item: Option<&str>, report: &Report) -> Vec<String> {
     let mut commands = Vec::new();
-    let stale = |data: &serde_json::Map<String, serde_json::Value>| {
-        data.get("stale").and_then(serde_json::Value::as_u64).is_some_and(|count| count > 0)
-    };
     if let Some(item) = item
-        && report.nodes.iter().any(|node| stale(&node.data))
+        && change::still_uses(&report.nodes)
         && has(RESTART_STALE)
         && let Some(flags) = flags(&intent.order.filter, &intent.order.nodes)
     {

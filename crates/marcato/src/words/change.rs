@@ -1,42 +1,52 @@
 //! What a change did to a host in a few words: `3.0.20 → 3.0.22  openssl libssl3`.
 
 use marcato_client::core::NodeReport;
-use marcato_core::ddl::{Action, Type};
+use marcato_core::ddl::Action;
 use marcato_core::{Changed, Reason, Span};
 use serde_json::Value;
 
-use super::group::escape;
+use super::group::{escape, plain};
+use super::items;
 use super::time::about;
 
-/// The outputs that say what was there before and after; an action that answers with texts in both
-/// changes versions.
+/// The outputs that say what was there before and after.
 const BEFORE_AND_AFTER: [&str; 2] = ["before", "after"];
 /// The output that says, under their names, what was changed along with it.
 const ALSO: &str = "also";
 /// The output that says how old the lists are by which the node decided, in seconds.
 const LISTS_AGE: &str = "lists_age";
 
-/// Whether an action changes versions.
+/// The output that says how many services still use old files.
+const STALE: &str = "stale";
+/// The output that names them.
+const UNITS: &str = "services";
+/// So many of them are named.
+const UNITS_NAMED_MAX: usize = 3;
+/// The output that says whether the host wants a reboot.
+const REBOOT: &str = "reboot_required";
+
+/// Whether an action tells what it changed from and to, so that nodes are grouped by that.
 #[must_use]
-pub fn is_of_versions(action: &Action) -> bool {
-    let is_text = |name: &str| {
-        action.output.get(name).is_some_and(|output| output.kind == Some(Type::String))
-    };
-    action.changes() && BEFORE_AND_AFTER.into_iter().all(is_text)
+pub fn is_told(action: &Action) -> bool {
+    let is_grouped = |name: &str| action.output.get(name).is_some_and(|output| output.group);
+    action.changes() && BEFORE_AND_AFTER.into_iter().all(is_grouped)
 }
 
-/// What became of the versions on a node, with the names of all that changed; nothing where it did
-/// not say.
+/// What was changed on a node from what to what, with the names of all that changed along; nothing
+/// where it did not say.
 #[must_use]
-pub fn outcome(node: &NodeReport, item: Option<&str>) -> Option<String> {
-    let [before, after] =
-        BEFORE_AND_AFTER.map(|name| node.data.get(name).and_then(Value::as_str).map(escape));
+pub fn outcome(node: &NodeReport, action: &Action, item: Option<&str>) -> Option<String> {
+    let [before, after] = BEFORE_AND_AFTER.map(|name| node.data.get(name).map(plain));
     let (before, after) = (before?, after?);
     let also = node.data.get(ALSO).and_then(Value::as_object);
     let also: Vec<String> =
         also.into_iter().flat_map(|all| all.keys()).map(|n| escape(n)).collect();
     if node.changed == Changed::False && before == after && also.is_empty() {
-        let word = if node.reason == Some(Reason::Unchanged) { "already newest" } else { "" };
+        let word = match node.reason {
+            Some(Reason::Unchanged) if action.output.contains_key(LISTS_AGE) => "already newest",
+            Some(Reason::Unchanged) => "unchanged",
+            _ => "",
+        };
         return Some(format!("{}  {word}", version(&after)).trim_end().to_owned());
     }
     let change = if before == after {
@@ -44,7 +54,7 @@ pub fn outcome(node: &NodeReport, item: Option<&str>) -> Option<String> {
     } else {
         format!("{} → {}", version(&before), version(&after))
     };
-    let item = item.map(escape);
+    let item = item.filter(|_| action.output.contains_key(ALSO)).map(escape);
     let names = item.into_iter().chain(also).collect::<Vec<_>>().join(" ");
     Some(format!("{change}  {names}").trim_end().to_owned())
 }
@@ -62,24 +72,50 @@ pub fn lists(nodes: &[&NodeReport]) -> Option<String> {
     Some(format!("(lists {} old)", about(Span::from_secs(ages.max()?))))
 }
 
-/// What still uses old files after a change, over all nodes.
+/// How many services of a node still use old files.
+fn stale(node: &NodeReport) -> u64 {
+    match node.data.get(STALE).and_then(Value::as_u64) {
+        Some(count) => count,
+        None => items::elements(node, UNITS).count() as u64,
+    }
+}
+
+/// Whether a service of some node still uses old files.
+#[must_use]
+pub fn still_uses(nodes: &[NodeReport]) -> bool {
+    nodes.iter().any(|node| stale(node) > 0)
+}
+
+/// What still uses old files, over all nodes; the services by name where the answers name them.
 #[must_use]
 pub fn still_used(nodes: &[NodeReport]) -> Option<String> {
-    let stale = nodes.iter().filter_map(|node| node.data.get("stale")?.as_u64());
-    let stale: Vec<u64> = stale.filter(|count| *count > 0).collect();
-    let is_set = |node: &&NodeReport| node.data.get("reboot_required") == Some(&Value::Bool(true));
+    let named: Vec<&NodeReport> =
+        nodes.iter().filter(|node| node.data.contains_key(UNITS)).collect();
+    let stale: Vec<u64> = nodes.iter().map(stale).filter(|count| *count > 0).collect();
+    let is_set = |node: &&NodeReport| node.data.get(REBOOT) == Some(&Value::Bool(true));
     let reboots = nodes.iter().filter(is_set).count();
     let mut parts = Vec::new();
     if !stale.is_empty() {
         let services = counted(stale.iter().sum(), "service", "services");
         let nodes = counted(stale.len() as u64, "node", "nodes");
-        parts.push(format!("Old library still in use: {services} on {nodes}"));
+        parts.push(format!("Old library still in use: {services} on {nodes}{}", units(&named)));
     }
     if reboots > 0 {
         let verb = if reboots == 1 { "wants" } else { "want" };
         parts.push(format!("{} {verb} a reboot", counted(reboots as u64, "node", "nodes")));
     }
     (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// The services that most nodes would have to restart: ` (sshd 489, postfix 430, nginx 212 …)`.
+fn units(nodes: &[&NodeReport]) -> String {
+    let items = items::items(nodes, UNITS);
+    let named = items.iter().take(UNITS_NAMED_MAX);
+    let named: Vec<_> = named.map(|item| format!("{} {}", item.words, item.nodes.len())).collect();
+    match (named.is_empty(), items.len() > named.len()) {
+        (true, _) => String::new(),
+        (false, more) => format!(" ({}{})", named.join(", "), if more { " …" } else { "" }),
+    }
 }
 
 /// A number with commas between thousands, and the word for so many.
@@ -101,6 +137,24 @@ mod tests {
 
     use super::*;
 
+    fn action(more: &[&str]) -> Action {
+        let output = |name: &&str| {
+            let told = BEFORE_AND_AFTER.contains(name);
+            let output = json!({"description": "d", "display_as": "d", "group": told});
+            ((*name).to_owned(), output)
+        };
+        let outputs = BEFORE_AND_AFTER.iter().chain(more).map(output);
+        let outputs: serde_json::Map<String, Value> = outputs.collect();
+        let ddl = json!({
+            "metadata": {"name": "package", "description": "d", "author": "a", "license": "l",
+                "version": "1.0.0", "url": "u", "timeout": 10},
+            "actions": [{"action": "update", "description": "d", "display": "failed",
+                "effect": "change", "input": {}, "output": outputs}],
+        });
+        let ddl = marcato_core::ddl::Ddl::parse(&serde_json::to_vec(&ddl).unwrap()).unwrap();
+        ddl.actions[&"update".parse().unwrap()].clone()
+    }
+
     fn node(changed: &str, reason: Option<&str>, data: Value) -> NodeReport {
         serde_json::from_value(json!({
             "node": "web1.x", "state": "ok", "reason": reason, "changed": changed, "signed": true,
@@ -111,8 +165,11 @@ mod tests {
 
     #[test]
     fn outcomes() {
+        let update = action(&[ALSO, LISTS_AGE]);
+        assert!(is_told(&update));
         let check = |changed, reason, data: Value, want: Option<&str>| {
-            assert_eq!(outcome(&node(changed, reason, data), Some("openssl")).as_deref(), want);
+            let node = node(changed, reason, data);
+            assert_eq!(outcome(&node, &update, Some("openssl")).as_deref(), want);
         };
         check(
             "true",
@@ -137,7 +194,13 @@ mod tests {
         );
         check("false", Some("absent"), json!({"before": "", "after": ""}), Some("absent"));
         check("false", Some("absent"), json!({}), None);
-        check("true", None, json!({"before": 7, "after": 8}), None);
+        check("true", None, json!({"before": 7, "after": 8}), Some("7 → 8  openssl"));
+        // A service has no packages that go along, and no lists.
+        let enable = action(&[]);
+        let enabled = node("true", None, json!({"before": "disabled", "after": "enabled"}));
+        assert_eq!(outcome(&enabled, &enable, Some("nginx")).unwrap(), "disabled → enabled");
+        let before = node("false", Some("unchanged"), json!({"before": 0, "after": 0}));
+        assert_eq!(outcome(&before, &enable, None).unwrap(), "0  unchanged");
         check(
             "true",
             None,
@@ -149,7 +212,11 @@ mod tests {
     #[test]
     fn what_is_left_to_do() {
         let check = |data: &[Value], want: Option<&str>| {
-            let nodes: Vec<_> = data.iter().map(|data| node("true", None, data.clone())).collect();
+            let named = data.iter().enumerate().map(|(number, data)| {
+                let name = format!("web{number}").parse().unwrap();
+                NodeReport { node: name, ..node("true", None, data.clone()) }
+            });
+            let nodes: Vec<_> = named.collect();
             assert_eq!(still_used(&nodes).as_deref(), want);
         };
         check(&[json!({}), json!({"stale": 0, "reboot_required": false})], None);
@@ -157,6 +224,15 @@ mod tests {
         check(
             &[json!({"stale": 1200}), json!({"stale": 6, "reboot_required": true}), json!({})],
             Some("Old library still in use: 1,206 services on 2 nodes; 1 node wants a reboot"),
+        );
+        let unit = |name: &str| json!({"unit": name});
+        check(
+            &[
+                json!({"services": [unit("sshd"), unit("nginx"), unit("cron")]}),
+                json!({"services": [unit("sshd"), unit("postfix")]}),
+                json!({"services": []}),
+            ],
+            Some("Old library still in use: 5 services on 2 nodes (sshd 2, cron 1, nginx 1 …)"),
         );
         check(&[json!({"reboot_required": true})], Some("1 node wants a reboot"));
         assert_eq!(counted(1_234_567, "a", "b"), "1,234,567 b");

@@ -79,8 +79,20 @@ pub fn values(node: &NodeReport, marked: &[&str]) -> String {
     if is_nothing(node) {
         return String::new();
     }
-    let values = marked.iter().filter_map(|name| node.data.get(*name)).map(plain);
+    let values = marked.iter().filter_map(|name| node.data.get(*name)).map(in_words);
     values.filter(|value| !value.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// A map as its names with their values, anything else as [`plain`] has it.
+fn in_words(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let pairs =
+                map.iter().map(|(name, value)| format!("{} {}", escape(name), plain(value)));
+            pairs.collect::<Vec<_>>().join(", ")
+        }
+        other => plain(other),
+    }
 }
 
 /// A value as a person reads it: texts bare, everything else as JSON; control characters escaped,
@@ -125,6 +137,9 @@ mod tests {
         assert_eq!(escape("one\ntwo"), "one\\ntwo");
         assert_eq!(escape("a\u{202e}b"), "a\\u{202e}b");
         assert_eq!(escape("größe 3.0~1"), "größe 3.0~1");
+        let siblings = serde_json::json!({"libssl3": "3.0\u{7}", "libssl-dev": "3.1"});
+        assert_eq!(in_words(&siblings), "libssl-dev 3.1, libssl3 3.0\\u{7}");
+        assert_eq!(in_words(&serde_json::json!({})), "");
         assert_eq!(plain(&serde_json::json!({"a": ["\u{1b}"]})), r#"{"a":["\u001b"]}"#);
     }
 }

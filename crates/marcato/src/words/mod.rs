@@ -7,6 +7,7 @@ pub mod fold;
 pub mod group;
 pub mod help;
 pub mod inventory;
+pub mod items;
 pub mod json;
 pub mod statistics;
 pub mod table;

@@ -13,7 +13,7 @@ use super::fold::fold;
 use super::group::{Group, escape, group, is_nothing, marked, plain, values};
 use super::tally::{About, Look, Shape, hints, remarks, tally};
 use super::time::{clock, since};
-use super::{change, inventory, statistics};
+use super::{change, inventory, items, statistics};
 
 /// Up to so many nodes have a line each.
 const EACH_MAX: usize = 10;
@@ -62,7 +62,8 @@ pub fn show(report: &Report, about: &About<'_>, screen: Screen) -> Shown {
     let room = LINES_MAX.saturating_sub(talk.len() + hints.len());
     let wanted = |node: &&NodeReport| about.display.shows(node.state);
     let nodes: Vec<&NodeReport> = report.nodes.iter().filter(wanted).collect();
-    let table = Table { report, about, screen, marked: marked(&nodes, about.action) };
+    let (marked, list) = (marked(&nodes, about.action), about.action.and_then(items::list_of));
+    let table = Table { report, about, screen, marked, list };
     let is_each = match about.shape {
         Shape::Each => true,
         Shape::Groups => false,
@@ -70,6 +71,9 @@ pub fn show(report: &Report, about: &About<'_>, screen: Screen) -> Shown {
     };
     let mut data = match about.look {
         Look::Inventory => table.inventories(&nodes),
+        Look::Outputs if about.shape != Shape::Each && table.list.is_some() => {
+            table.items(&nodes, room)
+        }
         _ if is_each => table.node_lines(&nodes),
         Look::Values => table.values(&nodes, room),
         _ => table.group_lines(&table.groups(&nodes), room),
@@ -160,6 +164,8 @@ struct Table<'a> {
     about: &'a About<'a>,
     screen: Screen,
     marked: Vec<&'a str>,
+    /// The output that is a list of things, where the answers are such.
+    list: Option<&'static str>,
 }
 
 impl Table<'_> {
@@ -183,9 +189,13 @@ impl Table<'_> {
 
     /// What a node says by which it is grouped: what became of versions, or the marked outputs.
     fn outputs(&self, node: &NodeReport) -> String {
-        let versions = self.about.action.is_some_and(change::is_of_versions);
-        if versions && node.state == EndState::Ok && !is_nothing(node) {
-            return change::outcome(node, self.about.item).unwrap_or_default();
+        let is_fine = node.state == EndState::Ok && !is_nothing(node);
+        if let Some(action) = self.about.action.filter(|action| is_fine && change::is_told(action))
+        {
+            return change::outcome(node, action, self.about.item).unwrap_or_default();
+        }
+        if let Some(list) = self.list.filter(|_| is_fine) {
+            return items::elements(node, list).map(items::words).collect::<Vec<_>>().join(", ");
         }
         values(node, &self.marked)
     }
@@ -207,6 +217,53 @@ impl Table<'_> {
         lines
     }
 
+    /// What the nodes list, each thing once; then who lists nothing, and who did not answer.
+    fn items(&self, nodes: &[&NodeReport], room: usize) -> Vec<String> {
+        let list = self.list.unwrap_or_default();
+        let (told, others): (Vec<&NodeReport>, Vec<&NodeReport>) =
+            nodes.iter().partition(|node| node.state == EndState::Ok);
+        let without: Vec<&NodeReport> = told
+            .iter()
+            .copied()
+            .filter(|node| items::elements(node, list).next().is_none())
+            .collect();
+        let last = self.group_lines(&self.groups(&others), room);
+        let room = room.saturating_sub(last.len() + usize::from(!without.is_empty()));
+        let items = items::items(&told, list);
+        let shown = if items.len() > room { room.saturating_sub(1) } else { items.len() };
+        let width = items.first().map_or(1, |item| item.nodes.len()).to_string().len();
+        let columns = items.iter().take(shown).map(|item| item.words.chars().count());
+        let widest = columns.max().unwrap_or(0).min(WHAT_COLUMNS_MAX);
+        let mut lines = Vec::new();
+        for (at, item) in items.iter().take(shown).enumerate() {
+            let used = width + item.words.chars().count().max(widest) + 4;
+            let names = names(item.nodes.iter().map(|node| &node.node), self.screen, used);
+            let (count, words) = (item.nodes.len(), &item.words);
+            lines.push(format!("{count:>width$}  {words:widest$}  {names}"));
+            // A log is worth the lines that nothing else needs.
+            if lines.len() + item.log.len() + (shown - at - 1) <= room {
+                let log = item.log.iter().map(|line| format!("{:width$}    {line}", ""));
+                lines.extend(log.map(|line| cut(line, self.screen)));
+            }
+        }
+        if shown < items.len() {
+            lines.push(format!("… and {} more: see --each", items.len() - shown));
+        }
+        if !without.is_empty() {
+            lines.push(self.aside("nothing", &without));
+        }
+        lines.extend(last);
+        lines
+    }
+
+    /// `no value: 3 nodes (db[1-3])`
+    fn aside(&self, what: &str, nodes: &[&NodeReport]) -> String {
+        let plural = if nodes.len() == 1 { "node" } else { "nodes" };
+        let start = format!("{what}: {} {plural} (", nodes.len());
+        let nodes = nodes.iter().map(|node| &node.node);
+        format!("{start}{})", names(nodes, self.screen, start.len() + 1))
+    }
+
     /// The values of a fact, then who has none.
     fn values(&self, nodes: &[&NodeReport], room: usize) -> Vec<String> {
         let (without, with): (Vec<&NodeReport>, Vec<&NodeReport>) =
@@ -214,10 +271,7 @@ impl Table<'_> {
         let room = room.saturating_sub(usize::from(!without.is_empty()));
         let mut lines = self.group_lines(&self.groups(&with), room);
         if !without.is_empty() {
-            let plural = if without.len() == 1 { "node" } else { "nodes" };
-            let start = format!("no value: {} {plural} (", without.len());
-            let without = without.iter().map(|node| &node.node);
-            lines.push(format!("{start}{})", names(without, self.screen, start.len() + 1)));
+            lines.push(self.aside("no value", &without));
         }
         lines
     }
@@ -229,7 +283,8 @@ impl Table<'_> {
             Some(time) => vec![format!("time={time} ms")],
             None => vec![self.outputs(node)],
         };
-        if self.marked.is_empty() && !times && !is_nothing(node) {
+        let told = !self.marked.is_empty() || self.list.is_some() || times;
+        if !told && !is_nothing(node) {
             let outputs = node.data.iter().take(OUTPUTS_MAX);
             let words = outputs.map(|(name, value)| format!("{}={}", escape(name), plain(value)));
             said = vec![words.collect::<Vec<_>>().join(" ")];

@@ -211,13 +211,14 @@ fn what_may_be_missing_is_named() {
 /// An update as it is declared and answered, shown line by line.
 #[test]
 fn what_was_changed_is_shown_from_version_to_version() {
-    let output = |kind: &str| json!({"description": "d", "display_as": "d", "type": kind});
+    let output = |group: bool| json!({"description": "d", "display_as": "d", "group": group});
     let ddl = json!({
         "metadata": {"name": "package", "description": "d", "author": "a", "license": "l",
             "version": "1.0.0", "url": "u", "timeout": 10},
         "actions": [{"action": "update", "description": "d", "display": "failed",
             "effect": "change", "input": {},
-            "output": {"before": output("string"), "after": output("string")}}],
+            "output": {"before": output(true), "after": output(true), "also": output(false),
+                "lists_age": output(false)}}],
     });
     let ddl = Ddl::parse(&serde_json::to_vec(&ddl).unwrap()).unwrap();
     let action = &ddl.actions[&"update".parse().unwrap()];
@@ -278,6 +279,65 @@ fn what_was_changed_is_shown_from_version_to_version() {
     assert_eq!(few.data[1], "db2.x  failed  held  kept at 3.0.19 by apt-mark hold");
     let fine = About { display: Display::Ok, ..about };
     assert_eq!(show(&report, &fine, TERMINAL).data.len(), 3);
+}
+
+/// Answers that are lists, as `service stale` gives them.
+#[test]
+fn each_thing_of_the_lists_has_a_line() {
+    let output = |kind: &str| json!({"description": "d", "display_as": "d", "type": kind});
+    let ddl = json!({
+        "metadata": {"name": "service", "description": "d", "author": "a", "license": "l",
+            "version": "1.0.0", "url": "u", "timeout": 10},
+        "actions": [{"action": "failed", "description": "d", "display": "always",
+            "effect": "read", "input": {}, "output": {"failed": output("array")}}],
+    });
+    let ddl = Ddl::parse(&serde_json::to_vec(&ddl).unwrap()).unwrap();
+    let action = &ddl.actions[&"failed".parse().unwrap()];
+    let with = |mut nodes: Vec<Value>, units: &[&str]| {
+        let units: Vec<Value> =
+            units.iter().map(|unit| json!({"unit": unit, "log": "one\ntwo"})).collect();
+        nodes.iter_mut().for_each(|node| node["data"] = json!({"failed": units}));
+        nodes
+    };
+    let mut all = with(nodes("web", 12, "ok", None, ""), &["nginx.service"]);
+    all.extend(with(nodes("db", 2, "ok", None, ""), &["nginx.service", "cron.service"]));
+    all.extend(with(nodes("app", 3, "ok", None, ""), &[]));
+    all.extend(nodes("gw", 1, "down", Some("not-connected"), ""));
+    let report = report(all);
+    let about = About {
+        action: Some(action),
+        item: None,
+        job: None,
+        took: Span::from_ms(38),
+        look: Look::Outputs,
+        shape: Shape::Fitting,
+        display: Display::All,
+        exit: report.exit(),
+        next: &[],
+    };
+    assert_eq!(
+        show(&report, &about, TERMINAL).data,
+        [
+            "14  nginx.service  db[1-2].x web[1-12].x",
+            "      one",
+            "      two",
+            " 2  cron.service   db[1-2].x",
+            "      one",
+            "      two",
+            "nothing: 3 nodes (app[1-3].x)",
+            "1  down  not-connected  gw1.x",
+        ]
+    );
+    let each = show(&report, &About { shape: Shape::Each, ..about }, PIPE).data;
+    assert_eq!(each[3], "db1.x    ok                   nginx.service, cron.service");
+    let mut many = report;
+    many.nodes.iter_mut().for_each(|node| {
+        let units = (0..99).map(|unit| json!({"unit": format!("u{unit}")}));
+        node.data = [("failed".to_owned(), Value::Array(units.collect()))].into_iter().collect();
+    });
+    let shown = show(&many, &about, TERMINAL);
+    assert_eq!(shown.data.len() + shown.talk.len() + shown.hints.len(), 20);
+    assert!(shown.data.iter().any(|line| line.starts_with("… and 8")), "{:?}", shown.data);
 }
 
 #[test]

@@ -36,6 +36,9 @@ pub struct Package {
     /// When to refresh the package lists first [default: auto, when they are old]
     #[arg(long, value_name = "WHEN", help_heading = "The package")]
     pub refresh: Option<Refresh>,
+    /// How long to wait for another process that holds the package manager's lock [default: 120]
+    #[arg(long, value_name = "SECONDS", help_heading = "The package")]
+    pub lock_wait: Option<u32>,
     /// What every order takes.
     #[command(flatten)]
     pub order: OrderArgs,
@@ -60,6 +63,7 @@ impl Package {
         let mut flags = Vec::new();
         flags.extend(self.version.take().map(|version| ("version", version)));
         flags.extend(self.only.then(|| ("only", "true".to_owned())));
+        flags.extend(self.lock_wait.map(|seconds| ("lock_wait", seconds.to_string())));
         flags.extend(self.refresh.map(|when| ("refresh", format!("{when:?}").to_lowercase())));
         Typed { words: std::mem::take(&mut self.words), name: self.name.take(), flags }
     }
