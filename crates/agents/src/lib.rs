@@ -37,8 +37,8 @@ pub fn catalog(platform: &Platform, about: About) -> Result<Catalog, DdlError> {
     let mut add = |agent: Option<Arc<dyn Agent>>| agent.map(|agent| catalog.insert(agent));
     match platform {
         Platform::Native => {
-            if let Some(dpkg) = package::Dpkg::available() {
-                add(Some(Arc::new(package::Package::new(Arc::new(dpkg))?)));
+            if let Some(apt) = package::Apt::available() {
+                add(Some(Arc::new(package::Package::new(Arc::new(apt))?)));
             }
             if let Some(systemd) = service::Systemd::available() {
                 add(Some(Arc::new(service::Service::new(Arc::new(systemd))?)));

@@ -30,17 +30,18 @@ fn call(agent: &str, action: &str, inputs: Value) -> Call {
     }
 }
 
+const OLD: &str = "3.0.20-1~deb12u2";
+const NEW: &str = "3.0.22-1~deb12u2";
+
 fn host() -> Host {
-    let openssl = LabPackage {
-        version: "3.0.20-1~deb12u2".into(),
-        arch: "amd64".into(),
-        candidate: Some("3.0.22-1~deb12u2".into()),
-    };
+    let openssl = LabPackage::installed(OLD).offering(Some(NEW.into()));
+    let libssl3 = openssl.clone().built_from("openssl");
     let nginx = LabService { running: true, main_pid: 812, since_us: 5_000_000 };
     let cron = LabService { running: false, main_pid: 4, since_us: 0 };
     Host {
-        packages: [("openssl".to_owned(), openssl)].into(),
+        packages: [("openssl".to_owned(), openssl), ("libssl3".to_owned(), libssl3)].into(),
         services: [("nginx".to_owned(), nginx), ("cron".to_owned(), cron)].into(),
+        ..Host::default()
     }
 }
 
@@ -76,7 +77,16 @@ fn declarations_are_sound() {
         "rpcutil.get_fact read",
         "rpcutil.inventory read",
         "rpcutil.ping read",
+        "package.checkupdates read",
+        "package.count read",
+        "package.install change",
+        "package.purge change",
+        "package.refresh change",
+        "package.repair change",
+        "package.search read",
         "package.status read",
+        "package.uninstall change",
+        "package.update change",
         "service.restart change",
         "service.status read",
     ];
@@ -138,7 +148,8 @@ async fn packages() {
     assert_eq!(outcome, Outcome::ok(Map::new()));
     let want = json!({
         "ensure": "3.0.20-1~deb12u2", "version": "3.0.20-1~deb12u2", "name": "openssl",
-        "arch": "amd64", "state": "installed", "held": false, "others": [], "provider": "dpkg",
+        "arch": "amd64", "state": "installed", "held": false, "others": [], "source": "openssl",
+        "siblings": {}, "provider": "dpkg",
     });
     assert_eq!(data, want);
     let (outcome, data) = ask("package", "status", json!({"package": "opnessl"})).await;
@@ -146,6 +157,89 @@ async fn packages() {
     assert_eq!((&data["ensure"], &data["arch"]), (&json!("absent"), &json!("")));
     let (outcome, _) = ask("package", "status", json!({"package": "-x"})).await;
     assert_eq!((outcome.result, outcome.reason), (ActionResult::Failed, Some(Reason::Inputs)));
+}
+
+/// What an update of openssl comes to on a host that is not as it should be.
+async fn update(how: impl FnOnce(&mut Host), inputs: Value) -> (Outcome, Host) {
+    let (dir, catalog) = lab();
+    let lab = Lab::open(dir.path().to_owned());
+    lab.change(how).unwrap();
+    let outcome = catalog.call(&call("package", "update", inputs)).await;
+    (outcome, lab.read().unwrap())
+}
+
+#[tokio::test]
+async fn a_simulated_update_is_as_a_real_one() {
+    let (outcome, host) = update(|_| {}, json!({"package": "openssl"})).await;
+    assert_eq!((outcome.result, outcome.changed), (ActionResult::Ok, Changed::True));
+    assert_eq!((&outcome.data["before"], &outcome.data["after"]), (&json!(OLD), &json!(NEW)));
+    assert_eq!(outcome.data["also"], json!({"libssl3": {"before": OLD, "after": NEW}}));
+    assert_eq!(outcome.data["lists_age"], 0, "they were never refreshed before");
+    assert_eq!(host.packages["libssl3"].version, NEW);
+    let inputs = json!({"package": "openssl", "only": true});
+    let (outcome, host) = update(|_| {}, inputs).await;
+    assert_eq!((&outcome.data["also"], outcome.changed), (&json!({}), Changed::True));
+    assert_eq!(host.packages["libssl3"].version, OLD);
+    let newest = |host: &mut Host| host.packages.values_mut().for_each(|p| p.candidate = None);
+    let (outcome, _) = update(newest, json!({"package": "openssl"})).await;
+    assert_eq!((outcome.reason, outcome.changed), (Some(Reason::Unchanged), Changed::False));
+    assert_eq!(outcome.message, "already newest (lists 0 s old)");
+}
+
+#[tokio::test]
+async fn simulated_bad_days() {
+    async fn check(how: fn(&mut Host), reason: Reason, words: &str) {
+        let (outcome, host) = update(how, json!({"package": "openssl", "lock_wait": 0})).await;
+        let want = (ActionResult::Failed, Some(reason), Changed::False);
+        assert_eq!((outcome.result, outcome.reason, outcome.changed), want, "{outcome:?}");
+        assert_eq!(outcome.message, words);
+        assert_eq!(host.packages["openssl"].version, OLD);
+    }
+    let held = |host: &mut Host| {
+        host.packages.get_mut("openssl").unwrap().held = true;
+    };
+    let words = "openssl is kept at 3.0.20-1~deb12u2 by apt-mark hold; nothing was changed";
+    check(held, Reason::Held, words).await;
+    let full = |host: &mut Host| host.apt.free_mib = Some(12);
+    let words = "/var 12 MiB free, 48 MiB needed; nothing was changed";
+    check(full, Reason::NoSpace, words).await;
+    let interrupted = |host: &mut Host| host.apt.interrupted = true;
+    let words = "dpkg was interrupted: openssl is half-configured; nothing was changed";
+    check(interrupted, Reason::InterruptedDpkg, words).await;
+    let dead = |host: &mut Host| host.apt.mirror_down = true;
+    let words = "http://deb.example.com: connection timed out; nothing was installed";
+    check(dead, Reason::Lists, words).await;
+    // The process began with the year 1970, and so has run for some 20,000 days.
+    let locked = |host: &mut Host| host.apt.locked_since = Some(0);
+    let (outcome, _) = update(locked, json!({"package": "openssl", "lock_wait": 0})).await;
+    assert_eq!(outcome.reason, Some(Reason::Locked));
+    let words = "dpkg lock held by unattended-upgr (pid 812) since ";
+    assert!(outcome.message.starts_with(words), "{outcome:?}");
+    assert!(outcome.message.ends_with(" d, waited 0 s; nothing was changed"), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn simulated_packages_come_and_go() {
+    let (dir, catalog) = lab();
+    let ask = async |action: &str, inputs: Value| {
+        let outcome = catalog.call(&call("package", action, inputs)).await;
+        assert_eq!(outcome.result, ActionResult::Ok, "{outcome:?}");
+        outcome
+    };
+    let openssl = || json!({"package": "openssl"});
+    assert_eq!(ask("checkupdates", json!({})).await.data["count"], 2);
+    assert_eq!(ask("search", json!({"query": "ssl"})).await.data["package_count"], 2);
+    assert_eq!(ask("purge", openssl()).await.changed, Changed::True);
+    assert_eq!(ask("update", openssl()).await.reason, Some(Reason::Absent));
+    assert_eq!(ask("count", json!({})).await.data["count"], 1);
+    let inputs = json!({"package": "openssl", "version": OLD});
+    assert_eq!(ask("install", inputs).await.data["after"], OLD);
+    assert_eq!(ask("install", openssl()).await.reason, Some(Reason::Unchanged));
+    assert_eq!(ask("refresh", json!({})).await.changed, Changed::True);
+    let broken = |host: &mut Host| host.apt.interrupted = true;
+    Lab::open(dir.path().to_owned()).change(broken).unwrap();
+    ask("repair", json!({})).await;
+    assert_eq!(ask("repair", json!({})).await.reason, Some(Reason::Unchanged));
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-pub use packages::LabPackage;
+pub use packages::{LabApt, LabPackage};
 pub use services::LabService;
 
 const FILE: &str = "host.json";
@@ -27,6 +27,9 @@ pub struct Host {
     pub packages: BTreeMap<String, LabPackage>,
     /// Services by name, without `.service`.
     pub services: BTreeMap<String, LabService>,
+    /// What stands in the way of changes of packages.
+    #[serde(default)]
+    pub apt: LabApt,
 }
 
 /// The simulated host of one folder.

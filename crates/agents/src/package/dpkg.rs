@@ -1,7 +1,7 @@
 //! dpkg's own database, read as dpkg reads it: `status`, then what a transaction that is under way
 //! has written to `updates/` (deb(5), dpkg's `lib/dpkg/dbmodify.c`).
 //!
-//! A node asks it often and must stay small, so what is kept is an index of 12 bytes a package and
+//! A node asks it often and must stay small, so what is kept is an index of 16 bytes a package and
 //! one text, read anew when a file's inode, size or time has changed. dpkg replaces the files whole,
 //! by renaming, so what is read is never half written. It puts a new `status` in place before it
 //! takes the `updates/` away that went into it, so an old `status` may be read with updates missing:
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use marcato_core::limits::agent::{DPKG_PACKAGES_MAX, DPKG_READS_MAX, DPKG_STATUS_BYTES_MAX};
 
-use super::{Found, Packages, State};
+use super::{Found, State};
 
 /// Where dpkg keeps its database.
 const ADMIN: &str = "/var/lib/dpkg";
@@ -45,7 +45,10 @@ impl Dpkg {
     }
 
     /// The index, read anew if anything has changed.
-    fn index(&self) -> Result<Arc<Index>, String> {
+    ///
+    /// # Errors
+    /// The database cannot be read; says why.
+    pub fn index(&self) -> Result<Arc<Index>, String> {
         let wrong = |error: io::Error| format!("{}: {error}", self.admin.display());
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         let mut now = self.look().map_err(wrong)?;
@@ -77,6 +80,19 @@ impl Dpkg {
     fn read(&self) -> io::Result<Index> {
         let mut builder = Builder::default();
         builder.read_file(&self.admin.join("status"), DPKG_STATUS_BYTES_MAX)?;
+        for path in self.updates() {
+            match builder.read_file(&path, DPKG_STATUS_BYTES_MAX) {
+                Ok(()) => {}
+                // Merged into `status` meanwhile, which is seen after this.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(builder.build())
+    }
+
+    /// What a transaction has written that is under way, or was broken off, in order.
+    pub(super) fn updates(&self) -> Vec<PathBuf> {
         let mut updates: Vec<PathBuf> = match fs::read_dir(self.admin.join("updates")) {
             Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
             Err(_) => Vec::new(),
@@ -87,25 +103,12 @@ impl Dpkg {
             !name.is_empty() && name.iter().all(u8::is_ascii_digit)
         });
         updates.sort();
-        for path in updates {
-            match builder.read_file(&path, DPKG_STATUS_BYTES_MAX) {
-                Ok(()) => {}
-                // Merged into `status` meanwhile, which is seen after this.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(builder.build())
-    }
-}
-
-impl Packages for Dpkg {
-    fn provider(&self) -> &'static str {
-        "dpkg"
+        updates
     }
 
-    fn find(&self, name: &str) -> Result<Vec<Found>, String> {
-        Ok(self.index()?.find(name))
+    /// The folder of the database.
+    pub(super) fn admin(&self) -> &Path {
+        &self.admin
     }
 }
 
@@ -140,10 +143,12 @@ impl Seen {
 /// All packages of a database, by name.
 #[derive(Debug, Default)]
 pub struct Index {
-    /// Each entry's name and, right behind it, its version.
+    /// Each entry's name and, right behind it, its version, its source and the source's version.
     text: Box<str>,
     entries: Box<[Entry]>,
     arches: Vec<Box<str>>,
+    /// The architecture of dpkg itself.
+    own: Option<u8>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -151,6 +156,9 @@ struct Entry {
     at: u32,
     name: u16,
     version: u16,
+    /// Nothing where it is as the package's own, as mostly.
+    source: u16,
+    source_version: u16,
     arch: u8,
     state: State,
     held: bool,
@@ -205,22 +213,42 @@ impl Index {
         self.entries.iter().map(|entry| self.found(entry))
     }
 
+    /// What is there of a source package, by name.
+    #[must_use]
+    pub fn of_source(&self, source: &str) -> Vec<Found> {
+        let of_it = |entry: &&Entry| entry.state.is_there() && self.texts(entry)[2] == source;
+        self.entries.iter().filter(of_it).map(|entry| self.found(entry)).collect()
+    }
+
+    /// The architecture of dpkg itself, which is never a foreign one.
+    #[must_use]
+    pub fn arch(&self) -> Option<&str> {
+        self.own.and_then(|own| self.arches.get(usize::from(own))).map(|arch| &**arch)
+    }
+
+    /// An entry's name, version, source and version of the source.
+    fn texts(&self, entry: &Entry) -> [&str; 4] {
+        let mut at = entry.at as usize;
+        let parts = [entry.name, entry.version, entry.source, entry.source_version];
+        let [name, version, source, source_version] = parts.map(|length| {
+            let from = at;
+            at += usize::from(length);
+            self.text.get(from..at).unwrap_or_default()
+        });
+        let source = if source.is_empty() { name } else { source };
+        let source_version = if source_version.is_empty() { version } else { source_version };
+        [name, version, source, source_version]
+    }
+
     fn name(&self, entry: &Entry) -> &str {
-        let at = entry.at as usize;
-        self.text.get(at..at + usize::from(entry.name)).unwrap_or_default()
+        self.texts(entry)[0]
     }
 
     fn found(&self, entry: &Entry) -> Found {
-        let at = entry.at as usize + usize::from(entry.name);
-        let version = self.text.get(at..at + usize::from(entry.version)).unwrap_or_default();
-        let arch = self.arches.get(usize::from(entry.arch)).map_or("", |arch| arch);
-        Found {
-            name: self.name(entry).to_owned(),
-            arch: arch.to_owned(),
-            version: version.to_owned(),
-            state: entry.state,
-            held: entry.held,
-        }
+        let [name, version, source, source_version] = self.texts(entry).map(str::to_owned);
+        let arch = self.arches.get(usize::from(entry.arch)).map_or("", |arch| arch).to_owned();
+        let (state, held) = (entry.state, entry.held);
+        Found { name, arch, version, source, source_version, state, held }
     }
 }
 
@@ -239,6 +267,22 @@ struct Paragraph {
     version: String,
     arch: String,
     status: String,
+    source: String,
+}
+
+impl Paragraph {
+    /// Its source package and that one's version, where they are not as its own.
+    fn source(&self) -> (&str, &str) {
+        let (source, version) = source(&self.source);
+        (if source == self.name { "" } else { source }, version)
+    }
+}
+
+/// Reads the field `Source`: a name, and a version in parentheses where it is another one
+/// (deb-control(5)).
+pub(super) fn source(field: &str) -> (&str, &str) {
+    let (name, version) = field.split_once('(').unwrap_or((field, ""));
+    (name.trim(), version.trim_end().trim_end_matches(')'))
 }
 
 impl Builder {
@@ -263,6 +307,7 @@ impl Builder {
                 b"version" => &mut paragraph.version,
                 b"architecture" => &mut paragraph.arch,
                 b"status" => &mut paragraph.status,
+                b"source" => &mut paragraph.source,
                 _ => continue,
             };
             into.clear();
@@ -277,8 +322,10 @@ impl Builder {
             if self.entries.len() == DPKG_PACKAGES_MAX {
                 return Err(too_large(DPKG_PACKAGES_MAX, "packages"));
             }
-            self.text.push_str(&paragraph.name);
-            self.text.push_str(&paragraph.version);
+            let (source, version) = paragraph.source();
+            for part in [&paragraph.name, &paragraph.version, source, version] {
+                self.text.push_str(part);
+            }
             self.entries.push(entry);
         }
         for field in [
@@ -286,6 +333,7 @@ impl Builder {
             &mut paragraph.version,
             &mut paragraph.arch,
             &mut paragraph.status,
+            &mut paragraph.source,
         ] {
             field.clear();
         }
@@ -304,10 +352,14 @@ impl Builder {
             Some(word) => known(word).map_or(State::HalfInstalled, |(state, _)| *state),
             None => State::NotInstalled,
         };
+        let (source, source_version) = paragraph.source();
+        let length = |text: &str| u16::try_from(text.len()).ok();
         Some(Entry {
             at: u32::try_from(self.text.len()).ok()?,
-            name: u16::try_from(paragraph.name.len()).ok()?,
-            version: u16::try_from(paragraph.version.len()).ok()?,
+            name: length(&paragraph.name)?,
+            version: length(&paragraph.version)?,
+            source: length(source)?,
+            source_version: length(source_version)?,
             arch: self.arch(&paragraph.arch)?,
             state,
             held: want == Some("hold"),
@@ -338,7 +390,7 @@ impl Builder {
         entries.reverse();
         entries.sort_by(|a, b| name(a).cmp(name(b)).then_with(|| key(a).cmp(&key(b))));
         entries.dedup_by(|a, b| a.arch == b.arch && name(a) == name(b));
-        Index { entries: entries.into(), text: text.into(), arches }
+        Index { entries: entries.into(), text: text.into(), arches, own }
     }
 }
 
@@ -370,7 +422,7 @@ fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
 /// A line's field, in lower case, and its value; nothing for a line that goes on with the one
 /// before.
 fn field(line: &[u8]) -> Option<(&'static [u8], &str)> {
-    const FIELDS: [&[u8]; 4] = [b"package", b"version", b"architecture", b"status"];
+    const FIELDS: [&[u8]; 5] = [b"package", b"version", b"architecture", b"status", b"source"];
     let colon = line.iter().position(|byte| *byte == b':')?;
     let name = FIELDS.into_iter().find(|name| line[..colon].eq_ignore_ascii_case(name))?;
     Some((name, std::str::from_utf8(&line[colon + 1..]).ok()?.trim()))

@@ -92,3 +92,29 @@ pub const SETTLE: Span = Span::from_secs(2);
 
 /// How much of what `systemctl` says is kept, in bytes.
 pub const SYSTEMCTL_BYTES_MAX: usize = 16 * 1024;
+
+/// How old package lists may be before `refresh=auto` refreshes them.
+pub const LISTS_FRESH: Span = Span::from_secs(60 * 60);
+
+/// How long a change waits for the package manager's lock, where the order does not say.
+pub const LOCK_WAIT: Span = Span::from_secs(120);
+
+/// How often a lock that is waited for is looked at.
+pub const LOCK_POLL: Span = Span::from_ms(250);
+
+/// How much of what apt and dpkg say is kept, in bytes: a large upgrade says some 100 KiB.
+pub const APT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How long apt may take to answer a question that downloads nothing.
+pub const APT_QUESTION_LIMIT: Span = Span::from_secs(60);
+
+/// How many packages an answer names at most: those that a search finds, and those that wait for an
+/// update.
+pub const PACKAGES_NAMED_MAX: usize = 500;
+
+/// How much space must be left beside what a change needs, in bytes: dpkg writes its database anew
+/// while it works.
+pub const SPACE_SPARE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How much of what a package manager complains of is told, in characters.
+pub const COMPLAINT_CHARS_MAX: usize = 500;

@@ -112,20 +112,17 @@ impl LabHost {
         let release = self.release();
         let version = if self.updated { release.newest } else { release.installed };
         let candidate = (!self.updated).then(|| release.newest.to_owned());
-        let package = |version: &str, candidate: Option<String>| LabPackage {
-            version: version.to_owned(),
-            arch: "amd64".to_owned(),
-            candidate,
-        };
+        let package = LabPackage::installed(version).offering(candidate);
+        let library = package.clone().built_from("openssl");
         let mut packages = BTreeMap::from([
-            ("openssl".to_owned(), package(version, candidate.clone())),
-            (release.libssl.to_owned(), package(version, candidate)),
-            ("bash".to_owned(), package("5.2.15-2+b8", None)),
+            ("openssl".to_owned(), package),
+            (release.libssl.to_owned(), library),
+            ("bash".to_owned(), LabPackage::installed("5.2.15-2+b8")),
         ]);
         let mut names = vec!["ssh", "cron"];
         match self.role {
             "web" => {
-                packages.insert("nginx".to_owned(), package("1.22.1-9+deb12u2", None));
+                packages.insert("nginx".to_owned(), LabPackage::installed("1.22.1-9+deb12u2"));
                 names.push("nginx");
             }
             "db" => names.push("postgresql"),
@@ -136,7 +133,8 @@ impl LabHost {
             let pid = 400 + u32::try_from(place).unwrap_or(0) * 37;
             (name.to_owned(), LabService::up(pid))
         };
-        Host { packages, services: names.into_iter().enumerate().map(service).collect() }
+        let services = names.into_iter().enumerate().map(service).collect();
+        Host { packages, services, ..Host::default() }
     }
 }
 

@@ -548,10 +548,14 @@ fn hex(name: &str) -> String {
 
 /// A simulated host: `web` has nginx, others have not.
 fn host(role: &str) -> lab::Host {
-    let openssl = LabPackage { version: OPENSSL.into(), arch: "amd64".into(), candidate: None };
+    let openssl = LabPackage::installed(OPENSSL);
     let mut services = BTreeMap::from([("ssh".to_owned(), LabService::up(SSH_PID))]);
     if role == "web" {
         services.insert("nginx".to_owned(), LabService::up(NGINX_PID));
     }
-    lab::Host { packages: BTreeMap::from([("openssl".to_owned(), openssl)]), services }
+    lab::Host {
+        packages: BTreeMap::from([("openssl".to_owned(), openssl)]),
+        services,
+        ..lab::Host::default()
+    }
 }

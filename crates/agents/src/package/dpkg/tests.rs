@@ -75,13 +75,44 @@ fn architectures() {
 }
 
 #[test]
+fn sources() {
+    let of = |source: &str, name: &str| {
+        let text = format!(
+            "{}Source: {source}\n",
+            paragraph(name, "install ok installed", "all", "1-1+b1")
+                .trim_end_matches('\n')
+                .to_owned()
+                + "\n"
+        );
+        let found = index(&text).find(name).remove(0);
+        (found.source, found.source_version)
+    };
+    let pair = |source: &str, version: &str| (source.to_owned(), version.to_owned());
+    assert_eq!(of("tls", "libtls3"), pair("tls", "1-1+b1"));
+    assert_eq!(of("tls (1-1)", "libtls3"), pair("tls", "1-1"));
+    assert_eq!(of("tls (1-1)", "tls"), pair("tls", "1-1"));
+    assert_eq!(of("", "tls"), pair("tls", "1-1+b1"));
+    let of_tls = |name: &str, state: &str| {
+        format!("Source: tls\n{}", paragraph(name, &format!("install ok {state}"), "amd64", "1"))
+    };
+    let text = of_tls("libtls3", "installed")
+        + &of_tls("tls-doc", "config-files")
+        + &paragraph("tls", "install ok installed", "amd64", "1")
+        + &paragraph("dpkg", "install ok installed", "amd64", "1");
+    let index = index(&text);
+    let names: Vec<String> = index.of_source("tls").into_iter().map(|found| found.name).collect();
+    assert_eq!(names, ["libtls3", "tls"]);
+    assert_eq!(index.arch(), Some("amd64"));
+}
+
+#[test]
 fn what_changes_is_read_anew() {
     let dir = tempfile::tempdir().unwrap();
     let status = dir.path().join("status");
     assert!(Dpkg::at(dir.path()).is_none());
     fs::write(&status, paragraph("x", "install ok installed", "all", "1")).unwrap();
     let dpkg = Dpkg::at(dir.path()).unwrap();
-    let version = |dpkg: &Dpkg| dpkg.find("x").unwrap()[0].version.clone();
+    let version = |dpkg: &Dpkg| dpkg.index().unwrap().find("x")[0].version.clone();
     assert_eq!(version(&dpkg), "1");
     let before = dpkg.index().unwrap();
     assert!(Arc::ptr_eq(&before, &dpkg.index().unwrap()), "kept while nothing changes");
@@ -101,7 +132,7 @@ fn what_changes_is_read_anew() {
     update("tmp.i", "5");
     assert_eq!(version(&dpkg), "4");
     fs::remove_file(&status).unwrap();
-    assert!(dpkg.find("x").unwrap_err().contains("No such file"));
+    assert!(dpkg.index().unwrap_err().contains("No such file"));
 }
 
 /// dpkg merges what a transaction has written while an old `status` is read: in the order of its
@@ -121,7 +152,7 @@ fn a_checkpoint_while_it_is_read_is_seen() {
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
     rustix::fs::mkfifoat(rustix::fs::CWD, at("status"), mode).unwrap();
     std::thread::scope(|scope| {
-        let found = scope.spawn(|| dpkg.find("x").unwrap());
+        let found = scope.spawn(|| dpkg.index().unwrap().find("x"));
         let mut old = fs::OpenOptions::new().write(true).open(at("status")).unwrap();
         fs::rename(at("status-new"), at("status")).unwrap();
         fs::remove_file(at("updates/0000")).unwrap();

@@ -1,0 +1,270 @@
+//! The agent over the real apt and dpkg, on a small system of its own.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stderr, reason = "a test says that it was skipped")]
+
+mod kit;
+
+use std::fs;
+
+use kit::{Deb, Kit};
+use marcato_agent::ActionResult::{self, Failed, Ok as Well};
+use marcato_agent::Outcome;
+use marcato_agents::package::State;
+use marcato_core::{Changed, Reason};
+use serde_json::json;
+
+const NEEDS: &str = "Depends: libtls3 (>= 3.0.9)\n";
+const OF_TLS: &str = "Source: tls\n";
+
+/// A program and its library of one source, as openssl and libssl3 are, and its documentation in a
+/// version of its own.
+fn tls(version: &str) -> Vec<Deb<'_>> {
+    vec![
+        Deb { name: "libtls3", version, control: OF_TLS, conffile: version, ..Deb::default() },
+        Deb { name: "tls", version, control: NEEDS, ..Deb::default() },
+        Deb { name: "tls-doc", version, control: OF_TLS, ..Deb::default() },
+    ]
+}
+
+const OLD: &str = "3.0.20-1";
+const NEW: &str = "3.0.22-1";
+
+/// The old version installed, the new one offered.
+fn outdated() -> Option<Kit> {
+    let kit = Kit::with(&tls(OLD))?;
+    kit.publish(&tls(NEW));
+    Some(kit)
+}
+
+/// How it ended.
+fn end(outcome: &Outcome) -> (ActionResult, Option<Reason>, Changed) {
+    (outcome.result, outcome.reason, outcome.changed)
+}
+
+/// Checks that nothing was changed, for this reason, said in words that hold these.
+fn refused(outcome: &Outcome, reason: Reason, words: &[&str]) {
+    assert_eq!(end(outcome), (Failed, Some(reason), Changed::False), "{outcome:?}");
+    for part in words {
+        assert!(outcome.message.contains(part), "{:?} has not {part:?}", outcome.message);
+    }
+}
+
+#[tokio::test]
+async fn an_update_takes_the_library_along() {
+    let Some(kit) = outdated() else { return };
+    kit.apt("apt-mark", &["auto", "libtls3"]);
+    fs::write(kit.path("root/etc/libtls3.conf"), "mine").unwrap();
+    let outcome = kit.update("tls").await;
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+    let step = json!({ "before": OLD, "after": NEW });
+    assert_eq!(outcome.data["also"], json!({ "libtls3": step, "tls-doc": step }));
+    assert_eq!((&outcome.data["before"], &outcome.data["after"]), (&json!(OLD), &json!(NEW)));
+    assert_eq!(outcome.data["conffiles_kept"], json!(["/etc/libtls3.conf"]));
+    assert!(outcome.data["lists_age"].as_u64().unwrap() < 3600, "{outcome:?}");
+    assert_eq!(kit.version("libtls3").as_deref(), Some(NEW));
+    assert_eq!(fs::read_to_string(kit.path("root/etc/libtls3.conf")).unwrap(), "mine");
+    assert_eq!(kit.apt("apt-mark", &["showauto"]), "libtls3\n", "marks stay");
+    let outcome = kit.update("tls").await;
+    assert_eq!(end(&outcome), (Well, Some(Reason::Unchanged), Changed::False));
+    assert!(outcome.message.starts_with("already newest (lists "), "{outcome:?}");
+    assert_eq!(outcome.data["after"], NEW);
+}
+
+#[tokio::test]
+async fn only_leaves_the_library_which_status_then_shows() {
+    let Some(kit) = outdated() else { return };
+    let outcome = kit.ask("update", json!({ "package": "tls", "only": true })).await;
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+    assert_eq!(outcome.data["also"], json!({}));
+    let outcome = kit.ask("status", json!({ "package": "tls" })).await;
+    assert_eq!(outcome.data["ensure"], NEW);
+    assert_eq!(outcome.data["siblings"], json!({ "libtls3": OLD, "tls-doc": OLD }));
+    let outcome = kit.ask("checkupdates", json!({})).await;
+    assert_eq!(outcome.data["count"], 2, "{outcome:?}");
+    // The library that was left behind comes with the next update of the program.
+    let outcome = kit.update("tls").await;
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+    assert_eq!(kit.version("libtls3").as_deref(), Some(NEW));
+}
+
+#[tokio::test]
+async fn a_source_is_updated_as_a_whole() {
+    let Some(kit) = outdated() else { return };
+    let outcome = kit.update("src:tls").await;
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+    let outcome = kit.ask("status", json!({ "package": "src:tls" })).await;
+    assert_eq!(outcome.data["name"], "libtls3");
+    assert_eq!(outcome.data["siblings"], json!({ "tls": NEW, "tls-doc": NEW }));
+}
+
+#[tokio::test]
+async fn what_is_held_stays() {
+    let Some(kit) = outdated() else { return };
+    for held in ["tls", "libtls3"] {
+        kit.apt("apt-mark", &["hold", held]);
+        let outcome = kit.update("tls").await;
+        let words = [held, "kept at 3.0.20-1 by apt-mark hold"];
+        refused(&outcome, Reason::Held, &words);
+        kit.apt("apt-mark", &["unhold", held]);
+    }
+    assert_eq!(kit.version("tls").as_deref(), Some(OLD));
+}
+
+#[tokio::test]
+async fn what_would_remove_others_is_not_done() {
+    let rival = Deb { name: "rival", version: "1", ..Deb::default() };
+    let Some(kit) = Kit::with(&tls(OLD).into_iter().chain([rival]).collect::<Vec<_>>()) else {
+        return;
+    };
+    let control = "Conflicts: rival\nDepends: libtls3 (>= 3.0.9)\n";
+    kit.publish(&[Deb { name: "tls", version: NEW, control, ..Deb::default() }]);
+    refused(&kit.update("tls").await, Reason::WouldRemove, &["would remove rival"]);
+    let outcome = kit.ask("uninstall", json!({ "package": "libtls3" })).await;
+    refused(&outcome, Reason::WouldRemove, &["would remove tls"]);
+    let outcome = kit.ask("uninstall", json!({ "package": "rival" })).await;
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+    assert_eq!((&outcome.data["before"], &outcome.data["after"]), (&json!("1"), &json!("")));
+    assert_eq!(kit.version("rival"), None);
+}
+
+#[tokio::test]
+async fn a_purge_takes_the_configuration_too() {
+    let conffile = "x";
+    let Some(kit) = Kit::with(&[Deb { name: "x", version: "1", conffile, ..Deb::default() }])
+    else {
+        return;
+    };
+    kit.publish(&[]);
+    let outcome = kit.ask("uninstall", json!({ "package": "x" })).await;
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+    assert!(kit.path("root/etc/x.conf").exists());
+    let outcome = kit.ask("uninstall", json!({ "package": "x" })).await;
+    assert_eq!(end(&outcome), (Well, Some(Reason::Absent), Changed::False));
+    let outcome = kit.ask("purge", json!({ "package": "x" })).await;
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+    assert!(!kit.path("root/etc/x.conf").exists());
+    let outcome = kit.update("x").await;
+    assert_eq!(end(&outcome), (Well, Some(Reason::Absent), Changed::False));
+}
+
+#[tokio::test]
+async fn a_version_is_installed_and_another_one_over_it() {
+    let Some(kit) = Kit::with(&tls(NEW)[..1]) else { return };
+    kit.publish(&tls(OLD).into_iter().chain(tls(NEW)).collect::<Vec<_>>());
+    let outcome = kit.ask("install", json!({ "package": "nosuch" })).await;
+    refused(&outcome, Reason::NoCandidate, &["no source offers nosuch;"]);
+    let outcome = kit.ask("install", json!({ "package": "tls", "version": "9" })).await;
+    refused(&outcome, Reason::NoCandidate, &["no source offers tls 9;"]);
+    let outcome = kit.ask("install", json!({ "package": "tls" })).await;
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+    assert_eq!((&outcome.data["before"], &outcome.data["after"]), (&json!(""), &json!(NEW)));
+    let again = kit.ask("install", json!({ "package": "tls", "version": NEW })).await;
+    assert_eq!(end(&again), (Well, Some(Reason::Unchanged), Changed::False));
+    let outcome = kit.ask("install", json!({ "package": "tls", "version": OLD })).await;
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+    let step = json!({ "before": NEW, "after": OLD });
+    assert_eq!(outcome.data["also"], json!({ "libtls3": step }));
+    assert_eq!(kit.version("tls").as_deref(), Some(OLD));
+    assert_eq!(kit.ask("count", json!({})).await.data["count"], 2);
+    let outcome = kit.ask("search", json!({ "query": "tls tried" })).await;
+    assert_eq!(outcome.data["package_count"], 3, "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_script_that_fails_is_told_and_repaired() {
+    let sick = |version, postinst| Deb { name: "sick", version, postinst, ..Deb::default() };
+    let Some(kit) = Kit::with(&[sick("1", "")]) else { return };
+    let script = "test -e \"$DPKG_ROOT/cure\" || { echo no cure >&2; exit 3; }";
+    kit.publish(&[sick("2", script)]);
+    let outcome = kit.update("sick").await;
+    assert_eq!(end(&outcome), (Failed, Some(Reason::Action), Changed::True), "{outcome:?}");
+    assert!(outcome.message.contains("returned error exit status 3 no cure"), "{outcome:?}");
+    assert_eq!(outcome.data["after"], "2");
+    let words = ["sick is half-configured"];
+    refused(&kit.update("sick").await, Reason::InterruptedDpkg, &words);
+    let outcome = kit.ask("repair", json!({})).await;
+    assert_eq!(end(&outcome), (Failed, Some(Reason::Action), Changed::False), "{outcome:?}");
+    fs::write(kit.path("root/cure"), "").unwrap();
+    let outcome = kit.ask("repair", json!({})).await;
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+    assert_eq!(kit.version("sick").as_deref(), Some("2"));
+    let outcome = kit.ask("repair", json!({})).await;
+    assert_eq!(end(&outcome), (Well, Some(Reason::Unchanged), Changed::False));
+}
+
+/// A package whose script says that it has begun, and then waits until somebody writes to its pipe.
+const WAITS: &str = "echo > \"$DPKG_ROOT/begun\"; read go < \"$DPKG_ROOT/pipe\"";
+
+fn pipe(kit: &Kit) {
+    for name in ["begun", "pipe"] {
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mkfifoat(rustix::fs::CWD, kit.path("root").join(name), mode).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_lock_is_one_only_while_somebody_holds_it() {
+    let Some(kit) = outdated() else { return };
+    pipe(&kit);
+    let slow = Deb { name: "slow", version: "1", postinst: WAITS, ..Deb::default() };
+    let mut dpkg = kit.spawn_dpkg(&slow);
+    fs::read(kit.path("root/begun")).unwrap();
+    let outcome = kit.ask("update", json!({ "package": "tls", "lock_wait": 0 })).await;
+    let pid = format!("dpkg lock held by dpkg (pid {}) since ", dpkg.id());
+    refused(&outcome, Reason::Locked, &[&pid, "waited 0 s; nothing was changed"]);
+    // Broken off in the middle, it leaves its lock files, which nobody holds.
+    dpkg.kill().unwrap();
+    dpkg.wait().unwrap();
+    assert!(kit.path("root/var/lib/dpkg/lock").exists());
+    refused(&kit.update("tls").await, Reason::InterruptedDpkg, &["slow is half-configured"]);
+    let repair = kit.ask("repair", json!({}));
+    let release = std::thread::spawn({
+        let root = kit.path("root");
+        move || {
+            // The script of the killed run still waits, and that of the repair comes to it.
+            fs::write(root.join("pipe"), "go\n").unwrap();
+            fs::read(root.join("begun")).unwrap();
+            fs::write(root.join("pipe"), "go\n").unwrap();
+        }
+    });
+    let outcome = repair.await;
+    release.join().unwrap();
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+    assert_eq!(kit.version("slow").as_deref(), Some("1"));
+    let outcome = kit.update("tls").await;
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_lock_that_is_let_go_of_was_worth_the_wait() {
+    let Some(kit) = outdated() else { return };
+    pipe(&kit);
+    let slow = Deb { name: "slow", version: "1", postinst: WAITS, ..Deb::default() };
+    let mut dpkg = kit.spawn_dpkg(&slow);
+    fs::read(kit.path("root/begun")).unwrap();
+    let update = kit.ask("update", json!({ "package": "tls", "lock_wait": 60 }));
+    let release = async { fs::write(kit.path("root/pipe"), "go\n").unwrap() };
+    let (outcome, ()) = tokio::join!(update, release);
+    dpkg.wait().unwrap();
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+    assert_eq!(kit.version("slow").as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn mirrors_that_are_not_there() {
+    let Some(kit) = outdated() else { return };
+    assert_eq!(kit.ask("refresh", json!({})).await.result, Well);
+    // The lists are there, the packages are gone.
+    fs::remove_file(kit.path(&format!("repo/tls_{NEW}_amd64.deb"))).unwrap();
+    let outcome = kit.ask("update", json!({ "package": "tls", "refresh": "never" })).await;
+    refused(&outcome, Reason::Download, &["tls_3.0.22-1_amd64.deb"]);
+    // Nobody listens at port 1. Old lists pass for good ones only where they were asked for.
+    kit.source("http://127.0.0.1:1", "/".as_ref());
+    let outcome = kit.ask("update", json!({ "package": "tls", "refresh": "always" })).await;
+    refused(&outcome, Reason::Lists, &["http://127.0.0.1:1", "nothing was installed"]);
+    // The sources were configured anew, so that lists of a minute ago are not fresh.
+    refused(&kit.update("tls").await, Reason::Lists, &["nothing was installed"]);
+    let outcome = kit.ask("refresh", json!({})).await;
+    refused(&outcome, Reason::Lists, &["http://127.0.0.1:1"]);
+    assert_eq!(kit.installed().iter().filter(|(.., state)| *state == State::Installed).count(), 3);
+}
