@@ -10,6 +10,7 @@
 mod call;
 mod catalog;
 pub mod external;
+pub mod job;
 pub mod process;
 pub mod runner;
 mod tree;

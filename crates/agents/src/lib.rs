@@ -71,7 +71,8 @@ pub fn introduce(catalog: &mut Catalog, about: About) -> Result<(), DdlError> {
 /// # Errors
 /// As [`catalog()`].
 pub fn ddls() -> Result<Vec<Arc<Ddl>>, DdlError> {
-    [&rpcutil::PARSED, &package::PARSED, &service::PARSED].into_iter().map(shared).collect()
+    let own = [&rpcutil::PARSED, &package::PARSED, &service::PARSED].into_iter().map(shared);
+    own.chain([marcato_agent::job::ddl()]).collect()
 }
 
 /// A declaration, parsed once: a lab has thousands of nodes in one process.

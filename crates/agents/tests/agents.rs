@@ -89,6 +89,8 @@ fn declarations_are_sound() {
         "package.update change",
         "service.restart change",
         "service.status read",
+        "job.cancel change",
+        "job.progress read",
     ];
     assert_eq!(actions, want);
 }
@@ -105,7 +107,7 @@ async fn ping_answers_with_the_time() {
 #[tokio::test]
 async fn an_inventory_tells_what_is_there() {
     let (_, data) = ask("rpcutil", "inventory", json!({})).await;
-    assert_eq!(data["agents"], json!(["package", "rpcutil", "service"]));
+    assert_eq!(data["agents"], json!(["job", "package", "rpcutil", "service"]));
     assert_eq!((&data["classes"], &data["version"]), (&json!(["apache"]), &json!("0.1.0")));
     assert_eq!(data["facts"]["role"], "web");
     assert_eq!((&data["main_collective"], &data["collectives"]), (&json!("lab"), &json!(["lab"])));
@@ -119,11 +121,11 @@ async fn an_inventory_names_what_was_added_later() {
     };
     let mut catalog = Catalog::new();
     introduce(&mut catalog, About::default()).unwrap();
-    assert_eq!(names(&catalog).await, json!(["rpcutil"]));
+    assert_eq!(names(&catalog).await, json!(["job", "rpcutil"]));
     let script = Script::new(Vec::new(), Ok(Job::Done));
     catalog.insert(Arc::new(Service::new(Arc::new(script)).unwrap()));
     introduce(&mut catalog, About::default()).unwrap();
-    assert_eq!(names(&catalog).await, json!(["rpcutil", "service"]));
+    assert_eq!(names(&catalog).await, json!(["job", "rpcutil", "service"]));
 }
 
 #[tokio::test]

@@ -158,10 +158,10 @@ reasons! {
         "The time limit of the action passed, and it was ended.",
         "Look at the host; give the action more time in its declaration.";
     StillRunning = "still-running",
-        "The time limit passed; it still runs and is not ended.",
+        "It runs and is not ended: the time limit passed, or it had begun when it was cancelled.",
         "Wait for its receipt.";
     Operator = "operator",
-        "An operator cancelled it.",
+        "An operator cancelled it before it began.",
         "Nothing.";
     Silent = "silent",
         "Nothing was heard from the node until the end of the wait.",

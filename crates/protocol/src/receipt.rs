@@ -194,6 +194,12 @@ impl SignedReceipt {
         Self { outer, signature, seal, sealed }
     }
 
+    /// Its outer part, where it is one; nobody has verified it here.
+    #[must_use]
+    pub fn outer(&self) -> Option<Outer> {
+        strict::parse(self.outer.as_bytes()).ok()
+    }
+
     /// What it takes where it is kept, in bytes.
     #[must_use]
     pub const fn weight(&self) -> usize {

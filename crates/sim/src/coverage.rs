@@ -27,15 +27,13 @@ pub enum Group {
 }
 
 /// End states that cannot occur here, each with its reason. It is checked that they do not.
-pub const STATES_ABSENT: &[(EndState, &str)] =
-    &[(EndState::Cancelled, "there is no command yet that cancels an order")];
+pub const STATES_ABSENT: &[(EndState, &str)] = &[];
 
 /// Agents give these of themselves, and the simulated one has no packages and no services.
 const OF_AN_AGENT: &str = "it is said by agents that are not simulated";
 
 /// Reason codes that cannot occur here, each with its reason. It is checked that they do not.
 pub const REASONS_ABSENT: &[(Reason, &str)] = &[
-    (Reason::Operator, "there is no command yet that cancels an order"),
     (
         Reason::NotRegistered,
         "a list of names is the command line's; here filters alone choose nodes",
@@ -76,6 +74,8 @@ pub const EVENTS: &[&str] = &[
     "an unstarted change was started by the next daemon",
     "a prepared change was given up and begun anew",
     "a process found its change given up",
+    "a change that waited was cancelled",
+    "a change came after it was cancelled",
     "no hub was there",
     "a node was called down by the hub",
 ];

@@ -124,7 +124,7 @@ impl Disk {
                 JournalRecord::Ended { about, .. } => {
                     open.remove(&about.key);
                 }
-                JournalRecord::Damaged { .. } => {}
+                JournalRecord::Barred { .. } | JournalRecord::Damaged { .. } => {}
             }
         }
         open

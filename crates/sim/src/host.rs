@@ -180,7 +180,7 @@ impl Files {
     pub fn has(&self, agent: &str) -> bool {
         match agent {
             "service" => self.service != ServiceAgent::Missing,
-            _ => ["rpcutil", "package"].contains(&agent),
+            _ => ["rpcutil", "package", "job"].contains(&agent),
         }
     }
 
@@ -244,7 +244,8 @@ type Ddls = BTreeMap<AgentName, Arc<Ddl>>;
 fn agents(service: ServiceAgent) -> Ddls {
     static AGENTS: OnceLock<[Ddls; 3]> = OnceLock::new();
     let sets = AGENTS.get_or_init(|| {
-        let texts: [&[u8]; 3] = [
+        let texts: [&[u8]; 4] = [
+            marcato_agent::job::DDL,
             include_bytes!("../ddl/rpcutil.json"),
             include_bytes!("../ddl/package.json"),
             include_bytes!("../ddl/service.json"),

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use marcato_agent::job;
 use marcato_client::core::{Aim, Task};
-use marcato_core::Terms;
 use marcato_core::limits::timing::{CHANGE_WAIT, READ_WAIT};
+use marcato_core::{OrderId, Terms};
 use marcato_protocol::version::Spoken;
 use serde_json::{Map, Value, json};
 
@@ -48,6 +49,8 @@ pub enum Work {
     Install(&'static str, u64),
     /// The same with a version that is no number.
     InstallNonsense,
+    /// Cancel the last change that anybody has signed by then, which stands here once it is typed.
+    Cancel(Option<OrderId>),
 }
 
 /// A command that an operator types.
@@ -130,6 +133,10 @@ impl Command {
             Work::InstallNonsense => {
                 ("package", "install", json!({"package": "openssl", "version": "newest"}))
             }
+            Work::Cancel(order) => {
+                let order = order.unwrap_or(OrderId::from_bytes([0; 16]));
+                (job::NAME, job::CANCEL, json!({ (job::ORDER): order }))
+            }
         };
         let ddl = declaration(agent);
         let changes = ddl.actions[&name(action)].changes();
@@ -179,7 +186,7 @@ impl Plan {
 
     /// A small run, of which every effect can be crashed. First all is well; then a node is down
     /// while a read comes and back for its second copy, another stays silent when a change comes,
-    /// and a third is stopped in order.
+    /// and a third is stopped in order; at the end a change is cancelled that waits for another.
     #[must_use]
     pub fn small(seed: u64) -> Self {
         let hosts = (0..4).map(Files::new).collect();
@@ -199,6 +206,9 @@ impl Plan {
             command(9_100, Work::Ping, false),
             command(16_100, Work::Restart("ssh"), true),
             command(30_500, Work::Fact, false),
+            command(34_000, Work::Install("openssl", 3), true),
+            command(34_020, Work::Install("openssl", 4), true),
+            command(34_080, Work::Cancel(None), true),
         ];
         let outage = |at, node, how, rest| Outage { at, node, how, rest };
         let outages = vec![
@@ -246,6 +256,16 @@ fn files(random: &mut Random, index: usize) -> Files {
 fn commands(random: &mut Random) -> Vec<Command> {
     let count = ORDERS_MIN + random.index(3);
     let mut commands: Vec<Command> = (0..count).map(|_| command(random)).collect();
+    // Changes are cancelled soon after: before they came, while they wait, when they run.
+    for index in 0..commands.len() {
+        let change = commands[index].clone();
+        if change.task().changes && random.chance(400) {
+            let at = change.at + random.between(5, 4_000);
+            let operator = if random.chance(700) { change.operator } else { random.index(2) };
+            let work = Work::Cancel(None);
+            commands.push(Command { at, operator, work, chosen: true, ..change });
+        }
+    }
     // One at least is for whoever matches, by somebody whom most nodes know.
     let work = random.pick(&[Work::Ping, Work::Fact, Work::Status("nginx"), Work::Version("curl")]);
     let first = &mut commands[0];

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use marcato_agent::Outcome;
+use marcato_agent::{Outcome, job};
 use marcato_client::core::{NodeReport, Outcome as Inquired, Report};
 use marcato_core::{ActionName, AgentName, Identity, OrderId, Terms, Timestamp};
 use marcato_node::core::Held;
@@ -223,6 +223,19 @@ pub fn digest_of(message: &Message) -> Digest {
     let head = format!("{}\n{}\n", message.subject, headers.concat());
     Digest::of_parts(&[head.as_bytes(), &message.body])
 }
+
+impl Signed {
+    /// The order that this one cancels, if it does that.
+    #[must_use]
+    pub fn cancels(&self) -> Option<OrderId> {
+        let step = self.order.step.as_ref();
+        let step = step.filter(|step| (step.agent.as_str(), step.action.as_str()) == CANCEL)?;
+        step.inputs.get(job::ORDER)?.as_str()?.parse().ok()
+    }
+}
+
+/// The agent and action that cancel.
+const CANCEL: (&str, &str) = (job::NAME, job::CANCEL);
 
 impl HostTruth {
     /// Since when the daemon has been there that is there at the end.

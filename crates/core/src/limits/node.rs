@@ -24,6 +24,14 @@ pub const UNSENT_RECEIPTS_MAX: usize = 1024;
 /// For how many agent's items a node knows the last change, to refuse older ones.
 pub const LAST_CHANGES_MAX: usize = 4096;
 
+/// How many orders of which one caller said that they shall not begin a node keeps in mind, each for as
+/// long as it might still come. More are refused.
+pub const BARS_PER_CALLER_MAX: usize = 1024;
+
+/// The longest receipt that an answer about its order carries, in bytes: as text in an answer it takes
+/// more, and that must fit into a reply.
+pub const RECEIPT_CARRIED_BYTES_MAX: usize = 128 * 1024;
+
 /// How many refusals of orders that did not verify a node remembers, so that none of them is run
 /// after all. Beyond this it does not answer such orders.
 pub const REFUSALS_KEPT_MAX: usize = 1024;

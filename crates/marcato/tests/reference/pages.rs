@@ -84,6 +84,9 @@ matches decides; what no rule matches is denied. A rule is `allow` or `deny` and
 commas and no blanks: `callers=`, `agents=`, `actions=` (`*` is any), and `effect=read` or
 `effect=change` where it is to hold for one of them alone. `#` begins a comment.
 
+The agent `job`, which says how far an order is and cancels what of it has not begun, needs no rule
+for whoever signed that order himself; a rule lets others: `allow callers=alice agents=job actions=*`.
+
 ```text
 # The people on call may restart services; everybody may look.
 allow callers=ops@example.com,alice agents=service actions=restart

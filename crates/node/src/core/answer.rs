@@ -73,6 +73,11 @@ impl Answer {
         self.outer.started = Some(now);
     }
 
+    /// Since when it runs, or waits.
+    pub(super) fn since(&self) -> Timestamp {
+        self.outer.started.unwrap_or(self.outer.received)
+    }
+
     /// The receipt.
     pub(super) fn receipt(
         &self,

@@ -1,5 +1,6 @@
 //! An order's way in: known already? verified? for this node? allowed? Each step can end it.
 
+use marcato_agent::job;
 use marcato_core::ddl::Action;
 use marcato_core::facts::is_volatile;
 use marcato_core::limits::timing::SKEW;
@@ -15,9 +16,10 @@ use marcato_protocol::version::Spoken;
 use super::answer::{Answer, End};
 use super::approved::Approved;
 use super::effect::{Effect, Level, What};
+use super::job::Ask;
 use super::journal::About;
 use super::node::Node;
-use super::policy::rule_that_allows;
+use super::policy::{Decision, rule_that_allows};
 use super::run::RunKey;
 use super::runs::{Began, Source};
 
@@ -34,6 +36,21 @@ pub(super) enum Stop {
 
 pub(super) fn reject(reason: Reason, text: impl Into<String>) -> Stop {
     Stop::Refused(EndState::Rejected, reason, text.into())
+}
+
+/// Refused by the policy.
+pub(super) fn denied(order: &Received, decision: Decision<'_>) -> Stop {
+    let rule = rule_that_allows(&order.order.caller, &order.step.agent, &order.step.action);
+    let text = format!("{decision}; this would allow it: {rule}");
+    Stop::Refused(EndState::Denied, Reason::Policy, text)
+}
+
+/// What a verified order is allowed to do.
+enum Judged {
+    /// To run.
+    Run(Approved),
+    /// To ask the node about another order.
+    Ask(Ask),
 }
 
 pub(super) fn key_of(order: &Received) -> RunKey {
@@ -211,17 +228,22 @@ impl Node {
             let text = "this node remembers as many orders of this caller as it may";
             return self.refuse_unremembered(&answer, Reason::Full, text, now);
         }
-        let verdict = judged.and_then(|approved| {
-            if change {
-                self.check_superseded(&about)?;
+        let verdict = judged.and_then(|judged| {
+            if let Judged::Run(_) = &judged {
+                if change {
+                    self.check_superseded(&about)?;
+                }
+                self.runs.check_room(&about.agent, change)?;
             }
-            self.runs.check_room(&about.agent, change)?;
-            Ok(approved)
+            Ok(judged)
         });
         self.seen.remember(about.clone(), answer.certificate, verdict.is_ok(), self.steady);
         match verdict {
-            Ok(approved) if change => self.accept_change(approved, about, answer, source, now),
-            Ok(approved) => self.accept_read(approved, about, answer, now),
+            Ok(Judged::Run(approved)) if change => {
+                self.accept_change(approved, about, answer, source, now);
+            }
+            Ok(Judged::Run(approved)) => self.accept_read(approved, about, answer, now),
+            Ok(Judged::Ask(ask)) => self.answer_ask(ask, about, answer, now),
             Err(Stop::Silent | Stop::Measure) => {}
             Err(Stop::Refused(state, reason, text)) => {
                 let journalled = change && order.step.audience != Audience::Matching;
@@ -236,7 +258,7 @@ impl Node {
     }
 
     /// Whether this node shall do it, and its owner allows it.
-    fn judge(&self, order: &Verified<Received>, source: Source<'_>) -> Result<Approved, Stop> {
+    fn judge(&self, order: &Verified<Received>, source: Source<'_>) -> Result<Judged, Stop> {
         let (signed, step) = (&order.order, &order.step);
         let matching = step.audience == Audience::Matching;
         // What an order of several steps changes must not decide over its later steps.
@@ -244,6 +266,10 @@ impl Node {
         let matches = !filtered || self.is_meant(&step.filter)?;
         if matching && !matches {
             return Err(Stop::Silent);
+        }
+        if let Some(by) = self.bars.who(signed.id, &signed.caller) {
+            let text = format!("{by} cancelled it");
+            return Err(Stop::Refused(EndState::Cancelled, Reason::Operator, text));
         }
         let Some(ddl) = self.rules.agents.get(&step.agent) else {
             return Err(reject(
@@ -284,13 +310,13 @@ impl Node {
         let inputs = action
             .check_inputs(&step.inputs)
             .map_err(|error| reject(Reason::Inputs, error.to_string()))?;
+        if step.agent.as_str() == job::NAME {
+            return self.judge_ask(order, action, &inputs).map(Judged::Ask);
+        }
         let facts = self.measured.as_ref().unwrap_or(&self.rules.facts);
         let with = (signed.run_limit_ms, facts.clone());
-        Approved::by(&self.rules.policy, order, action, inputs, with).map_err(|decision| {
-            let rule = rule_that_allows(&signed.caller, &step.agent, &step.action);
-            let text = format!("{decision}; this would allow it: {rule}");
-            Stop::Refused(EndState::Denied, Reason::Policy, text)
-        })
+        let approved = Approved::by(&self.rules.policy, order, action, inputs, with);
+        approved.map(Judged::Run).map_err(|decision| denied(order, decision))
     }
 
     /// Whether a verified order's filter means this node, by facts as they are now.

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use marcato_core::limits::node::CHANGE_RECEIPT_KEPT;
 use marcato_core::limits::timing::{SKEW, START_WINDOW_MAX};
-use marcato_core::{AgentName, CallerId, Timestamp};
+use marcato_core::{AgentName, CallerId, OrderId, Timestamp};
 use marcato_protocol::digest::Digest;
 use marcato_protocol::message::Message;
 use marcato_protocol::receipt::SignedReceipt;
@@ -44,6 +44,17 @@ pub enum JournalRecord {
         at: Timestamp,
         /// The answer: the same bytes for every copy of the order.
         receipt: SignedReceipt,
+    },
+    /// An order was cancelled, and shall not begin whenever it comes.
+    Barred {
+        /// Which one.
+        order: OrderId,
+        /// Who cancelled it.
+        by: CallerId,
+        /// Whether this counts where another caller signed it.
+        others: bool,
+        /// When.
+        at: Timestamp,
     },
     /// Records before this one were damaged and are lost: a change that was issued before `at` may
     /// have run, so one that is not known is refused.
@@ -112,7 +123,8 @@ impl KeptMessage {
 }
 
 /// What of a journal is still needed: all that has no end yet, answers for as long as copies of
-/// their orders may come, and the last change of each item for as long as an older one might start.
+/// their orders may come, and the last change of each item for as long as an older one might start,
+/// what was cancelled for as long as it might.
 /// A refusal only keeps its order from starting: callers who may do nothing must not fill the disk.
 #[must_use]
 pub fn retain(records: Vec<JournalRecord>, now: Timestamp) -> Vec<JournalRecord> {
@@ -139,7 +151,9 @@ pub fn retain(records: Vec<JournalRecord>, now: Timestamp) -> Vec<JournalRecord>
             answered || supersedes || about.start_by + SKEW + SKEW >= now
         }
         // Issued by a clock that is ahead, started by one that is behind.
-        JournalRecord::Damaged { at } => *at + START_WINDOW_MAX + SKEW + SKEW >= now,
+        JournalRecord::Damaged { at } | JournalRecord::Barred { at, .. } => {
+            *at + START_WINDOW_MAX + SKEW + SKEW >= now
+        }
     };
     records.into_iter().filter(needed).collect()
 }
@@ -150,7 +164,7 @@ impl JournalRecord {
     pub const fn about(&self) -> Option<&About> {
         match self {
             Self::Accepted { about, .. } | Self::Ended { about, .. } => Some(about),
-            Self::Damaged { .. } => None,
+            Self::Barred { .. } | Self::Damaged { .. } => None,
         }
     }
 }

@@ -5,10 +5,12 @@
 
 mod answer;
 mod approved;
+mod bars;
 mod bucket;
 mod effect;
 mod event;
 mod intake;
+mod job;
 mod journal;
 mod node;
 pub mod policy;

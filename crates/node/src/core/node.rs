@@ -15,6 +15,7 @@ use marcato_protocol::version::Spoken;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
+use super::bars::Bars;
 use super::bucket::Bucket;
 use super::cut;
 use super::effect::{Effect, Entry, Level, What};
@@ -49,6 +50,7 @@ pub struct Node {
     pub(super) refusals: Refusals,
     pub(super) copies: Bucket,
     pub(super) last_changes: LastChanges,
+    pub(super) bars: Bars,
     pub(super) runs: Runs,
     pub(super) writes: BTreeMap<JournalKey, Pending>,
     writes_made: u64,
@@ -79,6 +81,8 @@ pub struct Held {
     pub jobs: usize,
     /// Items of which it knows the last change.
     pub items: usize,
+    /// Orders that were cancelled and might still come.
+    pub bars: usize,
     /// Receipts that wait for a connection.
     pub unsent: usize,
 }
@@ -104,6 +108,7 @@ impl Node {
             refusals: Refusals::new(now),
             copies: Bucket::new(COPIES_PER_SECOND, now),
             last_changes: LastChanges::default(),
+            bars: Bars::default(),
             runs: Runs::default(),
             writes: BTreeMap::new(),
             writes_made: 0,
@@ -158,6 +163,7 @@ impl Node {
             refusals: self.refusals.len(),
             jobs: self.runs.len(),
             items: self.last_changes.len(),
+            bars: self.bars.len(),
             unsent: self.unsent.len(),
         }
     }
@@ -200,6 +206,7 @@ impl Node {
         self.look_after_runs(now);
         self.seen.forget(self.steady);
         self.refusals.forget(self.steady);
+        self.bars.forget(self.steady);
         if let Some(count) = self.refusals.count(now) {
             let text = format!("{count} more refused orders were neither answered nor logged");
             self.log(Level::Warn, What::RefusedCount, None, None, text);

@@ -30,6 +30,9 @@ impl Node {
             match record {
                 JournalRecord::Accepted { about, message } => open.push((about, message)),
                 JournalRecord::Damaged { at } => self.damaged = self.damaged.max(Some(at)),
+                JournalRecord::Barred { order, by, others, at } => {
+                    self.bars.add(order, &by, others, (at, self.steady));
+                }
                 JournalRecord::Ended { about, began, at, receipt } => {
                     let key = about.key;
                     open.retain(|(about, _)| about.key != key);

@@ -10,7 +10,7 @@ use marcato_core::limits::node::{
     CHANGES_WAITING_MAX, READ_OVERDUE, READ_PROGRESS_AFTER, READS_RUNNING_MAX, READS_WAITING_MAX,
 };
 use marcato_core::limits::timing::{PROGRESS_EVERY, SKEW};
-use marcato_core::{AgentName, Changed, EndState, Reason, Span, Timestamp};
+use marcato_core::{AgentName, Changed, EndState, OrderId, Reason, Span, Timestamp};
 use marcato_protocol::message::Message;
 use marcato_protocol::progress::Phase;
 use marcato_protocol::receipt::{Inner, SignedReceipt};
@@ -57,6 +57,8 @@ pub(super) enum Pending {
     Accepted(RunKey),
     /// A receipt that may be sent then; and where it says that nothing was done, what it was made of.
     Ended(RunKey, SignedReceipt, Option<Box<(Answer, End)>>),
+    /// That an order shall not begin any more: whoever cancelled it is answered then.
+    Barred(Box<(About, Answer, End)>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +89,15 @@ struct Job {
     late_at: Option<Timestamp>,
     progress_at: Timestamp,
     progress_said: bool,
+}
+
+/// How far a step is that has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It has not begun.
+    Waiting(Timestamp),
+    /// It has.
+    Running(Timestamp),
 }
 
 /// The changes of one agent.
@@ -177,6 +188,20 @@ impl Runs {
             self.reads_waiting.retain(|waiting| *waiting != key);
         }
         Some(job)
+    }
+
+    /// The steps of an order that have not ended: whether each runs, and since when it waits or does.
+    pub(super) fn steps(&self, order: OrderId) -> impl Iterator<Item = (RunKey, Step)> {
+        let steps = RunKey { order, step: 0 }..=RunKey { order, step: u64::MAX };
+        self.jobs.range(steps).filter_map(|(key, job)| {
+            let since = job.answer.since();
+            let step = match job.stage {
+                Stage::Writing | Stage::Waiting => Step::Waiting(since),
+                Stage::Running => Step::Running(since),
+                Stage::Late => return None,
+            };
+            Some((*key, step))
+        })
     }
 
     /// How many jobs there are.
@@ -280,6 +305,7 @@ impl Node {
                 self.seen.answered(key, receipt, Some(now), self.steady);
                 self.publish_receipt(key);
             }
+            Pending::Barred(cancel) => self.cancelled(*cancel, now),
         }
     }
 
@@ -320,6 +346,7 @@ impl Node {
                 self.seen.answered(key, receipt, Some(now), self.steady);
                 self.publish_receipt(key);
             }
+            Pending::Barred(cancel) => self.not_cancelled(*cancel, &fault, now),
         }
     }
 
@@ -365,9 +392,7 @@ impl Node {
             return self.expire(key, now);
         }
         if let Err(Stop::Refused(state, reason, text)) = superseded {
-            let Some(job) = self.runs.take(key) else { return };
-            let end = End::refused(state, reason, &text);
-            return self.finish((job.about, &job.answer), end, Some(Began(false)), now);
+            return self.end_unbegun(key, End::refused(state, reason, &text), now);
         }
         let Some(job) = self.runs.jobs.get_mut(&key) else { return };
         let Some(approved) = job.approved.take() else { return };
@@ -385,13 +410,19 @@ impl Node {
 
     /// Ends what waited too long for its turn.
     fn expire(&mut self, key: RunKey, now: Timestamp) {
-        let Some(job) = self.runs.take(key) else { return };
+        let Some(job) = self.runs.jobs.get(&key) else { return };
         let text = format!(
             "it waited for its turn; it might start until {}, this node's clock reads {now}",
             job.about.start_by
         );
+        self.end_unbegun(key, End::rejected(Reason::Expired, &text), now);
+    }
+
+    /// Ends what waits.
+    pub(super) fn end_unbegun(&mut self, key: RunKey, end: End, now: Timestamp) {
+        let Some(job) = self.runs.take(key) else { return };
         let began = job.change.then_some(Began(false));
-        self.finish((job.about, &job.answer), End::rejected(Reason::Expired, &text), began, now);
+        self.finish((job.about, &job.answer), end, began, now);
     }
 
     pub(super) fn on_ended(&mut self, key: RunKey, outcome: Outcome, now: Timestamp) {
@@ -449,7 +480,7 @@ impl Node {
     fn log_end(&mut self, about: &About, end: &End, change: bool) {
         let (level, what) = match end.state {
             EndState::Ok if !change => return,
-            EndState::Ok => (Level::Info, What::Ended),
+            EndState::Ok | EndState::Cancelled => (Level::Info, What::Ended),
             EndState::Denied | EndState::Rejected => (Level::Warn, What::Refused),
             _ => (Level::Warn, What::Ended),
         };
@@ -461,7 +492,7 @@ impl Node {
         self.log(level, what, Some((about.key.order, &about.caller)), end.reason, text);
     }
 
-    fn write(&mut self, record: JournalRecord, pending: Pending) {
+    pub(super) fn write(&mut self, record: JournalRecord, pending: Pending) {
         let key = self.next_write();
         self.writes.insert(key, pending);
         self.effect(Effect::Write(Box::new(record), key));

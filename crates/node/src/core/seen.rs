@@ -66,10 +66,15 @@ impl Seen {
         self.orders.get(&key)
     }
 
+    /// The steps of an order that are known, in their order.
+    pub(super) fn steps(&self, order: OrderId) -> impl DoubleEndedIterator<Item = &Known> {
+        let steps = RunKey { order, step: 0 }..=RunKey { order, step: u64::MAX };
+        self.orders.range(steps).map(|(_, known)| known)
+    }
+
     /// Whether a step of this order was taken here before.
     pub(super) fn took(&self, order: OrderId) -> bool {
-        let steps = RunKey { order, step: 0 }..=RunKey { order, step: u64::MAX };
-        self.orders.range(steps).any(|(_, known)| known.taken)
+        self.steps(order).any(|known| known.taken)
     }
 
     /// Whether there is room for one more order of this caller. An order that once found none

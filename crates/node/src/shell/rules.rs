@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use marcato_agent::Catalog;
+use marcato_agent::{Catalog, job};
 use marcato_core::Facts;
 use marcato_core::limits::node::POLICY_FILES_MAX;
 use marcato_protocol::allowed_signers::AllowedSigners;
@@ -150,10 +150,13 @@ impl Sourced {
 
     /// What the core is told.
     pub(super) fn rules(&self) -> Rules {
+        let mut agents = self.agents.catalog.ddls();
+        // The one that the core answers itself.
+        agents.extend(job::ddl().ok().map(|ddl| (ddl.metadata.name.clone(), ddl)));
         Rules {
             signers: self.signers.clone(),
             policy: self.policy.clone(),
-            agents: self.agents.catalog.ddls(),
+            agents,
             facts: self.facts.facts().clone(),
             classes: self.facts.classes().to_vec(),
             health: self.broken().map(str::to_owned).collect(),

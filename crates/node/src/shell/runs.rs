@@ -86,7 +86,7 @@ impl Runs {
             match record {
                 JournalRecord::Accepted { about, .. } => open.insert(about.key, true),
                 JournalRecord::Ended { about, .. } => open.insert(about.key, false),
-                JournalRecord::Damaged { .. } => None,
+                JournalRecord::Barred { .. } | JournalRecord::Damaged { .. } => None,
             };
         }
         let mut runs = Vec::new();

@@ -1,8 +1,8 @@
 //! No node ever holds more than its limits say.
 
 use marcato_core::limits::node::{
-    CHANGES_WAITING_MAX, LAST_CHANGES_MAX, READS_RUNNING_MAX, READS_WAITING_MAX, REFUSALS_KEPT_MAX,
-    SEEN_PER_CALLER_MAX, UNSENT_RECEIPTS_MAX,
+    BARS_PER_CALLER_MAX, CHANGES_WAITING_MAX, LAST_CHANGES_MAX, READS_RUNNING_MAX,
+    READS_WAITING_MAX, REFUSALS_KEPT_MAX, SEEN_PER_CALLER_MAX, UNSENT_RECEIPTS_MAX,
 };
 
 use crate::keys::OPERATORS;
@@ -20,6 +20,7 @@ pub(super) fn check(truth: &Truth) -> Vec<String> {
         ("refusals", held.refusals, REFUSALS_KEPT_MAX),
         ("jobs", held.jobs, jobs),
         ("items", held.items, LAST_CHANGES_MAX),
+        ("bars", held.bars, OPERATORS * BARS_PER_CALLER_MAX),
         ("unsent receipts", held.unsent, UNSENT_RECEIPTS_MAX),
     ];
     let over = table.into_iter().filter(|(_, held, limit)| held > limit);

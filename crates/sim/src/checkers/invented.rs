@@ -36,7 +36,9 @@ fn signed(truth: &Truth, job: &JobTruth, line: &NodeReport) -> Option<&'static s
     });
     let Some(said) = said.next() else { return Some("it never said so") };
     let mut runs = truth.runs_of(said);
-    let told = line.state == EndState::Ok;
+    // Of what cancels nothing runs.
+    let is_cancel = truth.of_id(said.outer.order).any(|signed| signed.cancels().is_some());
+    let told = line.state == EndState::Ok && !is_cancel;
     let same = |data| data == &line.data;
     let is_true = runs.any(|run| run.outcome.as_ref().is_some_and(|(_, end)| same(&end.data)));
     (told && !is_true).then_some("its answer was another")

@@ -4,6 +4,7 @@
 mod accounts;
 mod at_most_once;
 mod bounds;
+mod cancelled;
 mod invented;
 mod permitted;
 mod registry;
@@ -45,6 +46,7 @@ type Checker = fn(&Truth) -> Vec<String>;
 const ALL: &[(&str, Checker)] = &[
     ("at most once", at_most_once::check),
     ("true receipts", true_receipts::check),
+    ("cancelled is cancelled", cancelled::check),
     ("accounts", accounts::check),
     ("nothing invented", invented::check),
     ("the registry is true", registry::check),
@@ -75,8 +77,10 @@ fn is_over(said: &Said, signed: &Signed) -> bool {
 /// refused for one life, without a sealed part; and of what its disk took no record it says that it
 /// does not know.
 fn lasts(said: &Said, signed: &Signed) -> bool {
-    let refused = matches!(said.outer.state, EndState::Rejected | EndState::Denied);
-    let unsure = refused && said.outer.changed == Changed::Unknown;
+    use EndState::{Cancelled, Denied, Rejected};
+    let not_run = matches!(said.outer.state, Rejected | Denied | Cancelled);
+    let not_run = not_run || signed.cancels().is_some();
+    let unsure = not_run && said.outer.changed == Changed::Unknown;
     signed.changes && said.outer.sealed.is_some() && !unsure
 }
 

@@ -15,6 +15,10 @@ pub(super) fn check(truth: &Truth) -> Vec<String> {
     let wrong = first.filter_map(|said| {
         // A receipt for bytes that nobody signed binds nobody.
         let signed = truth.signed(said.outer.order_digest)?;
+        if signed.cancels().is_some() {
+            // Nothing runs for it; what it says of another order is looked at elsewhere.
+            return None;
+        }
         let runs: Vec<&Run> = truth.runs_of(said).collect();
         let why = judge(said, signed, &runs, &truth.hosts[said.host])?;
         let reason = said.outer.reason.map_or("", Reason::code);
@@ -75,7 +79,7 @@ fn judge(said: &Said, signed: &Signed, runs: &[&Run], host: &HostTruth) -> Optio
         {
             Some("it had ended, and how lay on the disk")
         }
-        EndState::Rejected | EndState::Denied => {
+        EndState::Rejected | EndState::Denied | EndState::Cancelled => {
             // After a restart a read is refused that may have been done before; a damaged journal
             // says that it does not know.
             let unsure = outer.changed == Changed::Unknown;
@@ -84,11 +88,9 @@ fn judge(said: &Said, signed: &Signed, runs: &[&Run], host: &HostTruth) -> Optio
             let ran = runs.iter().any(|run| lasts || (run.life == said.life && !over && !unsure));
             ran.then_some("it ran")
         }
-        EndState::Cancelled
-        | EndState::NoResponse
-        | EndState::Lost
-        | EndState::Down
-        | EndState::Skipped => Some("no node can say that"),
+        EndState::NoResponse | EndState::Lost | EndState::Down | EndState::Skipped => {
+            Some("no node can say that")
+        }
         EndState::Ok | EndState::Failed | EndState::Interrupted => None,
     }
 }
@@ -120,6 +122,7 @@ mod tests {
         assert_eq!(wrong(1, EndState::TimedOut, Some(Reason::RunLimit), Changed::Unknown), 1);
         assert_eq!(wrong(1, EndState::Rejected, Some(Reason::Journal), Changed::Unknown), 0);
         assert_eq!(wrong(1, EndState::Denied, Some(Reason::Policy), Changed::False), 1);
+        assert_eq!(wrong(1, EndState::Cancelled, Some(Reason::Operator), Changed::False), 1);
         assert_eq!(wrong(1, EndState::Lost, Some(Reason::WentSilent), Changed::Unknown), 1);
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use marcato_agent::job;
 use marcato_client::core::{
     Directory, Effect, Event as ClientEvent, Inquiry, InquirySetup, Job, JobSetup, Outcome,
     Purpose, Report, Selection,
@@ -19,7 +20,7 @@ use super::network::Item;
 use super::{Actor, Event, World};
 use crate::coverage::{Group, REFUSALS};
 use crate::fault::Kind;
-use crate::plan::Command as CommandPlan;
+use crate::plan::{Command as CommandPlan, Work};
 use crate::truth::{self, Signed};
 
 /// From when on commands are typed for others that ended early, in milliseconds.
@@ -65,6 +66,11 @@ impl Command {
 
 impl World {
     pub(super) fn start_command(&mut self, command: usize) {
+        if let Work::Cancel(target) = &mut self.commands[command].plan.work {
+            let mut orders = self.truth.orders.iter().rev();
+            let last = orders.find(|signed| signed.changes && signed.cancels().is_none());
+            *target = last.map(|signed| signed.order.id);
+        }
         let plan = self.commands[command].plan.clone();
         self.note(format_args!("operator {} types {:?}", plan.operator, plan.work));
         let truth = &mut self.truth.jobs[command];
@@ -279,7 +285,7 @@ impl World {
         let id = order.id;
         let changes = order.step.as_ref().is_some_and(|step| {
             !matches!(step.audience, Audience::Matching)
-                && matches!(step.action.as_str(), "restart" | "install")
+                && matches!(step.action.as_str(), "restart" | "install" | job::CANCEL)
         });
         let (digest, addressed) = (Digest::of(bytes), Default::default());
         self.truth.orders.push(Signed { order, digest, operator, proper, changes, addressed });
@@ -333,7 +339,7 @@ impl World {
         running.scouting = scouting;
         let mut task = running.plan.task();
         if scouting {
-            let ping = CommandPlan { work: crate::plan::Work::Ping, ..running.plan.clone() };
+            let ping = CommandPlan { work: Work::Ping, ..running.plan.clone() };
             task = ping.task();
         }
         let operator = running.plan.operator;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use marcato_core::Reason;
+use marcato_core::{EndState, Reason};
 use marcato_node::core::{
     Effect, Entry, Event as NodeEvent, JournalKey, JournalRecord, MayStand, Node, Recovered,
     RunKey, Setup, What,
@@ -221,6 +221,7 @@ impl World {
         most.refusals = most.refusals.max(held.refusals);
         most.jobs = most.jobs.max(held.jobs);
         most.items = most.items.max(held.items);
+        most.bars = most.bars.max(held.bars);
         most.unsent = most.unsent.max(held.unsent);
         self.node_effects(node, effects);
     }
@@ -295,6 +296,13 @@ impl World {
                 if let Some(reason) = outer.reason {
                     self.coverage.count(Group::Reason, reason.code());
                 }
+                if outer.state == EndState::Cancelled {
+                    self.occurs(if outer.received < outer.finished {
+                        "a change that waited was cancelled"
+                    } else {
+                        "a change came after it was cancelled"
+                    });
+                }
                 let SimNode { birth, life, .. } = self.nodes[node];
                 let (digest, message) = (Digest::of(&message.body), truth::digest_of(&message));
                 let said = Said { host: node, birth, life, at: self.now, outer, digest, message };
@@ -307,7 +315,9 @@ impl World {
     fn writes(&mut self, node: usize, record: JournalRecord, key: JournalKey) {
         let end_of = match &record {
             JournalRecord::Ended { about, .. } => Some(about.key),
-            JournalRecord::Accepted { .. } | JournalRecord::Damaged { .. } => None,
+            JournalRecord::Accepted { .. }
+            | JournalRecord::Barred { .. }
+            | JournalRecord::Damaged { .. } => None,
         };
         let took = self.random.between(1, 12);
         let host = &mut self.nodes[node];

@@ -1,6 +1,7 @@
 //! A node on a bench: real keys, real signatures, a clock and a disk of the test's own.
 
 mod intake;
+mod job;
 mod presence;
 mod recovery;
 mod runs;
@@ -53,7 +54,9 @@ fn agents() -> BTreeMap<AgentName, Arc<Ddl>> {
            {{"action":"wipe","description":"d","effect":"change"}}"#
     );
     let rpcutil = r#"{"action":"ping","description":"d","effect":"read"}"#;
-    [ddl("service", &service), ddl("rpcutil", rpcutil)].into()
+    let job = marcato_agent::job::ddl().unwrap();
+    let job = (job.metadata.name.clone(), job);
+    [ddl("service", &service), ddl("rpcutil", rpcutil), job].into()
 }
 
 pub(super) fn operator(seed: u8) -> OperatorKey {
