@@ -330,6 +330,7 @@ fn tasks_that_are_too_large() {
         let setup = marcato_client::core::JobSetup {
             id: marcato_core::OrderId::from_bytes([7; 16]),
             seed: [8; 32],
+            reader: kit::reader(),
             collective: kit::collective(),
             authority: kit::authority().public().clone(),
             caller: kit::caller(),

@@ -12,6 +12,7 @@ mod job;
 mod limit;
 mod report;
 mod selection;
+mod standing;
 mod task;
 
 pub use check::{Checked, Checker};
@@ -23,4 +24,5 @@ pub use job::{Job, JobSetup, Waiting};
 pub use limit::{Limit, LimitError, Pick};
 pub use report::{Counts, NodeReport, Refusal, RefusedWhy, Report, Skew};
 pub use selection::{Chosen, LeftOut, Selection, Wish};
+pub use standing::{Earlier, Standing};
 pub use task::{Aim, Task, TaskError};

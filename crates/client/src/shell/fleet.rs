@@ -17,6 +17,7 @@ use marcato_protocol::sshsig::{PublicKey, Signature};
 use marcato_protocol::version::Spoken;
 use tokio::sync::{Notify, oneshot};
 
+use super::choice::Choice;
 use super::known_nodes::{self, KnownNodesError};
 use super::pool::Pool;
 use super::signer::{Signer, SignerError};
@@ -111,22 +112,6 @@ pub struct Found {
     pub coverage: Coverage,
     /// Without a hub: nodes that are there, and refused to say whether they match.
     pub left_out: Vec<LeftOut>,
-}
-
-/// Which nodes a task is for; the order's id is settled with them.
-#[derive(Debug, Clone)]
-pub struct Choice {
-    id: OrderId,
-    /// The nodes. May be narrowed before the order is signed.
-    pub selection: Selection,
-}
-
-impl Choice {
-    /// The id that the order will have.
-    #[must_use]
-    pub const fn order(&self) -> OrderId {
-        self.id
-    }
 }
 
 /// What happens while a job runs.
@@ -311,7 +296,7 @@ impl Fleet {
         } else {
             inquiry.selection(self.clock.now())
         };
-        Ok(Choice { id, selection })
+        Choice::new(id, selection)
     }
 
     /// Has every node that matches say that it is there, where no hub can be asked.
@@ -328,7 +313,8 @@ impl Fleet {
             run_limit: READ_WAIT,
         };
         let selection = Selection::unknown(self.setup.spoken);
-        let choice = Choice { id: OrderId::from_bytes(random()?), selection };
+        let id = OrderId::from_bytes(random()?);
+        let choice = Choice::new(id, selection)?;
         self.run(task, choice, signer, &mut |_, _| ()).await
     }
 
@@ -348,6 +334,7 @@ impl Fleet {
         let setup = JobSetup {
             id: choice.id,
             seed: random()?,
+            reader: choice.reader,
             collective: self.setup.collective.clone(),
             authority: self.setup.authority.clone(),
             caller: self.setup.caller.clone(),
@@ -588,7 +575,7 @@ async fn until_signed(signing: &mut Option<BoxedSigning<'_>>) -> Result<Event, S
     signed.map(Event::Signed)
 }
 
-fn random<const N: usize>() -> Result<[u8; N], FleetError> {
+pub(super) fn random<const N: usize>() -> Result<[u8; N], FleetError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(FleetError::Random)?;
     Ok(bytes)

@@ -1,10 +1,12 @@
 //! The shell of the client: sockets, files, threads and the clock, which carry out what the core
 //! decides.
 
+mod choice;
 mod fleet;
 mod known_nodes;
 mod pool;
 pub mod signer;
 
-pub use fleet::{Choice, ClientSetup, Fleet, FleetError, Found, Interrupter, Live};
+pub use choice::Choice;
+pub use fleet::{ClientSetup, Fleet, FleetError, Found, Interrupter, Live};
 pub use known_nodes::{KnownNodesError, load, save};

@@ -212,6 +212,11 @@ pub struct Bench {
     wake: Option<Timestamp>,
 }
 
+/// The key to which what nodes say is sealed.
+pub fn reader() -> Arc<OpenKey> {
+    Arc::new(OpenKey::generate(&mut rng(6)))
+}
+
 impl Bench {
     pub fn new(task: Task, selection: Selection, directory: Arc<Directory>) -> Self {
         Self::start(task, selection, directory, true)
@@ -221,6 +226,7 @@ impl Bench {
         let setup = JobSetup {
             id: OrderId::from_bytes([7; 16]),
             seed: [8; 32],
+            reader: reader(),
             collective: collective(),
             authority: authority().public().clone(),
             caller: caller(),

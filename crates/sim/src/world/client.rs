@@ -9,7 +9,7 @@ use marcato_client::core::{
 };
 use marcato_core::{EndState, OrderId};
 use marcato_protocol::digest::Digest;
-use marcato_protocol::keys::NodeSignKey;
+use marcato_protocol::keys::{NodeSignKey, OpenKey};
 use marcato_protocol::message::{Kind as MessageKind, Message};
 use marcato_protocol::order::{Audience, Order};
 use marcato_protocol::question::{Answer, Question};
@@ -335,6 +335,7 @@ impl World {
     /// Begins the order itself, or the read before a change of which nobody knows for whom it is.
     fn work(&mut self, command: usize, id: OrderId, selection: Selection, scouting: bool) {
         let seed = self.random.bytes();
+        let reader = Arc::new(OpenKey::generate(self.random.generator()));
         let running = &mut self.commands[command];
         running.scouting = scouting;
         let mut task = running.plan.task();
@@ -346,6 +347,7 @@ impl World {
         let setup = JobSetup {
             id,
             seed,
+            reader,
             collective: self.keys.collective.clone(),
             authority: self.keys.authority.public().clone(),
             caller: self.keys.operators[operator].0.clone(),

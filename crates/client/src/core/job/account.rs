@@ -153,7 +153,11 @@ impl Words {
 }
 
 /// What a receipt says, as a line of the report.
-pub(super) fn signed(proved: Proved, sent: Option<Timestamp>, now: Timestamp) -> NodeReport {
+pub(in crate::core) fn signed(
+    proved: Proved,
+    sent: Option<Timestamp>,
+    now: Timestamp,
+) -> NodeReport {
     let Proved { outer, inner, .. } = proved;
     let (inner, unreadable) = match inner {
         Ok(inner) => (inner, None),

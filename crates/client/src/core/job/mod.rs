@@ -21,6 +21,7 @@ use marcato_protocol::version::Spoken;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
+pub(super) use self::account::signed as line_of;
 use self::account::{Account, Stage, Words};
 use self::round::{Outbox, Round};
 use super::{
@@ -33,8 +34,10 @@ use super::{
 pub struct JobSetup {
     /// The order's id; that of the question before it.
     pub id: OrderId,
-    /// Where the reader's key and further ids come from; must not be used a second time.
+    /// Where further ids come from; must not be used a second time.
     pub seed: [u8; 32],
+    /// The key to which what nodes say is sealed: a fresh one.
+    pub reader: Arc<OpenKey>,
     /// The fleet.
     pub collective: Collective,
     /// The fleet's authority.
@@ -104,8 +107,7 @@ impl Job {
     /// # Errors
     /// Where nodes would refuse the task as it is.
     pub fn new(setup: JobSetup, now: Timestamp) -> Result<(Self, Vec<Effect>), TaskError> {
-        let mut rng = ChaCha20Rng::from_seed(setup.seed);
-        let reader = Arc::new(OpenKey::generate(&mut rng));
+        let reader = setup.reader;
         let key = |node: &super::Chosen| (node.identity.clone(), node.key.clone());
         let keys: BTreeMap<_, _> = setup.selection.chosen.iter().map(key).collect();
         let checker = Checker {
@@ -124,7 +126,7 @@ impl Job {
             version: setup.selection.version,
             task: setup.task,
             selection: setup.selection,
-            rng,
+            rng: ChaCha20Rng::from_seed(setup.seed),
             reader,
             checker: Arc::new(checker),
             learned: BTreeMap::new(),

@@ -1,0 +1,235 @@
+//! How an earlier order stands on a node, by what the node's agent `job` says of it.
+
+use marcato_core::{Changed, EndState, Identity, OrderId, Timestamp};
+use marcato_protocol::keys::OpenKey;
+use marcato_protocol::receipt::{Expected, ReceivedReceipt, SignedReceipt};
+use marcato_protocol::sshsig::PublicKey;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::NodeReport;
+use super::check::Proved;
+use super::job::line_of;
+
+/// How an earlier order stands on a node.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Standing {
+    /// It ended so: by its receipt, which is as good as one that came in time.
+    Ended(Box<NodeReport>),
+    /// It waits.
+    Waiting,
+    /// It runs.
+    Running,
+    /// The node knows nothing of it, and it does not run there.
+    Unknown,
+}
+
+/// An earlier order.
+#[derive(Debug, Clone, Copy)]
+pub struct Earlier<'a> {
+    /// Its id.
+    pub order: OrderId,
+    /// The key to which its receipts are sealed, where it is still there.
+    pub reader: Option<&'a OpenKey>,
+}
+
+impl Earlier<'_> {
+    /// What a node's answer, whose outputs these are, says of it. `key` is the one that signs what the
+    /// node says.
+    ///
+    /// # Errors
+    /// Says why the answer is none.
+    pub fn standing(
+        &self,
+        node: &Identity,
+        outputs: &Map<String, Value>,
+        key: &PublicKey,
+        now: Timestamp,
+    ) -> Result<Standing, String> {
+        match outputs.get("state").and_then(Value::as_str) {
+            Some("waiting") => return Ok(Standing::Waiting),
+            Some("running") => return Ok(Standing::Running),
+            Some("unknown" | "barred") => return Ok(Standing::Unknown),
+            Some("ended") => {}
+            _ => return Err("it does not say how the order stands".to_owned()),
+        }
+        if let Some(receipt) = outputs.get("receipt") {
+            let receipt = serde_json::from_value(receipt.clone()).map_err(|e| e.to_string())?;
+            return self.receipt(node, &receipt, key, now).map(Standing::Ended);
+        }
+        // Its end is being written down.
+        let Some(end) = outputs.get("end") else { return Ok(Standing::Running) };
+        let state: EndState = read(end)?;
+        if !state.is_signed() {
+            return Err(format!("no node can say {state}"));
+        }
+        let optional = |name: &str| outputs.get(name).map(read).transpose();
+        Ok(Standing::Ended(Box::new(NodeReport {
+            node: node.clone(),
+            state,
+            reason: outputs.get("reason").map(read).transpose()?,
+            changed: outputs.get("changed").map_or(Ok(Changed::Unknown), read)?,
+            signed: true,
+            data: Map::new(),
+            message: "its receipt is too long to be fetched: its outputs are left out".to_owned(),
+            truncated: true,
+            received: None,
+            started: None,
+            finished: optional("finished")?,
+            answered: Some(now),
+            down_since: None,
+            may_start_until: None,
+            clock: None,
+        })))
+    }
+
+    fn receipt(
+        &self,
+        node: &Identity,
+        receipt: &SignedReceipt,
+        key: &PublicKey,
+        now: Timestamp,
+    ) -> Result<Box<NodeReport>, String> {
+        let outer = receipt.outer().ok_or("it carries no receipt")?;
+        let expected = Expected {
+            v: outer.v,
+            order: self.order,
+            // The id alone names the order: what the node took under it, its caller signed.
+            order_digest: outer.order_digest,
+            step: outer.step,
+            step_digest: outer.step_digest,
+            node,
+            key,
+        };
+        let received = ReceivedReceipt::parse(&receipt.message(String::new(), None));
+        let verified = received.and_then(|received| received.verify(&expected));
+        let verified = verified.map_err(|error| error.to_string())?;
+        let inner = match self.reader {
+            Some(reader) => verified.open(reader).map_err(|error| error.to_string()),
+            None => Err("what it said is sealed to a key that is gone".to_owned()),
+        };
+        let proved = Proved { outer: verified.outer.clone(), inner, learned: None };
+        Ok(Box::new(line_of(proved, None, now)))
+    }
+}
+
+fn read<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
+    serde_json::from_value(value.clone()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use marcato_core::Reason;
+    use marcato_protocol::digest::Digest;
+    use marcato_protocol::keys::NodeSignKey;
+    use marcato_protocol::receipt::{Inner, Outer};
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng as _;
+    use serde_json::json;
+
+    use super::*;
+
+    const ORDER: OrderId = OrderId::from_bytes([7; 16]);
+    const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
+
+    fn random(seed: u8) -> ChaCha20Rng {
+        ChaCha20Rng::from_seed([seed; 32])
+    }
+
+    fn receipt(order: OrderId, key: &NodeSignKey) -> SignedReceipt {
+        let digest = Digest::of(b"order");
+        let outer = Outer {
+            v: 1,
+            order,
+            order_digest: digest,
+            step: 0,
+            step_digest: digest,
+            node: "web1".parse().unwrap(),
+            state: EndState::Failed,
+            reason: Some(Reason::Action),
+            changed: Changed::True,
+            received: NOW,
+            started: Some(NOW),
+            finished: NOW,
+            sealed: None,
+            ext: Map::new(),
+        };
+        let data = Map::from_iter([("status".to_owned(), json!("stopped"))]);
+        let inner = Inner { data, message: "no".into(), truncated: false };
+        let reader = OpenKey::generate(&mut random(2));
+        SignedReceipt::issue(outer, &inner, &[*reader.public()], key, &mut random(3))
+    }
+
+    fn standing(outputs: Value, reader: Option<&OpenKey>) -> Result<Standing, String> {
+        let Value::Object(outputs) = outputs else { panic!("outputs are an object") };
+        let key = NodeSignKey::generate(&mut random(1));
+        let earlier = Earlier { order: ORDER, reader };
+        earlier.standing(&"web1".parse().unwrap(), &outputs, key.public(), NOW)
+    }
+
+    #[test]
+    fn what_has_not_ended() {
+        let check = |state: &str, want: Standing| {
+            assert_eq!(standing(json!({ "state": state }), None), Ok(want));
+        };
+        check("waiting", Standing::Waiting);
+        check("running", Standing::Running);
+        check("ended", Standing::Running);
+        check("unknown", Standing::Unknown);
+        check("barred", Standing::Unknown);
+        for wrong in [json!({}), json!({ "state": "fine" }), json!({ "state": 7 })] {
+            assert!(standing(wrong, None).is_err());
+        }
+    }
+
+    #[test]
+    fn a_receipt_counts_as_if_it_had_come() {
+        let (key, reader) =
+            (NodeSignKey::generate(&mut random(1)), OpenKey::generate(&mut random(2)));
+        let outputs = json!({ "state": "ended", "receipt": receipt(ORDER, &key) });
+        let Ok(Standing::Ended(line)) = standing(outputs.clone(), Some(&reader)) else {
+            panic!("it ended");
+        };
+        assert_eq!((line.state, line.reason), (EndState::Failed, Some(Reason::Action)));
+        assert_eq!((line.changed, line.signed), (Changed::True, true));
+        assert_eq!((line.message.as_str(), &line.data["status"]), ("no", &json!("stopped")));
+        // Without the key it is known how it ended, and not what it said.
+        let Ok(Standing::Ended(line)) = standing(outputs, None) else { panic!("it ended") };
+        assert_eq!((line.state, line.data.len()), (EndState::Failed, 0));
+        assert_eq!(line.message, "what it said is sealed to a key that is gone");
+    }
+
+    #[test]
+    fn a_receipt_of_another_proves_nothing() {
+        let key = NodeSignKey::generate(&mut random(1));
+        let other = NodeSignKey::generate(&mut random(9));
+        let check = |receipt: Value, want: &str| {
+            let why = standing(json!({ "state": "ended", "receipt": receipt }), None).unwrap_err();
+            assert!(why.contains(want), "{why}");
+        };
+        check(json!(receipt(ORDER, &other)), "signature");
+        check(json!(receipt(OrderId::from_bytes([8; 16]), &key)), "another order");
+        check(json!({ "outer": "{}", "signature": "" }), "it carries no receipt");
+        check(json!("x"), "invalid type");
+        let mut altered = json!(receipt(ORDER, &key));
+        altered["sealed"] = json!("AAAA");
+        check(altered, "sealed");
+    }
+
+    #[test]
+    fn an_end_without_a_receipt() {
+        let outputs = json!({
+            "state": "ended", "end": "timed_out", "reason": "run-limit", "changed": "unknown",
+            "finished": NOW,
+        });
+        let Ok(Standing::Ended(line)) = standing(outputs, None) else { panic!("it ended") };
+        assert_eq!((line.state, line.reason), (EndState::TimedOut, Some(Reason::RunLimit)));
+        assert_eq!(
+            (line.changed, line.truncated, line.finished),
+            (Changed::Unknown, true, Some(NOW))
+        );
+        for end in ["lost", "fine"] {
+            assert!(standing(json!({ "state": "ended", "end": end }), None).is_err());
+        }
+    }
+}
