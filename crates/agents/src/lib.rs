@@ -40,8 +40,8 @@ pub fn catalog(platform: &Platform, about: About) -> Result<Catalog, DdlError> {
             if let Some(apt) = package::Apt::available() {
                 add(Some(Arc::new(package::Package::new(Arc::new(apt))?)));
             }
-            if let Some(systemd) = service::Systemd::available() {
-                add(Some(Arc::new(service::Service::new(Arc::new(systemd))?)));
+            if let Some(services) = service::of_host() {
+                add(Some(Arc::new(service::Service::new(services)?)));
             }
         }
         Platform::Lab(dir) => {

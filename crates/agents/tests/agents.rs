@@ -1,16 +1,14 @@
 //! The agents through their contract, over the lab's simulated host and this machine's dpkg.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::{Arc, Mutex, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, RwLock};
 
-use marcato_agent::{ActionResult, BoxFuture, Call, Catalog, Outcome};
+use marcato_agent::{ActionResult, Call, Catalog, Outcome};
 use marcato_agents::lab::{Host, Lab, LabPackage, LabService};
-use marcato_agents::service::{Job, Service, Services, Unit};
+use marcato_agents::service::Service;
 use marcato_agents::{About, Platform, catalog, ddls, introduce};
 use marcato_core::{Changed, Facts, OrderId, Reason, Span, Timestamp};
 use serde_json::{Map, Value, json};
-use tokio::time::Instant;
 
 fn call(agent: &str, action: &str, inputs: Value) -> Call {
     Call {
@@ -36,11 +34,9 @@ const NEW: &str = "3.0.22-1~deb12u2";
 fn host() -> Host {
     let openssl = LabPackage::installed(OLD).offering(Some(NEW.into()));
     let libssl3 = openssl.clone().built_from("openssl");
-    let nginx = LabService { running: true, main_pid: 812, since_us: 5_000_000 };
-    let cron = LabService { running: false, main_pid: 4, since_us: 0 };
     Host {
         packages: [("openssl".to_owned(), openssl), ("libssl3".to_owned(), libssl3)].into(),
-        services: [("nginx".to_owned(), nginx), ("cron".to_owned(), cron)].into(),
+        services: [("nginx".to_owned(), LabService::up(812))].into(),
         ..Host::default()
     }
 }
@@ -87,8 +83,16 @@ fn declarations_are_sound() {
         "package.status read",
         "package.uninstall change",
         "package.update change",
+        "service.disable change",
+        "service.enable change",
+        "service.failed read",
+        "service.reload change",
         "service.restart change",
+        "service.restart_stale change",
+        "service.stale read",
+        "service.start change",
         "service.status read",
+        "service.stop change",
         "job.cancel change",
         "job.progress read",
     ];
@@ -122,8 +126,8 @@ async fn an_inventory_names_what_was_added_later() {
     let mut catalog = Catalog::new();
     introduce(&mut catalog, About::default()).unwrap();
     assert_eq!(names(&catalog).await, json!(["job", "rpcutil"]));
-    let script = Script::new(Vec::new(), Ok(Job::Done));
-    catalog.insert(Arc::new(Service::new(Arc::new(script)).unwrap()));
+    let services = Arc::new(Lab::open("/nonexistent".into()));
+    catalog.insert(Arc::new(Service::new(services).unwrap()));
     introduce(&mut catalog, About::default()).unwrap();
     assert_eq!(names(&catalog).await, json!(["job", "rpcutil", "service"]));
 }
@@ -234,160 +238,12 @@ async fn simulated_packages_come_and_go() {
     assert_eq!(ask("purge", openssl()).await.changed, Changed::True);
     assert_eq!(ask("update", openssl()).await.reason, Some(Reason::Absent));
     assert_eq!(ask("count", json!({})).await.data["count"], 1);
-    let inputs = json!({"package": "openssl", "version": OLD});
-    assert_eq!(ask("install", inputs).await.data["after"], OLD);
+    let inputs = json!({"package": "openssl", "version": NEW});
+    assert_eq!(ask("install", inputs).await.data["after"], NEW);
     assert_eq!(ask("install", openssl()).await.reason, Some(Reason::Unchanged));
     assert_eq!(ask("refresh", json!({})).await.changed, Changed::True);
     let broken = |host: &mut Host| host.apt.interrupted = true;
     Lab::open(dir.path().to_owned()).change(broken).unwrap();
     ask("repair", json!({})).await;
     assert_eq!(ask("repair", json!({})).await.reason, Some(Reason::Unchanged));
-}
-
-#[tokio::test]
-async fn services() {
-    let (outcome, data) = ask("service", "status", json!({"service": "nginx"})).await;
-    assert_eq!(outcome, Outcome::ok(Map::new()));
-    let want = json!({
-        "status": "running", "unit": "nginx.service", "active": "active", "sub": "running",
-        "enabled": "enabled", "main_pid": 812, "restarts": 0, "since": 5, "provider": "systemd",
-    });
-    assert_eq!(data, want);
-    let (_, data) = ask("service", "status", json!({"service": "cron.service"})).await;
-    assert_eq!((&data["status"], &data["main_pid"]), (&json!("stopped"), &json!(0)));
-    for action in ["status", "restart"] {
-        let (outcome, data) = ask("service", action, json!({"service": "ngnix"})).await;
-        assert_eq!(outcome, Outcome::ok(Map::new()).because(Reason::Absent), "{action}");
-        assert_eq!(data["status"], "absent");
-    }
-}
-
-#[tokio::test]
-async fn a_restart_is_seen_by_who_asks_next() {
-    let (dir, catalog) = lab();
-    let outcome = catalog.call(&call("service", "restart", json!({"service": "nginx"}))).await;
-    assert_eq!((outcome.result, outcome.changed), (ActionResult::Ok, Changed::True));
-    assert_eq!((&outcome.data["before"], &outcome.data["after"]), (&json!(812), &json!(813)));
-    // Another process has another catalog over the same file.
-    let platform = Platform::Lab(dir.path().to_owned());
-    let other = marcato_agents::catalog(&platform, About::default()).unwrap();
-    let outcome = other.call(&call("service", "status", json!({"service": "nginx"}))).await;
-    assert_eq!(outcome.data["main_pid"], 813);
-    Lab::create(dir.path(), &host()).unwrap();
-    let kept = Lab::open(dir.path().to_owned()).read().unwrap();
-    assert_eq!(kept.services["nginx"].main_pid, 813, "what is there stays");
-}
-
-/// A service manager that answers from a script: what is seen look by look, and how the job ends.
-struct Script {
-    looks: Mutex<Vec<Look>>,
-    job: Result<Job, String>,
-    settle: Duration,
-    /// When it was looked at.
-    looked: Mutex<Vec<Instant>>,
-}
-
-type Look = Result<Option<Unit>, String>;
-
-impl Script {
-    fn new(looks: Vec<Look>, job: Result<Job, String>) -> Self {
-        let (looks, looked) = (Mutex::new(looks), Mutex::default());
-        Self { looks, job, settle: Duration::ZERO, looked }
-    }
-}
-
-impl Services for Script {
-    fn provider(&self) -> &'static str {
-        "script"
-    }
-
-    fn settle(&self) -> Duration {
-        self.settle
-    }
-
-    fn look<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Look> {
-        self.looked.lock().unwrap().push(Instant::now());
-        Box::pin(async { self.looks.lock().unwrap().remove(0) })
-    }
-
-    fn restart<'a>(&'a self, _: &'a str, until: Instant) -> BoxFuture<'a, Result<Job, String>> {
-        Box::pin(async move {
-            if self.job == Ok(Job::TooLong) && self.settle > Duration::ZERO {
-                tokio::time::sleep_until(until).await;
-            }
-            self.job.clone()
-        })
-    }
-}
-
-/// What is seen of a unit: `active` and main PID; nothing is a unit that is gone, and `?` a look that
-/// fails.
-fn look((active, main_pid): &(&str, u32)) -> Look {
-    let unit = Unit { active: (*active).to_owned(), main_pid: *main_pid, ..Unit::default() };
-    match *active {
-        "?" => Err("systemd does not answer".into()),
-        active => Ok(Some(unit).filter(|_| !active.is_empty())),
-    }
-}
-
-/// A restart by what is seen (before, after, settled) and how the job ends.
-async fn restart(
-    looks: &[(&str, u32)],
-    job: Result<Job, &str>,
-    want: (ActionResult, Option<Reason>, Changed),
-    part: &str,
-) {
-    let script = Script::new(looks.iter().map(look).collect(), job.map_err(str::to_owned));
-    let mut catalog = Catalog::new();
-    catalog.insert(Arc::new(Service::new(Arc::new(script)).unwrap()));
-    let outcome = catalog.call(&call("service", "restart", json!({"service": "x"}))).await;
-    assert_eq!((outcome.result, outcome.reason, outcome.changed), want, "{outcome:?}");
-    assert!(outcome.message.contains(part), "{}", outcome.message);
-}
-
-#[tokio::test]
-async fn a_restart_is_ok_only_when_the_service_stays_up() {
-    use ActionResult::{Failed, Ok as Well, TimedOut};
-    let failed = |changed| (Failed, Some(Reason::Action), changed);
-    let late = (TimedOut, Some(Reason::RunLimit), Changed::Unknown);
-    let up = ("active", 1);
-    let done = || Ok(Job::Done);
-    restart(&[up, ("active", 2), ("active", 2)], done(), (Well, None, Changed::True), "").await;
-    restart(&[("failed", 0), up, up], done(), (Well, None, Changed::True), "").await;
-    restart(&[up, ("failed", 0)], done(), failed(Changed::True), "failed after the restart").await;
-    restart(&[up, ("active", 2), ("active", 3)], done(), failed(Changed::True), "stay up").await;
-    restart(&[up, ("active", 2), ("failed", 0)], done(), failed(Changed::True), "failed").await;
-    let unseen = failed(Changed::True);
-    restart(&[up, ("active", 2), ("?", 0)], done(), unseen, "whether it stays up could not").await;
-    restart(&[up, up, ("?", 0)], Ok(Job::TooLong), late, "not restarted after 5 s").await;
-    restart(&[up, ("?", 0)], done(), failed(Changed::Unknown), "does not answer").await;
-    let gone = ("", 0);
-    restart(&[up, gone], done(), failed(Changed::True), "gone after the restart").await;
-    restart(&[up, ("active", 2), gone], done(), failed(Changed::True), "gone after").await;
-    let not_done = || Ok(Job::NotDone("dependency".into()));
-    restart(&[up, up], not_done(), failed(Changed::False), "ended as dependency").await;
-    restart(&[up, up], Err("Unit is masked."), failed(Changed::False), "masked").await;
-    restart(&[up, up, up], Ok(Job::TooLong), late, "not restarted after 5 s").await;
-    restart(&[up, ("deactivating", 1)], Ok(Job::TooLong), late, "still tries").await;
-    let unheard = || Ok(Job::Unheard("the bus went away".into()));
-    restart(&[up, up, up], unheard(), failed(Changed::Unknown), "the bus went away").await;
-    restart(&[up, ("inactive", 0)], unheard(), failed(Changed::Unknown), "may still be").await;
-    let lost = (Well, None, Changed::True);
-    restart(&[up, ("active", 2), ("active", 2)], unheard(), lost, "").await;
-    restart(&[up, ("active", 2), ("active", 2)], Ok(Job::TooLong), lost, "").await;
-}
-
-#[tokio::test]
-async fn a_restart_that_takes_long_is_watched_all_the_same() {
-    let looks = [("active", 1), ("active", 2), ("active", 3)].iter().map(look).collect();
-    let settle = Duration::from_millis(100);
-    let script = Arc::new(Script { settle, ..Script::new(looks, Ok(Job::TooLong)) });
-    let mut catalog = Catalog::new();
-    catalog.insert(Arc::new(Service::new(script.clone()).unwrap()));
-    let mut call = call("service", "restart", json!({"service": "x"}));
-    call.limit = Span::from_ms(200);
-    let outcome = catalog.call(&call).await;
-    assert!(outcome.message.contains("does not stay up"), "{outcome:?}");
-    let looked = script.looked.lock().unwrap();
-    assert!(looked[2] - looked[1] >= settle, "{looked:?}");
 }

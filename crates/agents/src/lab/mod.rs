@@ -15,7 +15,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 pub use packages::{LabApt, LabPackage};
-pub use services::LabService;
+pub use services::{LabService, LabTrouble};
 
 const FILE: &str = "host.json";
 

@@ -1,119 +1,117 @@
-//! The agent `service`: whether services run, and restarts.
+//! The agent `service`: whether services run, their changes, and who still runs replaced code.
+//!
+//! | part | does |
+//! | --- | --- |
+//! | `change` | one change of one service, and whether it came to what was asked for |
+//! | `care` | what administrators want done before and after: `service.d` |
+//! | `stale` | who runs code from files that were replaced |
+//! | `cure` | restarts those, one after the other |
+//! | `systemd`, `systemctl`, `sysv` | the service managers |
 
+mod bus;
+mod care;
+mod change;
+mod cure;
+mod journal;
+mod shown;
+pub mod stale;
 mod systemctl;
 mod systemd;
+mod sysv;
+mod unit;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use marcato_agent::{ActionResult, Agent, BoxFuture, Call, Outcome};
+use marcato_agent::{Agent, BoxFuture, Call, Outcome};
 use marcato_core::ddl::{Ddl, DdlError};
+use marcato_core::limits::service::FAILED_UNITS_MAX;
 use marcato_core::{Changed, Reason};
-use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
 
 use crate::Parsed;
+use stale::Report;
 
+pub use care::Care;
 pub use systemd::Systemd;
+pub use sysv::SystemV;
+pub use unit::{Broken, Job, Unit, Verb};
 
 /// Its declaration.
 pub const DDL: &[u8] = include_bytes!("../../ddl/service.json");
 
 pub(crate) static PARSED: Parsed = Parsed::new(|| Ddl::parse(DDL).map(Arc::new));
 
-/// The kinds of units; a name without one means a service.
-const KINDS: [&str; 11] = [
-    ".service",
-    ".socket",
-    ".device",
-    ".mount",
-    ".automount",
-    ".swap",
-    ".target",
-    ".path",
-    ".timer",
-    ".slice",
-    ".scope",
-];
-
-/// The seam between the agent and a service manager.
+/// The seam between the agent and a service manager. What goes wrong is said in words.
 pub trait Services: Send + Sync {
     /// The service manager's name.
     fn provider(&self) -> &'static str;
 
-    /// How long a restarted service is watched before it counts as running.
-    fn settle(&self) -> Duration;
-
     /// Looks at a unit; `None` when there is none of that name.
     fn look<'a>(&'a self, unit: &'a str) -> BoxFuture<'a, Result<Option<Unit>, String>>;
 
-    /// Restarts a unit and waits until the service manager is done, at most until the deadline.
-    fn restart<'a>(&'a self, unit: &'a str, until: Instant) -> BoxFuture<'a, Result<Job, String>>;
-}
+    /// Does something with a unit and waits until the service manager is done, at most until the
+    /// deadline.
+    fn act<'a>(
+        &'a self,
+        verb: Verb,
+        unit: &'a str,
+        until: Instant,
+    ) -> BoxFuture<'a, Result<Job, String>>;
 
-/// A unit at one moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unit {
-    /// systemd's `ActiveState`.
-    pub active: String,
-    /// systemd's `SubState`.
-    pub sub: String,
-    /// systemd's `UnitFileState`.
-    pub enabled: String,
-    /// Process id of the main process; 0 is none.
-    pub main_pid: u32,
-    /// How often the service manager restarted it by itself.
-    pub restarts: u32,
-    /// When it became active, in microseconds since 1970; 0 is never.
-    pub since_us: u64,
-}
+    /// Lets a unit start with the host, or no more; whether that changed anything.
+    fn enable<'a>(
+        &'a self,
+        unit: &'a str,
+        on: bool,
+        until: Instant,
+    ) -> BoxFuture<'a, Result<bool, String>>;
 
-impl Unit {
-    /// Whether it is active, as `systemctl is-active` has it.
-    #[must_use]
-    pub fn is_active(&self) -> bool {
-        matches!(self.active.as_str(), "active" | "reloading" | "refreshing")
+    /// The units that have failed.
+    fn failed(&self) -> BoxFuture<'_, Result<Vec<Broken>, String>>;
+
+    /// The last lines of a unit's log since a time in microseconds since 1970; none where there is
+    /// no log.
+    fn log<'a>(&'a self, unit: &'a str, since_us: u64) -> BoxFuture<'a, Vec<String>> {
+        Box::pin(journal::last_lines(unit, since_us))
     }
 
-    /// Its state for a person.
-    fn state(&self) -> &str {
-        if self.active.is_empty() { "gone" } else { &self.active }
+    /// What is to be done around a change of a unit.
+    ///
+    /// # Errors
+    /// What says so cannot be understood.
+    fn care(&self, unit: &Unit) -> Result<Care, String> {
+        Care::of_host(&unit.names)
     }
 
-    fn status(&self) -> &'static str {
-        match self.active.as_str() {
-            "failed" => "failed",
-            _ if self.is_active() => "running",
-            _ => "stopped",
-        }
+    /// Lets a unit's check run, which is to pass before what runs is touched.
+    fn check<'a>(
+        &'a self,
+        _unit: &'a Unit,
+        care: &'a Care,
+        limit: Duration,
+    ) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(care.check(limit))
     }
 
-    fn outputs(&self, name: &str, provider: &str) -> Value {
-        json!({
-            "status": self.status(),
-            "unit": name,
-            "active": self.active,
-            "sub": self.sub,
-            "enabled": self.enabled,
-            "main_pid": self.main_pid,
-            "restarts": self.restarts,
-            "since": self.since_us / 1_000_000,
-            "provider": provider,
-        })
+    /// Who runs code of replaced files; with a library, of its files. `None` when nothing of that
+    /// name is installed.
+    fn stale<'a>(
+        &'a self,
+        library: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<Report>, String>> {
+        Box::pin(stale::look(library))
     }
 }
 
-/// How a service manager's job ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Job {
-    /// It was done, which does not say that the service runs.
-    Done,
-    /// It was not; systemd's word for why.
-    NotDone(String),
-    /// It was not over at the deadline.
-    TooLong,
-    /// It may have begun, and may be done: the manager was not heard to its end; why.
-    Unheard(String),
+/// The service manager of this host, if it has one that is known.
+#[must_use]
+pub fn of_host() -> Option<Arc<dyn Services>> {
+    if let Some(systemd) = Systemd::available() {
+        return Some(Arc::new(systemd));
+    }
+    SystemV::available().map(|scripts| Arc::new(scripts) as Arc<dyn Services>)
 }
 
 /// The agent.
@@ -132,15 +130,32 @@ impl Service {
     }
 
     async fn answer(&self, call: &Call) -> Outcome {
-        let name = unit_name(crate::text(call, "service"));
-        let before = match self.services.look(&name).await {
+        let services = &*self.services;
+        let until = Instant::now() + call.limit.as_duration();
+        match call.action.as_str() {
+            "failed" => self.failed(until).await,
+            "stale" => self.stale(crate::text(call, "library")).await,
+            "restart_stale" => cure::cure(services, crate::text(call, "library"), until).await,
+            action => self.one(action, crate::text(call, "service"), until).await,
+        }
+    }
+
+    /// What is asked of one service.
+    async fn one(&self, action: &str, service: &str, until: Instant) -> Outcome {
+        let (services, name) = (&*self.services, unit::name_of(service));
+        let before = match services.look(&name).await {
             Ok(Some(unit)) => unit,
             Ok(None) => return self.absent(&name),
             Err(error) => return Outcome::failed(Reason::Action, Changed::False, error),
         };
-        match call.action.as_str() {
-            "restart" => self.restart(&name, before, call.limit.as_duration()).await,
-            _ => Outcome::ok(crate::outputs(before.outputs(&name, self.services.provider()))),
+        match action {
+            "enable" | "disable" => {
+                change::enable(services, &name, before, action == "enable", until).await
+            }
+            _ => match Verb::of(action) {
+                Some(verb) => change::change(services, verb, &name, before, until).await,
+                None => Outcome::ok(crate::outputs(before.outputs(&name, services.provider()))),
+            },
         }
     }
 
@@ -150,61 +165,37 @@ impl Service {
         Outcome::ok(crate::outputs(data)).because(Reason::Absent)
     }
 
-    async fn restart(&self, name: &str, before: Unit, limit: Duration) -> Outcome {
-        // What it takes to see whether the service stays up belongs to the limit.
-        let settle = self.services.settle().min(limit / 2);
-        let job = self.services.restart(name, Instant::now() + limit - settle).await;
-        let mut after = match self.look_again(name).await {
-            Ok(unit) => unit,
-            Err(error) => return Outcome::failed(Reason::Action, Changed::Unknown, error),
+    async fn failed(&self, until: Instant) -> Outcome {
+        let mut all = match self.services.failed().await {
+            Ok(all) => all,
+            Err(error) => return Outcome::failed(Reason::Action, Changed::False, error),
         };
-        let mut settled = Ok(true);
-        if after.is_active() && matches!(job, Ok(Job::Done | Job::TooLong | Job::Unheard(_))) {
-            sleep(settle).await;
-            settled = self.look_again(name).await.map(|unit| {
-                let first = std::mem::replace(&mut after, unit);
-                after.main_pid == first.main_pid && after.restarts == first.restarts
-            });
+        let count = all.len();
+        all.sort_by(|a, b| a.unit.cmp(&b.unit));
+        all.truncate(FAILED_UNITS_MAX);
+        let names = all.iter().map(|broken| broken.unit.trim_end_matches(".service"));
+        let names = names.collect::<Vec<_>>().join(" ");
+        let mut units = Vec::new();
+        for broken in all {
+            // What is known without its log is worth more than no answer.
+            let log = timeout_at(until, self.services.log(&broken.unit, 0)).await;
+            units.push(json!({
+                "unit": broken.unit,
+                "description": broken.description,
+                "log": log.unwrap_or_default(),
+            }));
         }
-        let changed = if after == before { Changed::False } else { Changed::True };
-        let mut data = crate::outputs(after.outputs(name, self.services.provider()));
-        data.insert("before".into(), before.main_pid.into());
-        data.insert("after".into(), after.main_pid.into());
-        let failed = |message: String| {
-            Outcome::failed(Reason::Action, changed, format!("{name}: {message}"))
-        };
-        let outcome = match (job, settled) {
-            (Err(error), _) => failed(error),
-            (Ok(Job::NotDone(why)), _) => {
-                failed(format!("the restart ended as {why}; it is {}", after.state()))
-            }
-            // A signal can be lost while systemd reads its units anew; what it did counts.
-            (Ok(Job::TooLong), _) if !after.is_active() || changed == Changed::False => {
-                let message = format!(
-                    "{name}: not restarted after {} s; systemd still tries",
-                    limit.as_secs()
-                );
-                Outcome::timed_out(Reason::RunLimit, Changed::Unknown, message)
-            }
-            // Nor does a bus that ended say that nothing comes of it.
-            (Ok(Job::Unheard(why)), _) if !after.is_active() || changed == Changed::False => {
-                let message = format!("{name}: it may still be restarted: {why}");
-                Outcome::failed(Reason::Action, Changed::Unknown, message)
-            }
-            _ if !after.is_active() => failed(format!("{} after the restart", after.state())),
-            (_, Err(error)) => {
-                failed(format!("restarted, but whether it stays up could not be seen: {error}"))
-            }
-            (_, Ok(false)) => failed("it does not stay up after the restart".into()),
-            (_, Ok(true)) => Outcome::ok(serde_json::Map::new()).changing(changed),
-        };
-        debug_assert!(outcome.result == ActionResult::Ok || outcome.reason.is_some());
-        outcome.with(data)
+        Outcome::ok(crate::outputs(json!({ "units": names, "failed": units, "count": count })))
     }
 
-    /// Looks at a unit that was there before; if it is no more, it has no state.
-    async fn look_again(&self, name: &str) -> Result<Unit, String> {
-        self.services.look(name).await.map(Option::unwrap_or_default)
+    async fn stale(&self, library: &str) -> Outcome {
+        match self.services.stale(Some(library).filter(|name| !name.is_empty())).await {
+            Ok(Some(report)) => Outcome::ok(crate::outputs(report.outputs())),
+            Ok(None) => {
+                Outcome::ok(crate::outputs(Report::default().outputs())).because(Reason::Absent)
+            }
+            Err(error) => Outcome::failed(Reason::Action, Changed::False, error),
+        }
     }
 }
 
@@ -215,13 +206,5 @@ impl Agent for Service {
 
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Outcome> {
         Box::pin(self.answer(call))
-    }
-}
-
-/// The unit that is meant by a service's name.
-fn unit_name(service: &str) -> String {
-    match KINDS.iter().any(|kind| service.ends_with(kind)) {
-        true => service.to_owned(),
-        false => format!("{service}.service"),
     }
 }

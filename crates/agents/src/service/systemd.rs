@@ -1,74 +1,18 @@
 //! systemd over D-Bus (org.freedesktop.systemd1(5)), by way of `systemctl` where there is no bus.
-//!
-//! The hard part of a restart is to hear of its end: `JobRemoved` may come before the call that
-//! started the job returns. So the signal is subscribed to before the call, and matched by the
-//! job's path; and because a `daemon-reload` can swallow it, the deadline is followed by one more
-//! look at the unit.
 
 use std::path::Path;
-use std::time::Duration;
 
-use futures_util::StreamExt;
 use marcato_agent::BoxFuture;
-use marcato_core::limits::agent::{SETTLE, SYSTEMD_LIMIT};
+use marcato_core::limits::service::SYSTEMD_LIMIT;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
-use zbus::proxy::CacheProperties::No;
-use zbus::{Connection, DBusError, OwnedObjectPath};
+use zbus::{Connection, DBusError};
 
-use super::{Job, Services, Unit, systemctl};
+use super::stale::{self, Left, Report};
+use super::{Broken, Job, Services, Unit, Verb, bus, systemctl};
 
-/// Part of systemd's manager.
-#[zbus::proxy(
-    interface = "org.freedesktop.systemd1.Manager",
-    default_service = "org.freedesktop.systemd1",
-    default_path = "/org/freedesktop/systemd1"
-)]
-trait Manager {
-    fn subscribe(&self) -> zbus::Result<()>;
-    fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
-    fn restart_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
-    #[zbus(signal)]
-    fn job_removed(
-        &self,
-        id: u32,
-        job: OwnedObjectPath,
-        unit: String,
-        result: String,
-    ) -> zbus::Result<()>;
-}
-
-/// Part of every unit.
-#[zbus::proxy(
-    interface = "org.freedesktop.systemd1.Unit",
-    default_service = "org.freedesktop.systemd1",
-    assume_defaults = false
-)]
-trait AnyUnit {
-    #[zbus(property(emits_changed_signal = "false"))]
-    fn load_state(&self) -> zbus::Result<String>;
-    #[zbus(property(emits_changed_signal = "false"))]
-    fn active_state(&self) -> zbus::Result<String>;
-    #[zbus(property(emits_changed_signal = "false"))]
-    fn sub_state(&self) -> zbus::Result<String>;
-    #[zbus(property(emits_changed_signal = "false"))]
-    fn unit_file_state(&self) -> zbus::Result<String>;
-    #[zbus(property(emits_changed_signal = "false"))]
-    fn active_enter_timestamp(&self) -> zbus::Result<u64>;
-}
-
-/// Part of services alone.
-#[zbus::proxy(
-    interface = "org.freedesktop.systemd1.Service",
-    default_service = "org.freedesktop.systemd1",
-    assume_defaults = false
-)]
-trait ServiceUnit {
-    #[zbus(property(emits_changed_signal = "false"), name = "MainPID")]
-    fn main_pid(&self) -> zbus::Result<u32>;
-    #[zbus(property(emits_changed_signal = "false"), name = "NRestarts")]
-    fn n_restarts(&self) -> zbus::Result<u32>;
-}
+/// Where init scripts are: `systemctl` keeps their links in step, and D-Bus does not.
+const SCRIPTS: &str = "/etc/init.d";
 
 /// Why systemd did not do what it was asked, in words.
 enum Failure {
@@ -125,33 +69,52 @@ impl Systemd {
         }
     }
 
-    async fn look_at(&self, unit: &str) -> Result<Option<Unit>, String> {
-        match self.look_once(unit).await {
-            // The connection was kept, and its bus has ended since: a look can be taken again.
-            Err(Failure::Bus(_)) => self.look_once(unit).await.map_err(Failure::into_words),
-            looked => looked.map_err(Failure::into_words),
-        }
-    }
-
-    async fn look_once(&self, unit: &str) -> Result<Option<Unit>, Failure> {
-        let Some(bus) = self.bus().await else {
-            return systemctl::look(unit).await.map_err(Failure::Systemd);
-        };
-        match timeout(SYSTEMD_LIMIT.as_duration(), look(&bus, unit)).await {
-            Ok(Ok(found)) => Ok(found),
-            Ok(Err(zbus::Error::MethodError(name, ..)))
-                if name.as_str() == "org.freedesktop.systemd1.NoSuchUnit" =>
-            {
-                Ok(None)
-            }
+    /// The answer to a question, which changed nothing.
+    async fn heard<T>(
+        &self,
+        question: impl Future<Output = zbus::Result<T>>,
+    ) -> Result<T, Failure> {
+        match timeout(SYSTEMD_LIMIT.as_duration(), question).await {
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.failure(error).await),
             Err(_) => Err(Failure::Systemd("systemd does not answer over D-Bus".into())),
         }
     }
 
-    async fn restart_unit(&self, unit: &str, until: Instant) -> Result<Job, String> {
-        let Some(bus) = self.bus().await else { return systemctl::restart(unit, until).await };
-        match timeout_at(until, restart(&bus, unit)).await {
+    async fn look_at(&self, unit: &str) -> Result<Option<Unit>, String> {
+        match self.look_once(unit).await {
+            // The connection was kept, and its bus has ended since: a look can be taken again.
+            Err(Failure::Bus(_)) => self.look_once(unit).await,
+            looked => looked,
+        }
+        .map_err(Failure::into_words)
+    }
+
+    async fn look_once(&self, unit: &str) -> Result<Option<Unit>, Failure> {
+        match self.bus().await {
+            Some(bus) => self.heard(bus::look(&bus, unit)).await,
+            None => systemctl::look(unit).await.map_err(Failure::Systemd),
+        }
+    }
+
+    async fn failed_units(&self) -> Result<Vec<Broken>, String> {
+        match self.failed_once().await {
+            Err(Failure::Bus(_)) => self.failed_once().await,
+            failed => failed,
+        }
+        .map_err(Failure::into_words)
+    }
+
+    async fn failed_once(&self) -> Result<Vec<Broken>, Failure> {
+        match self.bus().await {
+            Some(bus) => self.heard(bus::failed(&bus)).await,
+            None => systemctl::failed().await.map_err(Failure::Systemd),
+        }
+    }
+
+    async fn do_to(&self, verb: Verb, unit: &str, until: Instant) -> Result<Job, String> {
+        let Some(bus) = self.bus().await else { return systemctl::act(verb, unit, until).await };
+        match timeout_at(until, bus::act(&bus, verb, unit)).await {
             Ok(Ok(job)) => Ok(job),
             Ok(Err(error)) => match self.failure(error).await {
                 Failure::Systemd(words) => Err(words),
@@ -161,46 +124,51 @@ impl Systemd {
             Err(_) => Ok(Job::TooLong),
         }
     }
-}
 
-async fn look(bus: &Connection, name: &str) -> zbus::Result<Option<Unit>> {
-    let path = ManagerProxy::new(bus).await?.load_unit(name).await?;
-    let unit = AnyUnitProxy::builder(bus).cache_properties(No).path(path.clone()).build().await?;
-    if unit.load_state().await? == "not-found" {
-        return Ok(None);
-    }
-    let mut found = Unit {
-        active: unit.active_state().await?,
-        sub: unit.sub_state().await?,
-        enabled: unit.unit_file_state().await?,
-        since_us: unit.active_enter_timestamp().await?,
-        ..Unit::default()
-    };
-    if Path::new(name).extension().is_some_and(|kind| kind == "service") {
-        let service =
-            ServiceUnitProxy::builder(bus).cache_properties(No).path(path).build().await?;
-        found.main_pid = service.main_pid().await?;
-        // systemd before 235 does not count them.
-        found.restarts = service.n_restarts().await.unwrap_or(0);
-    }
-    Ok(Some(found))
-}
-
-async fn restart(bus: &Connection, name: &str) -> zbus::Result<Job> {
-    let manager = ManagerProxy::new(bus).await?;
-    let mut removed = manager.receive_job_removed().await?;
-    manager.subscribe().await?;
-    let job = manager.restart_unit(name, "replace").await?;
-    while let Some(signal) = removed.next().await {
-        let ended = signal.args()?;
-        if *ended.job() == job {
-            return Ok(match ended.result().as_str() {
-                "done" => Job::Done,
-                other => Job::NotDone(other.to_owned()),
-            });
+    async fn enable_unit(&self, unit: &str, on: bool, until: Instant) -> Result<bool, String> {
+        let script = Path::new(SCRIPTS).join(unit.trim_end_matches(".service"));
+        let bus = if script.exists() { None } else { self.bus().await };
+        let Some(bus) = bus else { return self.enable_by_command(unit, on, until).await };
+        match timeout_at(until, bus::enable(&bus, unit, on)).await {
+            Ok(Ok(changed)) => Ok(changed),
+            Ok(Err(error)) => Err(self.failure(error).await.into_words()),
+            Err(_) => Err("systemd does not answer over D-Bus".into()),
         }
     }
-    Err(zbus::Error::Failure("the bus went away".into()))
+
+    /// Leaves those alone that systemd would not restart.
+    async fn stale_units(&self, library: Option<&str>) -> Result<Option<Report>, String> {
+        let Some(mut report) = stale::look(library).await? else { return Ok(None) };
+        for (unit, uses) in std::mem::take(&mut report.services) {
+            let reason = match self.look_at(&unit).await? {
+                None => "its unit is not there any more",
+                Some(unit) if unit.masked => "its unit is masked",
+                Some(unit) if unit.refuses => "its unit does not let itself be stopped by hand",
+                Some(_) => {
+                    report.services.push((unit, uses));
+                    continue;
+                }
+            };
+            report.left.push(Left { name: unit, reason: reason.to_owned(), uses });
+        }
+        Ok(Some(report))
+    }
+
+    /// `systemctl` does not say whether it changed anything; the unit does.
+    async fn enable_by_command(
+        &self,
+        unit: &str,
+        on: bool,
+        until: Instant,
+    ) -> Result<bool, String> {
+        let enabled = async || {
+            let unit = systemctl::look(unit).await?;
+            Ok::<_, String>(unit.map(|unit| unit.enabled))
+        };
+        let before = enabled().await?;
+        systemctl::enable(unit, on, until).await?;
+        Ok(enabled().await? != before)
+    }
 }
 
 impl Services for Systemd {
@@ -208,15 +176,36 @@ impl Services for Systemd {
         "systemd"
     }
 
-    fn settle(&self) -> Duration {
-        SETTLE.as_duration()
-    }
-
     fn look<'a>(&'a self, unit: &'a str) -> BoxFuture<'a, Result<Option<Unit>, String>> {
         Box::pin(self.look_at(unit))
     }
 
-    fn restart<'a>(&'a self, unit: &'a str, until: Instant) -> BoxFuture<'a, Result<Job, String>> {
-        Box::pin(self.restart_unit(unit, until))
+    fn act<'a>(
+        &'a self,
+        verb: Verb,
+        unit: &'a str,
+        until: Instant,
+    ) -> BoxFuture<'a, Result<Job, String>> {
+        Box::pin(self.do_to(verb, unit, until))
+    }
+
+    fn enable<'a>(
+        &'a self,
+        unit: &'a str,
+        on: bool,
+        until: Instant,
+    ) -> BoxFuture<'a, Result<bool, String>> {
+        Box::pin(self.enable_unit(unit, on, until))
+    }
+
+    fn failed(&self) -> BoxFuture<'_, Result<Vec<Broken>, String>> {
+        Box::pin(self.failed_units())
+    }
+
+    fn stale<'a>(
+        &'a self,
+        library: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<Report>, String>> {
+        Box::pin(self.stale_units(library))
     }
 }

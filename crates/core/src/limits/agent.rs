@@ -84,15 +84,6 @@ pub const SCOPE_LIMIT: Span = Span::from_secs(2);
 /// (Linux before 5.3).
 pub const RUNNER_POLL: Span = Span::from_ms(200);
 
-/// How long systemd may take to answer a question; restarts have their own limit.
-pub const SYSTEMD_LIMIT: Span = Span::from_secs(5);
-
-/// How long a restarted service is watched: one that falls over at once must not count as running.
-pub const SETTLE: Span = Span::from_secs(2);
-
-/// How much of what `systemctl` says is kept, in bytes.
-pub const SYSTEMCTL_BYTES_MAX: usize = 16 * 1024;
-
 /// How old package lists may be before `refresh=auto` refreshes them.
 pub const LISTS_FRESH: Span = Span::from_secs(60 * 60);
 

@@ -13,4 +13,5 @@ pub mod link;
 pub mod node;
 pub mod policy;
 pub mod protocol;
+pub mod service;
 pub mod timing;

@@ -131,7 +131,12 @@ impl LabHost {
         }
         let service = |(place, name): (usize, &str)| {
             let pid = 400 + u32::try_from(place).unwrap_or(0) * 37;
-            (name.to_owned(), LabService::up(pid))
+            let service = LabService::up(pid);
+            let service = match name {
+                "cron" => service,
+                _ => service.mapping(release.libssl, version),
+            };
+            (name.to_owned(), service)
         };
         let services = names.into_iter().enumerate().map(service).collect();
         Host { packages, services, ..Host::default() }

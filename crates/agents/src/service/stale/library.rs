@@ -1,0 +1,238 @@
+//! What an operator may mean by a library: a package, a source package, a file's name or its path.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use marcato_core::limits::agent::{DPKG_PACKAGES_MAX, DPKG_STATUS_BYTES_MAX};
+use marcato_core::limits::service::LIBRARY_FILES_MAX;
+
+/// Where dpkg keeps its database.
+pub(super) const DPKG: &str = "/var/lib/dpkg";
+
+/// Folders of which there may be one in `/` and one in `/usr`, the first being a link to the second.
+const MERGED: [&str; 4] = ["/usr/lib", "/usr/bin", "/usr/sbin", "/usr/libexec"];
+
+/// The files that are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Library(Meant);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Meant {
+    /// A file of this name, wherever it lies.
+    Name(String),
+    /// These files.
+    Paths(HashSet<String>),
+}
+
+impl Library {
+    /// Finds what a name means on this host; `None` when nothing of that name is installed.
+    ///
+    /// A package means the files of all packages that were built from the same source: the hole in
+    /// `openssl` is in the files of `libssl3`.
+    ///
+    /// # Errors
+    /// dpkg's database cannot be read.
+    pub fn find(name: &str, dpkg: &Path) -> io::Result<Option<Self>> {
+        if name.starts_with('/') {
+            return Ok(Some(Self(Meant::Paths(HashSet::from([merged(name).to_owned()])))));
+        }
+        let packages = siblings(name, dpkg)?;
+        if !packages.is_empty() {
+            let mut paths = HashSet::new();
+            for package in packages {
+                list(&package, dpkg, &mut paths)?;
+            }
+            return Ok(Some(Self(Meant::Paths(paths))));
+        }
+        Ok(name.contains(".so").then(|| Self(Meant::Name(name.to_owned()))))
+    }
+
+    /// Whether a mapped file is meant. A library's own file has a longer version than the link that
+    /// names it, and its next version another: `libz.so.1` means `libz.so.1.2.13`.
+    #[must_use]
+    pub fn has(&self, path: &str) -> bool {
+        match &self.0 {
+            Meant::Name(name) => {
+                versions(path.rsplit('/').next().unwrap_or(path)).any(|shorter| shorter == name)
+            }
+            Meant::Paths(paths) => versions(merged(path)).any(|shorter| paths.contains(shorter)),
+        }
+    }
+}
+
+/// A path, and if it is a library's, the same with fewer and fewer numbers of its version.
+fn versions(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(path), |longer| {
+        let (shorter, version) = longer.rsplit_once('.')?;
+        let number = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit());
+        (number && shorter.contains(".so.")).then_some(shorter)
+    })
+}
+
+/// A path as it is on a host where `/lib` is a link to `/usr/lib`, without the `/usr`.
+fn merged(path: &str) -> &str {
+    match MERGED.iter().any(|begin| path.starts_with(begin)) {
+        true => &path["/usr".len()..],
+        false => path,
+    }
+}
+
+/// An installed package.
+struct Package {
+    name: String,
+    arch: String,
+    source: String,
+}
+
+/// The installed packages of the same source as `name`, which may also be the source's own name.
+fn siblings(name: &str, dpkg: &Path) -> io::Result<Vec<Package>> {
+    let file = match File::open(dpkg.join("status")) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut all = installed(BufReader::new(file.take(DPKG_STATUS_BYTES_MAX)))?;
+    let wanted = name.strip_prefix("src:").unwrap_or(name);
+    let plain = wanted.split(':').next().unwrap_or(wanted);
+    let source = match all.iter().find(|package| package.name == plain && !name.starts_with("src:"))
+    {
+        Some(package) => package.source.clone(),
+        None => plain.to_owned(),
+    };
+    all.retain(|package| package.source == source);
+    Ok(all)
+}
+
+fn installed(from: impl BufRead) -> io::Result<Vec<Package>> {
+    let mut packages = Vec::new();
+    let mut fields: HashMap<String, String> = HashMap::new();
+    for line in from.split(b'\n').chain([Ok(Vec::new())]) {
+        let line = String::from_utf8_lossy(&line?).into_owned();
+        if let Some((field, value)) = line.split_once(':') {
+            if matches!(field, "Package" | "Source" | "Architecture" | "Status") {
+                fields.insert(field.to_owned(), value.trim().to_owned());
+            }
+            continue;
+        }
+        if !line.trim().is_empty() {
+            continue;
+        }
+        let mut take = |field: &str| fields.remove(field).unwrap_or_default();
+        let (name, arch, source) = (take("Package"), take("Architecture"), take("Source"));
+        // `Source: NAME (VERSION)` where the versions differ; none where the names are the same.
+        let source = source.split(' ').next().filter(|source| !source.is_empty());
+        let source = source.unwrap_or(&name).to_owned();
+        let there = take("Status")
+            .rsplit(' ')
+            .next()
+            .is_some_and(|state| !matches!(state, "" | "config-files" | "not-installed"));
+        if there && !name.is_empty() && packages.len() < DPKG_PACKAGES_MAX {
+            packages.push(Package { name, arch, source });
+        }
+        fields.clear();
+    }
+    Ok(packages)
+}
+
+/// Adds the files of a package that a process might run code from.
+fn list(package: &Package, dpkg: &Path, into: &mut HashSet<String>) -> io::Result<()> {
+    let names = [
+        format!("info/{}:{}.list", package.name, package.arch),
+        format!("info/{}.list", package.name),
+    ];
+    let Some(file) = names.iter().find_map(|name| File::open(dpkg.join(name)).ok()) else {
+        return Ok(());
+    };
+    for line in BufReader::new(file).lines() {
+        let line = line?;
+        if !line.starts_with("/usr/share/") && into.len() < LIBRARY_FILES_MAX {
+            into.insert(merged(&line).to_owned());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const STATUS: &str = "\
+Package: openssl
+Status: install ok installed
+Architecture: amd64
+Version: 3.0.20-1
+
+Package: libssl3
+Status: hold ok installed
+Architecture: amd64
+Source: openssl
+Description: a
+ Package: none
+Version: 3.0.20-1
+
+Package: zlib1g
+Status: install ok installed
+Architecture: amd64
+Source: zlib (1:1.2.13)
+
+Package: libssl-dev
+Status: deinstall ok config-files
+Architecture: amd64
+Source: openssl
+";
+
+    fn dpkg() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("info")).unwrap();
+        fs::write(dir.path().join("status"), STATUS).unwrap();
+        let lib = "/usr/lib/x86_64-linux-gnu";
+        let ssl = format!("/.\n{lib}\n{lib}/libssl.so.3\n{lib}/libcrypto.so.3\n");
+        fs::write(dir.path().join("info/libssl3:amd64.list"), ssl).unwrap();
+        fs::write(dir.path().join("info/openssl.list"), "/usr/bin/openssl\n/usr/share/x\n")
+            .unwrap();
+        let zlib = "/lib/x86_64-linux-gnu/libz.so.1.2.13\n/lib/x86_64-linux-gnu/libz.so.1\n";
+        fs::write(dir.path().join("info/zlib1g:amd64.list"), zlib).unwrap();
+        let dev = format!("{lib}/libdev.so.3\n");
+        fs::write(dir.path().join("info/libssl-dev:amd64.list"), dev).unwrap();
+        dir
+    }
+
+    #[test]
+    fn what_is_meant() {
+        let dpkg = dpkg();
+        let check = |name: &str, path: &str, want: bool| {
+            let library = Library::find(name, dpkg.path()).unwrap();
+            assert_eq!(library.unwrap().has(path), want, "{name} {path}");
+        };
+        let ssl = "/usr/lib/x86_64-linux-gnu/libssl.so.3";
+        for name in ["openssl", "libssl3", "src:openssl", "libssl3:amd64", "libssl.so.3", ssl] {
+            check(name, ssl, true);
+            check(name, "/lib/x86_64-linux-gnu/libssl.so.3", true);
+            check(name, "/usr/lib/x86_64-linux-gnu/libssl.so.30", false);
+            check(name, "/usr/lib/x86_64-linux-gnu/libdev.so.3", false);
+        }
+        check("openssl", "/usr/bin/openssl", true);
+        check("openssl", "/usr/share/x", false);
+        check("libssl.so.3", "/opt/own/libssl.so.3.0.1", true);
+        for name in ["zlib1g", "zlib", "libz.so.1"] {
+            check(name, "/usr/lib/x86_64-linux-gnu/libz.so.1.2.13", true);
+            check(name, "/usr/lib/x86_64-linux-gnu/libz.so.1.2.11", true);
+            check(name, "/usr/lib/x86_64-linux-gnu/libz.so.2", false);
+        }
+    }
+
+    #[test]
+    fn what_is_not_there() {
+        let dpkg = dpkg();
+        for name in ["opnessl", "libssl-dev", "src:libssl3"] {
+            assert_eq!(Library::find(name, dpkg.path()).unwrap(), None, "{name}");
+        }
+        let none = tempfile::tempdir().unwrap();
+        assert_eq!(Library::find("openssl", none.path()).unwrap(), None);
+        assert!(Library::find("libssl.so.3", none.path()).unwrap().is_some());
+    }
+}

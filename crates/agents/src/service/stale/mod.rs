@@ -1,0 +1,197 @@
+//! Which services still run code from files that were deleted or replaced, as a library is by an
+//! update: until they are restarted, the hole that was mended is open in them.
+//!
+//! What a change has left behind is counted by [`count`], which the agent `package` calls after it
+//! has changed something. [`look`] says more: who uses what, and who among them is left alone when
+//! services are restarted, each with the reason.
+//!
+//! | part | does |
+//! | --- | --- |
+//! | `maps`, `cgroup` | read what the kernel says of a process; pure |
+//! | `library` | finds the files that an operator means by a name |
+//! | `scan` | looks at all processes once |
+
+mod cgroup;
+mod library;
+mod maps;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use marcato_core::limits::service::STALE_LIMIT;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+pub use cgroup::Owner;
+pub use library::Library;
+pub use maps::Mapping;
+pub use scan::{Found, Scan, Use, User};
+
+/// Services that are not restarted for a library, by their name or, with `@`, by its beginning.
+const KEPT: [(&str, &str); 13] = [
+    ("dbus.service", BUS),
+    ("dbus-broker.service", BUS),
+    ("systemd-logind.service", "a restart could end sessions"),
+    ("getty@", TERMINAL),
+    ("serial-getty@", TERMINAL),
+    ("container-getty@", TERMINAL),
+    ("console-getty.service", TERMINAL),
+    ("ssh@", CONNECTION),
+    ("sshd@", CONNECTION),
+    ("display-manager.service", DISPLAY),
+    ("gdm.service", DISPLAY),
+    ("lightdm.service", DISPLAY),
+    ("sddm.service", DISPLAY),
+];
+
+const BUS: &str = "what talks over the bus does not survive its restart";
+const TERMINAL: &str = "somebody may be logged in there";
+const CONNECTION: &str = "a user's connection";
+const DISPLAY: &str = "a restart would end graphical sessions";
+
+/// What a look has shown, by what can be done about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Services that a restart cures, by name.
+    pub services: Vec<(String, Use)>,
+    /// Everything else, with the reason why it is left alone.
+    pub left: Vec<Left>,
+    /// How many more processes use something, behind those that are named.
+    pub more: usize,
+    /// How many processes could not be looked at for want of rights.
+    pub unseen: usize,
+}
+
+/// Who uses a replaced file and is not restarted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Its unit, its container's control group, or its process's name.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+    /// What it uses, where that was looked at.
+    pub uses: Use,
+}
+
+impl Report {
+    /// Divides what was found.
+    #[must_use]
+    pub fn of(found: Found) -> Self {
+        let mut report = Self { more: found.more, unseen: found.unseen, ..Self::default() };
+        for (user, uses) in found.users {
+            match kept(user) {
+                Ok(unit) => report.services.push((unit, uses)),
+                Err((name, reason)) => {
+                    report.left.push(Left { name, reason: reason.to_owned(), uses });
+                }
+            }
+        }
+        report
+    }
+
+    /// The outputs of the action `stale`.
+    #[must_use]
+    pub fn outputs(&self) -> Value {
+        let uses = |uses: &Use| (json!(uses.pids), json!(uses.files));
+        let services = self.services.iter().map(|(unit, used)| {
+            let (pids, files) = uses(used);
+            json!({ "unit": unit, "pids": pids, "files": files })
+        });
+        let left = self.left.iter().map(|left| {
+            let (pids, files) = uses(&left.uses);
+            json!({ "name": left.name, "reason": left.reason, "pids": pids, "files": files })
+        });
+        json!({
+            "units": self.units(),
+            "services": services.collect::<Vec<_>>(),
+            "count": self.services.len(),
+            "left": left.collect::<Vec<_>>(),
+            "more": self.more,
+            "unseen": self.unseen,
+        })
+    }
+
+    /// The names of the services in one line: nodes with the same ones are one group.
+    fn units(&self) -> String {
+        let names = self.services.iter().map(|(unit, _)| unit.trim_end_matches(".service"));
+        names.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The unit to restart, or who is left alone and why.
+fn kept(user: User) -> Result<String, (String, &'static str)> {
+    let unit = match user {
+        User::Of(Owner::Service(unit)) => unit,
+        User::Marcato(unit) => return Err((unit, "Marcato does not restart itself")),
+        User::Of(Owner::Session(unit)) => return Err((unit, "a user's session")),
+        User::Of(Owner::Unit(unit)) if unit == "init.scope" => {
+            return Err((unit, "systemd itself: systemctl daemon-reexec on the host, or a reboot"));
+        }
+        User::Of(Owner::Unit(unit)) => return Err((unit, "not a service")),
+        User::Container(group) => return Err((group, "in a container: restart that")),
+        User::Process(name) => return Err((name, "runs outside of every unit")),
+        User::Of(Owner::Nothing) => return Err((String::new(), "runs outside of every unit")),
+    };
+    let known = KEPT.iter().find(|(name, _)| match name.ends_with('@') {
+        true => unit.starts_with(name),
+        false => unit == *name,
+    });
+    known.map_or_else(|| Ok(unit.clone()), |(_, why)| Err((unit.clone(), *why)))
+}
+
+/// How many services of this host use a file that was deleted or replaced and would be cured by a
+/// restart.
+///
+/// # Errors
+/// As [`look`].
+pub async fn count() -> Result<usize, String> {
+    let report = match super::of_host() {
+        Some(services) => services.stale(None).await?,
+        None => look(None).await?,
+    };
+    Ok(report.unwrap_or_default().services.len())
+}
+
+/// Who uses a file of this host that was deleted or replaced; with a library, one of its files.
+/// `None` when nothing of that name is installed.
+///
+/// # Errors
+/// The process table or dpkg's database cannot be read, or it takes too long.
+pub async fn look(library: Option<&str>) -> Result<Option<Report>, String> {
+    let limit = STALE_LIMIT.as_duration();
+    let until = Instant::now() + limit;
+    let library = library.map(str::to_owned);
+    let (done, result) = oneshot::channel();
+    // A thread of its own: a file on a file system that hangs must hold up neither the node nor the
+    // end of its process.
+    let thread = std::thread::Builder::new().name("stale".into());
+    let spawned = thread.spawn(move || done.send(look_now(library.as_deref(), until)));
+    spawned.map_err(|error| format!("a thread: {error}"))?;
+    match timeout(limit, result).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(_)) | Err(_) => Err(format!(
+            "the processes of this host could not be looked at in {} s",
+            limit.as_secs()
+        )),
+    }
+}
+
+fn look_now(library: Option<&str>, until: Instant) -> Result<Option<Report>, String> {
+    let dpkg = Path::new(library::DPKG);
+    let library = match library {
+        None => None,
+        Some(name) => match Library::find(name, dpkg) {
+            Ok(Some(found)) => Some(found),
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(format!("{}: {error}", dpkg.display())),
+        },
+    };
+    let proc = PathBuf::from("/proc");
+    let scan = Scan { proc: &proc, scratch: &scan::SCRATCH, library: library.as_ref(), until };
+    let found = scan.run().map_err(|error| format!("the processes of this host: {error}"))?;
+    Ok(Some(Report::of(found)))
+}

@@ -1,0 +1,194 @@
+//! A service as its manager sees it, and what can be asked of it.
+
+use serde_json::{Value, json};
+
+/// The kinds of units; a name without one means a service.
+const KINDS: [&str; 11] = [
+    ".service",
+    ".socket",
+    ".device",
+    ".mount",
+    ".automount",
+    ".swap",
+    ".target",
+    ".path",
+    ".timer",
+    ".slice",
+    ".scope",
+];
+
+/// The unit that is meant by a service's name.
+pub(super) fn name_of(service: &str) -> String {
+    match KINDS.iter().any(|kind| service.ends_with(kind)) {
+        true => service.to_owned(),
+        false => format!("{service}.service"),
+    }
+}
+
+/// A unit at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unit {
+    /// All its names, the service manager's own first.
+    pub names: Vec<String>,
+    /// systemd's `ActiveState`; `unknown` where an init script cannot say.
+    pub active: String,
+    /// systemd's `SubState`.
+    pub sub: String,
+    /// systemd's `UnitFileState`.
+    pub enabled: String,
+    /// Process id of the main process; 0 is none.
+    pub main_pid: u32,
+    /// How often the service manager restarted it by itself.
+    pub restarts: u32,
+    /// When it became active, in microseconds since 1970; 0 is never.
+    pub since_us: u64,
+    /// Whether nothing may start it.
+    pub masked: bool,
+    /// Whether it can read its configuration anew without a restart.
+    pub reloads: bool,
+    /// Whether it does not let itself be stopped by hand.
+    pub refuses: bool,
+    /// Whether it is meant to end, and its last run did end well.
+    pub ended_well: bool,
+    /// Whether its last start was skipped, for a condition of its unit was not met.
+    pub skipped: bool,
+}
+
+impl Unit {
+    /// Whether it is active, as `systemctl is-active` has it.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        matches!(self.active.as_str(), "active" | "reloading" | "refreshing")
+    }
+
+    /// Whether nothing of it runs or is about to.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        matches!(self.active.as_str(), "inactive" | "failed" | "")
+    }
+
+    /// Whether it is as it should be after a start: it runs, or it was meant to end and did.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.is_active() || self.active == UNKNOWN || (self.ended_well && self.active == "inactive")
+    }
+
+    /// Its state for a person.
+    pub(super) fn state(&self) -> &str {
+        match self.active.as_str() {
+            "" => "gone",
+            "activating" if self.sub == "auto-restart" => "waiting to be started again",
+            active => active,
+        }
+    }
+
+    fn status(&self) -> &'static str {
+        match self.active.as_str() {
+            "failed" => "failed",
+            UNKNOWN => UNKNOWN,
+            _ if self.is_active() => "running",
+            _ => "stopped",
+        }
+    }
+
+    pub(super) fn outputs(&self, name: &str, provider: &str) -> Value {
+        json!({
+            "status": self.status(),
+            "unit": name,
+            "active": self.active,
+            "sub": self.sub,
+            "enabled": self.enabled,
+            "main_pid": self.main_pid,
+            "restarts": self.restarts,
+            "since": self.since_us / 1_000_000,
+            "provider": provider,
+        })
+    }
+}
+
+/// What `active` is where nobody can say.
+pub(super) const UNKNOWN: &str = "unknown";
+
+/// What can be done with a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Start it.
+    Start,
+    /// Stop it.
+    Stop,
+    /// Stop it, if it runs, and start it.
+    Restart,
+    /// Let it read its configuration anew.
+    Reload,
+}
+
+impl Verb {
+    /// All of them, with what was done in words.
+    const ALL: [(Self, &'static str, &'static str); 4] = [
+        (Self::Start, "start", "started"),
+        (Self::Stop, "stop", "stopped"),
+        (Self::Restart, "restart", "restarted"),
+        (Self::Reload, "reload", "reloaded"),
+    ];
+
+    /// The verb that is meant by an action's name.
+    #[must_use]
+    pub fn of(action: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, word, _)| *word == action).map(|(verb, ..)| *verb)
+    }
+
+    /// The word for it; init scripts and `systemctl` take the same.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(verb, ..)| *verb == self).map_or("", |(_, word, _)| word)
+    }
+
+    /// The word for it when it was done.
+    pub(super) fn done(self) -> &'static str {
+        Self::ALL.iter().find(|(verb, ..)| *verb == self).map_or("", |(.., done)| done)
+    }
+}
+
+/// How a service manager's job ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Job {
+    /// It was done, which does not say that the service runs.
+    Done,
+    /// It was not; the manager's word for why.
+    NotDone(String),
+    /// It was not over at the deadline.
+    TooLong,
+    /// It may have begun, and may be done: the manager was not heard to its end; why.
+    Unheard(String),
+}
+
+/// A unit that has failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// Its name.
+    pub unit: String,
+    /// What it is, in its own words.
+    pub description: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        let check = |service: &str, unit: &str| assert_eq!(name_of(service), unit);
+        check("nginx", "nginx.service");
+        check("nginx.service", "nginx.service");
+        check("cron.timer", "cron.timer");
+        check("org.example.app", "org.example.app.service");
+    }
+
+    #[test]
+    fn verbs() {
+        for (verb, word, _) in Verb::ALL {
+            assert_eq!((Verb::of(word), verb.word()), (Some(verb), word));
+        }
+        assert_eq!(Verb::of("status"), None);
+    }
+}
