@@ -100,7 +100,7 @@ fn unknown(called: &str, agents: &[String]) -> Failure {
         Some(near) => format!("; nearest: {near}"),
         None => String::new(),
     };
-    let text = format!("no command and no agent is called {:?}{nearest}", escape(called));
+    let text = format!("no command and no agent is called \"{}\"{nearest}", escape(called));
     Failure::new(Exit::Usage, text).hint("mco --help")
 }
 

@@ -11,6 +11,9 @@ use crate::words::group::escape;
 /// The inputs that a word without a flag fills. An action declares one of them at most.
 const SUBJECTS: [&str; 4] = ["package", "service", "query", "library"];
 
+/// The agent and the action behind `mco service restart --stale LIBRARY`.
+pub const RESTART_STALE: (&str, &str) = ("service", "restart_stale");
+
 /// What was typed.
 #[derive(Debug, Clone, Default)]
 pub struct Typed {

@@ -6,11 +6,9 @@ use marcato_client::core::Report;
 
 use super::cli::{FilterArgs, NodesArgs};
 use super::declared;
+use super::grammar::RESTART_STALE;
 use super::order::Intent;
 use crate::words::change;
-
-/// The agent and the action that restart what still uses an old library.
-const RESTART_STALE: (&str, &str) = ("service", "restart_stale");
 
 /// Commands for what is left to do; only such as the program has.
 #[must_use]

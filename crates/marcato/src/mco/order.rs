@@ -13,6 +13,7 @@ use marcato_protocol::version::Spoken;
 
 use super::cli::{FleetArgs, OrderArgs};
 use super::console::Console;
+use super::grammar::RESTART_STALE;
 use super::guard::Consent;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
@@ -50,18 +51,20 @@ impl Intent {
 
     /// What is to be done, for the question before a change.
     fn in_words(&self) -> String {
-        let names: Vec<&str> = self.words.iter().map(|(name, _)| name.as_str()).collect();
-        let (agent, action) = (&self.agent, &self.action);
-        match (names.as_slice(), self.words.first()) {
+        let (agent, action) = (self.agent.as_str(), self.action.as_str());
+        let rest = |skip: usize| -> String {
+            let words = self.words.iter().skip(skip);
+            words.map(|(name, value)| format!(" {name}={value}")).collect()
+        };
+        let text = match self.words.first() {
             // `restart service nginx` rather than `service restart service=nginx`.
-            ([only], Some((_, value))) if *only == agent.as_str() => {
-                format!("{action} {agent} {}", escape(value))
+            Some((name, value)) if name == agent => format!("{action} {agent} {value}{}", rest(1)),
+            Some((_, library)) if (agent, action) == RESTART_STALE => {
+                format!("restart the services that use an old {library}")
             }
-            _ => {
-                let words = self.words.iter().map(|(name, value)| format!(" {name}={value}"));
-                escape(&format!("{agent} {action}{}", words.collect::<String>()))
-            }
-        }
+            _ => format!("{agent} {action}{}", rest(0)),
+        };
+        escape(&text)
     }
 }
 

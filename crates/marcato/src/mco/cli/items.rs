@@ -6,7 +6,7 @@ use marcato_core::ddl::Action;
 
 use super::OrderArgs;
 use crate::mco::declared;
-use crate::mco::grammar::{Typed, subject_of};
+use crate::mco::grammar::{RESTART_STALE, Typed, subject_of};
 
 /// `mco package NAME ACTION`
 #[derive(Debug, Args)]
@@ -101,7 +101,7 @@ impl Service {
         if let Some(library) = self.stale.take() {
             // It is an action of its own: it chooses the services.
             words.iter_mut().filter(|word| *word == "restart").for_each(|word| {
-                *word = RESTART_STALE.to_owned();
+                RESTART_STALE.1.clone_into(word);
             });
             flags.push(("library", library));
         }
@@ -109,16 +109,13 @@ impl Service {
     }
 }
 
-/// The action behind `restart --stale`.
-const RESTART_STALE: &str = "restart_stale";
-
 /// The help with the actions of the agent's declaration, which is read only then.
 fn actions(command: Command, agent: &str, examples: &[&str]) -> Command {
     let Some(Ok(ddl)) = declared::shipped(agent) else { return command };
     let call = |(name, action): (&ActionName, &Action)| {
         let subject = subject_of(action).map(str::to_uppercase);
         let call = match (name.as_str(), subject) {
-            (RESTART_STALE, _) => "restart --stale LIBRARY".to_owned(),
+            (name, _) if name == RESTART_STALE.1 => "restart --stale LIBRARY".to_owned(),
             (name, Some(subject)) => format!("{name} {subject}"),
             (name, None) => name.to_owned(),
         };
