@@ -68,8 +68,19 @@ fn version(text: &str) -> &str {
 #[must_use]
 pub fn lists(nodes: &[&NodeReport]) -> Option<String> {
     let unchanged = nodes.iter().filter(|node| node.reason == Some(Reason::Unchanged));
-    let ages = unchanged.filter_map(|node| node.data.get(LISTS_AGE)?.as_u64());
-    Some(format!("(lists {} old)", about(Span::from_secs(ages.max()?))))
+    Some(format!("(lists {} old)", oldest(unchanged.copied())?))
+}
+
+/// The same of an action that only looks.
+#[must_use]
+pub fn lists_of(action: &Action, nodes: &[NodeReport]) -> Option<String> {
+    let oldest = if action.changes() { None } else { oldest(nodes.iter()) };
+    Some(format!("by lists that are up to {} old", oldest?))
+}
+
+fn oldest<'a>(nodes: impl Iterator<Item = &'a NodeReport>) -> Option<String> {
+    let ages = nodes.filter_map(|node| node.data.get(LISTS_AGE)?.as_u64());
+    Some(about(Span::from_secs(ages.max()?)))
 }
 
 /// How many services of a node still use old files.
@@ -246,5 +257,9 @@ mod tests {
         let changed = node("true", None, json!({"lists_age": 9_000_000}));
         assert_eq!(lists(&[&told, &old, &changed]).as_deref(), Some("(lists 2 h old)"));
         assert_eq!(lists(&[&changed]), None);
+        let looks = Action { effect: marcato_core::ddl::Effect::Read, ..action(&[]) };
+        let said = lists_of(&looks, &[told, old.clone()]);
+        assert_eq!(said.as_deref(), Some("by lists that are up to 2 h old"));
+        assert_eq!(lists_of(&action(&[]), &[old]), None);
     }
 }

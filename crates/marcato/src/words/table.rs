@@ -24,10 +24,10 @@ const HINTS_MAX: usize = 2;
 /// So many outputs of a node stand on its line where the declaration marks none.
 const OUTPUTS_MAX: usize = 8;
 /// So many columns names get at least, however long what stands before them is.
-const NAMES_COLUMNS_MIN: usize = 24;
+const NAMES_COLUMNS_MIN: usize = 16;
 
 /// Names of groups begin in the same column, unless what stands before them is longer than this.
-const WHAT_COLUMNS_MAX: usize = 40;
+const WHAT_COLUMNS_MAX: usize = 56;
 
 /// Where it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,7 @@ pub struct Shown {
 #[must_use]
 pub fn show(report: &Report, about: &About<'_>, screen: Screen) -> Shown {
     let mut talk = remarks(report, screen);
+    talk.extend(about.action.and_then(|action| change::lists_of(action, &report.nodes)));
     talk.push(tally(report, about));
     talk.extend(change::still_used(&report.nodes));
     let mut hints = if report.interrupted { Vec::new() } else { hints(report, HINTS_MAX) };
@@ -172,9 +173,9 @@ impl Table<'_> {
     fn node_lines(&self, nodes: &[&NodeReport]) -> Vec<String> {
         let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
         let name = widest(&mut nodes.iter().map(|node| node.node.as_str().len()));
-        let word = widest(&mut nodes.iter().map(|node| verdict(node.state, node.reason).len()));
+        let word = widest(&mut nodes.iter().map(|node| self.verdict(node).len()));
         let line = |node: &&NodeReport| {
-            let plain = format!("{:word$}", verdict(node.state, node.reason));
+            let plain = format!("{:word$}", self.verdict(node));
             let line = format!("{:name$}  {plain}  {}", node.node, self.said(node));
             let line = cut(line.trim_end().to_owned(), self.screen);
             // Painted last: what colours a word has no width.
@@ -274,6 +275,13 @@ impl Table<'_> {
             lines.push(self.aside("no value", &without));
         }
         lines
+    }
+
+    /// State and reason, but for a reason that what the node says tells already.
+    fn verdict(&self, node: &NodeReport) -> String {
+        let told = self.about.action.is_some_and(change::is_told);
+        let reason = node.reason.filter(|reason| !told || *reason != Reason::Unchanged);
+        verdict(node.state, reason)
     }
 
     /// What a node has to say beyond its state.

@@ -57,6 +57,7 @@ pub fn redact(text: &str, home: &Path) -> String {
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "DATE"),
             (r"\b\d\d:\d\d:\d\dZ", "CLOCK"),
             (r"since \d+ s", "since TIME"),
+            (r"(lists|up to) \d+ s old", "$1 TIME old"),
             (r"hub is \d+ s old", "hub is TIME old"),
             (r#""(main_pid|before|after|since|pong)":\d+"#, r#""$1":0"#),
             (r"pong=\d+", "pong=0"),

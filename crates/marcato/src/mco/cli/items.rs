@@ -44,7 +44,11 @@ pub struct Package {
     pub order: OrderArgs,
 }
 
-const PACKAGE_EXAMPLES: [&str; 1] = ["mco package openssl status"];
+const PACKAGE_EXAMPLES: [&str; 3] = [
+    "mco package openssl status",
+    "mco package openssl update -W hagroup=c --reason DSA-5999",
+    "mco package checkupdates",
+];
 
 /// When the lists of packages are refreshed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -127,4 +131,37 @@ fn actions(command: Command, agent: &str, examples: &[&str]) -> Command {
     let examples = examples.iter().map(|example| format!("\n  {example}"));
     let (lines, examples) = (lines.collect::<String>(), examples.collect::<String>());
     command.after_help(format!("Actions:{lines}\n\nExamples:{examples}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each flag is an input of some action, and each input but the subject has a flag.
+    #[test]
+    fn flags_and_declarations_agree() {
+        let check = |agent: &str, mut flags: Vec<&str>| {
+            let ddl = declared::shipped(agent).unwrap().unwrap();
+            let inputs = ddl.actions.values().flat_map(|action| {
+                let subject = subject_of(action);
+                action.input.keys().filter(move |input| subject != Some(input))
+            });
+            let mut inputs: Vec<&str> = inputs.map(String::as_str).collect();
+            inputs.sort_unstable();
+            inputs.dedup();
+            flags.sort_unstable();
+            assert_eq!(inputs, flags, "{agent}");
+        };
+        let mut package = Package {
+            words: Vec::new(),
+            name: None,
+            version: Some(String::new()),
+            only: true,
+            refresh: Some(Refresh::Never),
+            lock_wait: Some(1),
+            order: OrderArgs::default(),
+        };
+        check("package", package.typed().flags.iter().map(|(input, _)| *input).collect());
+        check("service", Vec::new());
+    }
 }

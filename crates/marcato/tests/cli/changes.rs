@@ -1,0 +1,28 @@
+//! Packages and services changed, as an operator sees it.
+
+use crate::kit::{Lab, on_terminal};
+
+#[test]
+fn packages() {
+    let lab = Lab::up(6);
+    insta::assert_snapshot!(lab.session(&[
+        "package count --group -I /example/",
+        "package search ssl -I /example/",
+        "package checkupdates -I /example/",
+        "package openssl update -I /example/ --yes --expect 6",
+        "package openssl update -I /example/ --yes",
+        "package update openssl --only --refresh always -I web1.example.com --yes",
+        "package openssl status -I /example/",
+        "package nosuch install -I web1.example.com --yes",
+        "package nosuch uninstall -I /web/ --yes",
+        "package count --only -I web1.example.com",
+    ]));
+}
+
+#[test]
+fn an_update_of_many_nodes() {
+    let lab = Lab::up(24);
+    let words = "package openssl update --reason DSA-5999";
+    let text = on_terminal(&lab.mco(words), &[("go on:", "24\n")], lab.home());
+    insta::assert_snapshot!(format!("$ mco {words}\n{text}"));
+}
