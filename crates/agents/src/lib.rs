@@ -45,9 +45,11 @@ pub fn catalog(platform: &Platform, about: About) -> Result<Catalog, DdlError> {
             }
         }
         Platform::Lab(dir) => {
-            let lab = Arc::new(lab::Lab::open(dir.clone()));
-            add(Some(Arc::new(package::Package::new(lab.clone())?)));
-            add(Some(Arc::new(service::Service::new(lab)?)));
+            let lab = lab::Lab::open(dir.clone());
+            let package = package::Package::new(Arc::new(lab.clone()))?;
+            add(Some(Arc::new(lab::Paced::new(package, lab.clone()))));
+            let service = service::Service::new(Arc::new(lab.clone()))?;
+            add(Some(Arc::new(lab::Paced::new(service, lab))));
         }
     }
     introduce(&mut catalog, about)?;

@@ -138,6 +138,55 @@ fn up_asked_changed_down() {
     assert_eq!(names(lab.dir()), BTreeSet::from([own]), "what it made is gone, and nothing else");
 }
 
+/// What a node says of an update, as the end of a job in JSON: state, reason, whether it changed.
+fn update(lab: &Lab, node: &str) -> [Value; 3] {
+    let words =
+        ["rpc", "package", "update", "package=openssl", "lock_wait=0", "-I", node, "--json"];
+    let output = lab.mco(&[&words[..], &["--yes"]].concat());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let reply = &report["replies"][0];
+    ["state", "reason", "changed"].map(|key| reply[key].clone())
+}
+
+#[test]
+fn what_is_broken_shows_and_is_mended() {
+    let lab = Lab(tempfile::tempdir().unwrap());
+    said(&lab.lab(&["up", "--nodes", "6"]), 0);
+    let node = "web1.example.com";
+    for (fault, reason) in [("held", "held"), ("disk-full", "no-space"), ("dpkg-lock", "locked")] {
+        let (_, told) = said(&lab.lab(&["break", "web1", fault]), 0);
+        assert!(told.contains(&format!("Next: mco package openssl update -I {node}")), "{told}");
+        let want = ["failed", reason, "false"].map(Value::from);
+        assert_eq!(update(&lab, node).map(|value| text(&value)), want, "{fault}");
+        said(&lab.lab(&["mend", node, fault]), 0);
+    }
+    let want = ["ok", "", "true"].map(Value::from);
+    assert_eq!(update(&lab, node).map(|value| text(&value)), want);
+    said(&lab.lab(&["break", "web1", "down"]), 0);
+    let (pinged, _) = said(&lab.mco(&["ping"]), 4);
+    assert!(pinged.contains(&format!("{node}  down")), "{pinged}");
+    said(&lab.lab(&["mend", "web1"]), 0);
+    said(&lab.mco(&["ping"]), 0);
+    said(&lab.lab(&["break", "web1", "clock"]), 0);
+    let (pinged, _) = said(&lab.mco(&["ping"]), 2);
+    assert!(pinged.contains("rejected  clock"), "{pinged}");
+    said(&lab.lab(&["mend", "web1", "clock"]), 0);
+    said(&lab.mco(&["ping"]), 0);
+    let (_, told) = said(&lab.lab(&["break", "wbe1", "down"]), 64);
+    assert!(told.contains("nearest: web1"), "{told}");
+    let (_, told) = said(&lab.lab(&["break", "this-machine", "down"]), 64);
+    assert!(told.contains("nothing is broken here"), "{told}");
+}
+
+/// A value of JSON as text; nothing for null.
+fn text(value: &Value) -> Value {
+    match value {
+        Value::Null => "".into(),
+        Value::Bool(flag) => flag.to_string().into(),
+        other => other.clone(),
+    }
+}
+
 #[test]
 fn what_is_sent_is_written_down_before() {
     let lab = Lab(tempfile::tempdir().unwrap());

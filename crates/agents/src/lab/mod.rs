@@ -2,6 +2,7 @@
 //!
 //! A host is one JSON file, so that what a runner process changes is what the node then sees.
 
+mod machine;
 mod packages;
 mod services;
 
@@ -14,6 +15,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+pub use machine::LabMachine;
+pub(crate) use machine::Paced;
 pub use packages::{LabApt, LabPackage};
 pub use services::{LabService, LabTrouble};
 
@@ -30,6 +33,9 @@ pub struct Host {
     /// What stands in the way of changes of packages.
     #[serde(default)]
     pub apt: LabApt,
+    /// What is wrong with it as a machine.
+    #[serde(default)]
+    pub machine: LabMachine,
 }
 
 /// The simulated host of one folder.

@@ -120,6 +120,8 @@ impl<'a> Change<'a> {
 
     async fn remove(&mut self, asked: &str, verb: Verb) -> Way<Outcome> {
         let index = self.unlocked(Lock::Packages).await?;
+        let version = plan::version(&index, asked);
+        self.note_versions(&version, &version);
         let found = index.find(asked).into_iter();
         // What was removed may still be purged.
         let left = |state: super::State| match verb {

@@ -10,6 +10,9 @@ use super::dpkg::Index;
 use super::packages::{Found, Offer, Rehearsal, Target, Trouble, Verb, Work};
 use super::version::compare;
 
+/// So many of the packages that would be removed are named.
+const REMOVALS_SHOWN: usize = 10;
+
 /// What asks for a source package instead of a binary one.
 const SOURCE: &str = "src:";
 
@@ -130,7 +133,12 @@ pub(super) fn allow(work: &Work, rehearsal: &Rehearsal, index: &Index) -> Result
     if removes.is_empty() {
         return Ok(());
     }
-    let message = format!("it would remove {}; nothing was changed", removes.join(", "));
+    let shown = removes.iter().take(REMOVALS_SHOWN).copied().collect::<Vec<_>>().join(", ");
+    let more = match removes.len().saturating_sub(REMOVALS_SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = format!("it would remove {shown}{more}; nothing was changed");
     Err(Trouble::new(Reason::WouldRemove, message))
 }
 

@@ -236,6 +236,32 @@ async fn a_lock_is_one_only_while_somebody_holds_it() {
 }
 
 #[tokio::test]
+async fn a_transaction_outlives_whoever_waits_for_it() {
+    let slow = |version, postinst| Deb { name: "slow", version, postinst, ..Deb::default() };
+    let Some(kit) = Kit::with(&[slow("1", "")]) else { return };
+    // What it says afterwards must not end it either.
+    let talks = format!("{WAITS}; echo done; echo done >&2");
+    kit.publish(&[slow("2", &talks)]);
+    pipe(&kit);
+    let begun = kit.path("root/begun");
+    let begun = std::thread::spawn(move || fs::read(begun).unwrap());
+    {
+        let mut update = std::pin::pin!(kit.update("slow"));
+        while !begun.is_finished() {
+            let moment = std::time::Duration::from_millis(10);
+            let ended = tokio::time::timeout(moment, &mut update).await;
+            assert!(ended.is_err(), "{ended:?}");
+        }
+    }
+    fs::write(kit.path("root/pipe"), "go\n").unwrap();
+    // apt holds its lock until it is done.
+    let lock = fs::File::options().write(true).open(kit.path("root/var/lib/dpkg/lock-frontend"));
+    let exclusive = rustix::fs::FlockOperation::LockExclusive;
+    rustix::fs::fcntl_lock(lock.unwrap(), exclusive).unwrap();
+    assert_eq!(kit.version("slow").as_deref(), Some("2"));
+}
+
+#[tokio::test]
 async fn a_lock_that_is_let_go_of_was_worth_the_wait() {
     let Some(kit) = outdated() else { return };
     pipe(&kit);

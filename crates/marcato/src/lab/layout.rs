@@ -102,6 +102,11 @@ impl Layout {
         self.path("nodes").join(name)
     }
 
+    /// The file that is there while somebody waits until a node's process has looked at its host.
+    pub(super) fn look_again(&self, name: &str) -> PathBuf {
+        self.node(name).join("look-again")
+    }
+
     pub(super) fn log(&self, name: &str) -> PathBuf {
         self.path("log").join(name)
     }

@@ -1,6 +1,7 @@
 //! `mco lab`: a fleet on this machine. The hub and the nodes are the real programs over real
 //! connections; only packages and services are simulated.
 
+mod breaks;
 mod demo;
 mod down;
 mod hosts;
@@ -8,6 +9,7 @@ mod layout;
 mod make;
 mod processes;
 mod serve;
+mod served;
 mod show;
 mod up;
 
@@ -19,6 +21,8 @@ use crate::mco::cli::{Lab, LabCommand, LabDir};
 use crate::words::{self, Failure};
 use layout::Layout;
 
+pub use breaks::faults;
+
 /// Runs `mco lab …`, and says how it ended.
 #[must_use]
 pub fn main(args: Lab) -> Exit {
@@ -27,6 +31,12 @@ pub fn main(args: Lab) -> Exit {
         LabCommand::Env(dir) => layout(dir).and_then(|lab| show::env(&lab)),
         LabCommand::Status(dir) => layout(dir).and_then(|lab| show::status(&lab)),
         LabCommand::Down { dir, purge } => layout(dir).and_then(|lab| down::main(&lab, purge)),
+        LabCommand::Break { dir, node, fault } => {
+            layout(dir).and_then(|lab| breaks::main(&lab, &node, &fault))
+        }
+        LabCommand::Mend { dir, node, fault } => {
+            layout(dir).and_then(|lab| breaks::mend(&lab, &node, fault.as_deref()))
+        }
         LabCommand::Demo(dir) => demo::main(dir.dir),
         LabCommand::Hub(dir) => layout(dir).and_then(|lab| serve::hub(&lab)),
         LabCommand::Nodes { dir, first, count } => {

@@ -51,6 +51,11 @@ impl Process {
         start_time(self.pid) == Some(self.started)
     }
 
+    /// Lets a process that runs nodes look again at what is wrong with them.
+    pub(super) fn look_again(&self) {
+        self.signal(Signal::USR1);
+    }
+
     fn signal(&self, signal: Signal) {
         if let Some(pid) = Pid::from_raw(self.pid).filter(|_| self.lives()) {
             // It may have ended meanwhile.

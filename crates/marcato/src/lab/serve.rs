@@ -3,19 +3,14 @@
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
 
-use marcato_agent::runner::Launch;
-use marcato_agents::{Classes, Platform};
 use marcato_core::Exit;
-use marcato_node::shell::{Agents, Disk, Handle, NodeShell, Start};
-use marcato_protocol::version::Spoken;
+use marcato_node::shell::Disk;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinSet;
 
 use super::hosts::{LabHost, THIS_MACHINE};
 use super::layout::Layout;
-use super::make;
+use super::served::Served;
 use crate::mcod;
 use crate::words::Failure;
 
@@ -47,52 +42,24 @@ pub(super) fn nodes(lab: &Layout, first: usize, count: usize) -> Result<Exit, Fa
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| lab.failure(&error))?;
         let mut reload = signal(SignalKind::hangup()).map_err(|error| lab.failure(&error))?;
+        let mut broken =
+            signal(SignalKind::user_defined1()).map_err(|error| lab.failure(&error))?;
         let disk = Disk::start(DISK_THREADS).map_err(|error| lab.failure(&error))?;
-        let mut running = JoinSet::new();
-        let mut handles: Vec<Handle> = Vec::with_capacity(count);
+        let mut served = Served::new(lab, mcod_program(lab)?, disk);
         for index in first..first + count {
-            let name =
-                if index < all { LabHost::of(index).name() } else { THIS_MACHINE.to_owned() };
-            let opened = NodeShell::open(start(lab, &name)?, &disk);
-            let (node, handle) = opened.map_err(|error| lab.failure(&error))?;
-            handles.push(handle);
-            running.spawn(node.run());
+            let simulated = index < all;
+            let name = if simulated { LabHost::of(index).name() } else { THIS_MACHINE.to_owned() };
+            served.add(name, simulated)?;
         }
-        loop {
+        while served.is_on() {
             tokio::select! {
-                _ = terminate.recv() => handles.iter().for_each(Handle::stop),
-                _ = reload.recv() => handles.iter().for_each(|handle| handle.reload(None)),
-                ended = running.join_next() => match ended {
-                    None => return Ok(Exit::Ok),
-                    Some(Ok(Ok(()))) => {}
-                    Some(Ok(Err(error))) => tracing::error!(%error, "a node has ended"),
-                    Some(Err(error)) => tracing::error!(%error, "a node has ended"),
-                },
+                _ = terminate.recv() => served.stop(),
+                _ = reload.recv() => served.reload(),
+                _ = broken.recv() => served.look_again(),
+                Some(ended) = served.running.join_next() => served.ended(ended),
             }
         }
-    })
-}
-
-fn start(lab: &Layout, name: &str) -> Result<Start, Failure> {
-    let (config, places) = make::settings(lab, name)?;
-    let host = lab.node(name).join("host");
-    let mut arguments = vec!["run".into()];
-    let platform = if name == THIS_MACHINE {
-        Platform::Native
-    } else {
-        arguments.extend(["--lab".into(), host.clone().into_os_string()]);
-        Platform::Lab(host)
-    };
-    let classes = Classes::default();
-    let catalog = marcato_agents::catalog(&platform, mcod::about(classes.clone()));
-    let catalog = catalog.map_err(|error| lab.failure(&error))?;
-    Ok(Start {
-        config,
-        places,
-        agents: Agents { catalog, left_out: Vec::new() },
-        classes,
-        launch: Arc::new(Launch { program: mcod_program(lab)?, arguments }),
-        spoken: Spoken::RELEASE,
+        Ok(Exit::Ok)
     })
 }
 

@@ -17,6 +17,8 @@ use crate::words::Failure;
 const NODES_PER_PROCESS: u32 = 2_500;
 /// Where the hub listens the first time: the system chooses.
 pub(super) const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// What processes that run nodes are called, before the number of the first one.
+const NODES_PROCESS: &str = "nodes-";
 /// How long the hub may take to listen.
 const HUB_WAIT: Duration = Duration::from_secs(10);
 /// How long the nodes may take to register, and how much longer for each of them.
@@ -136,7 +138,12 @@ fn start_nodes(lab: &Layout, running: &mut Running, apart: Option<u32>) -> Resul
 
 /// What the process is called that runs the nodes from that one on.
 pub(super) fn process_name(first: u32) -> String {
-    format!("nodes-{first}")
+    format!("{NODES_PROCESS}{first}")
+}
+
+/// The first node of the process that is called so; none where it runs no nodes.
+pub(super) fn first_node(process: &str) -> Option<usize> {
+    process.strip_prefix(NODES_PROCESS)?.parse().ok()
 }
 
 fn start(lab: &Layout, what: &str, arguments: &[&OsStr]) -> Result<Process, Failure> {

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -67,6 +68,8 @@ pub struct NodeShell {
     programs: Programs,
     /// Whether somebody wants them run as soon as they may.
     told: bool,
+    /// By how much its clock is behind the system's, in milliseconds.
+    behind_ms: Arc<AtomicU64>,
     /// Whether the link has ended by itself.
     lost: bool,
 }
@@ -76,6 +79,7 @@ pub struct NodeShell {
 pub struct Handle {
     reload: mpsc::Sender<Option<Agents>>,
     stop: Arc<Notify>,
+    behind_ms: Arc<AtomicU64>,
 }
 
 impl Handle {
@@ -91,6 +95,11 @@ impl Handle {
     /// in their own processes.
     pub fn stop(&self) {
         self.stop.notify_one();
+    }
+
+    /// Sets the node's clock behind the system's: for a lab, to see what comes of that.
+    pub fn set_clock_behind(&self, behind: Span) {
+        self.behind_ms.store(behind.as_ms(), Ordering::Relaxed);
     }
 }
 
@@ -136,7 +145,8 @@ impl NodeShell {
         let (to_written, written) = mpsc::channel(EVENTS_WAITING_MAX);
         let (to_reload, reload) = mpsc::channel(1);
         let stop = Arc::new(Notify::new());
-        let handle = Handle { reload: to_reload, stop: stop.clone() };
+        let behind_ms = Arc::new(AtomicU64::new(0));
+        let handle = Handle { reload: to_reload, stop: stop.clone(), behind_ms: behind_ms.clone() };
         let shell = Self {
             identity,
             state,
@@ -154,10 +164,16 @@ impl NodeShell {
             facts_at: Instant::now() + first_look()?.as_duration(),
             programs: Programs::default(),
             told: false,
+            behind_ms,
             lost: false,
         };
         shell.log_broken();
         Ok((shell, handle))
+    }
+
+    /// The time that the node's clock shows.
+    fn now(&self) -> Timestamp {
+        now() - Span::from_ms(self.behind_ms.load(Ordering::Relaxed))
     }
 
     /// The node's name.
@@ -185,7 +201,8 @@ impl NodeShell {
         while !ended {
             let event = self.next(&mut link).await;
             let Some(event) = event else { continue };
-            let effects = self.core.step(event, now());
+            let now = self.now();
+            let effects = self.core.step(event, now);
             ended = self.perform(effects, &link).await;
         }
         link.close(CLOSE_LIMIT.as_duration()).await;
@@ -212,7 +229,8 @@ impl NodeShell {
             }
             printed = self.programs.next() => {
                 if let Some(event) = self.take(printed) {
-                    let effects = self.core.step(event, now());
+                    let now = self.now();
+            let effects = self.core.step(event, now);
                     self.first.extend(effects);
                 }
             }
@@ -331,11 +349,12 @@ impl NodeShell {
                 Effect::Write(record, key) => self.write(record, key),
                 Effect::Measure(message) => {
                     let event = Event::Measured(message, self.sourced.measured());
-                    effects.extend(self.core.step(event, now()));
+                    let now = self.now();
+                    effects.extend(self.core.step(event, now));
                 }
                 Effect::Run(approved) => self.start(*approved),
                 Effect::WakeAt(at) => {
-                    let at = Instant::now() + at.since(now()).as_duration();
+                    let at = Instant::now() + at.since(self.now()).as_duration();
                     match &mut self.wake {
                         Some(sleep) => sleep.as_mut().reset(at),
                         None => self.wake = Some(Box::pin(sleep_until(at))),
@@ -367,7 +386,7 @@ impl NodeShell {
             JournalRecord::Ended { about, began: true, .. } => Some(self.runs.dir(about.key)),
             _ => None,
         };
-        let now = now();
+        let now = self.now();
         let append = move || {
             let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
             let event = match journal.append(&record, now) {

@@ -50,8 +50,8 @@ impl Places {
         let (mut lists, mut archives, mut sources) = (None, None, Vec::new());
         for (name, value) in read::settings(text) {
             match name {
-                "lists" => lists = Some(value.into()),
-                "archives" => archives = Some(value.into()),
+                "lists" => lists = Some(folder(&value)),
+                "archives" => archives = Some(folder(&value)),
                 _ => sources.push(value.into()),
             }
         }
@@ -122,6 +122,11 @@ impl Places {
         }
         Ok(())
     }
+}
+
+/// A folder as it is named without a slash at the end.
+fn folder(name: &str) -> PathBuf {
+    Path::new(name).components().collect()
 }
 
 /// The words for a filesystem with too little room.

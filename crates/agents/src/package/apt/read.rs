@@ -179,6 +179,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 
 fn cut(line: &str) -> String {
     let line = line.strip_prefix("E: ").or(line.strip_prefix("W: ")).unwrap_or(line);
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().take(COMPLAINT_CHARS_MAX).collect()
 }
 

@@ -41,6 +41,32 @@ pub enum LabCommand {
         #[arg(long)]
         purge: bool,
     },
+    /// Let something go wrong with one simulated host
+    #[command(
+        after_help = "Examples:\n  mco lab break web1 held\n  mco lab break db1.example.com down"
+    )]
+    Break {
+        /// Where the lab lies.
+        #[command(flatten)]
+        dir: LabDir,
+        /// The host, by its name or what stands before the first dot
+        node: String,
+        /// What goes wrong
+        #[arg(value_parser = crate::lab::faults())]
+        fault: String,
+    },
+    /// Mend what was broken with `mco lab break`
+    #[command(after_help = "Examples:\n  mco lab mend web1\n  mco lab mend web1 held")]
+    Mend {
+        /// Where the lab lies.
+        #[command(flatten)]
+        dir: LabDir,
+        /// The host, by its name or what stands before the first dot
+        node: String,
+        /// What is mended; everything where nothing is said
+        #[arg(value_parser = crate::lab::faults())]
+        fault: Option<String>,
+    },
     /// Show the main job on a fleet of 20 nodes, from beginning to end
     #[command(after_help = "Example:\n  mco lab demo")]
     Demo(LabDir),
