@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use kit::{Bench, Node, nodes};
-use marcato_client::core::{Directory, Event};
-use marcato_core::{EndState, Identity, Reason};
+use marcato_client::core::{Directory, Event, Stopped};
+use marcato_core::{EndState, Identity, Reason, Span};
 use marcato_protocol::message::Message;
 use marcato_protocol::progress::Phase;
 use proptest::prelude::*;
@@ -21,8 +21,15 @@ static KNOWN: LazyLock<Arc<Directory>> = LazyLock::new(|| kit::directory(&FLEET)
 /// One thing that happens.
 #[derive(Debug, Clone)]
 enum Act {
-    Receipt { node: usize, end: (EndState, Option<Reason>), first_order: bool },
-    Progress { node: usize, phase: Phase },
+    Receipt {
+        node: usize,
+        end: (EndState, Option<Reason>),
+        first_order: bool,
+    },
+    Progress {
+        node: usize,
+        phase: Phase,
+    },
     Nobody(usize),
     NobodyAtAll,
     NotPublished(usize),
@@ -31,6 +38,9 @@ enum Act {
     Connected,
     Interrupted,
     After(u64),
+    /// Where the order goes to one node after another: whose turn it is, or that nobody else has one.
+    Release(usize),
+    Stop,
 }
 
 fn acts() -> impl Strategy<Value = Act> {
@@ -55,6 +65,8 @@ fn acts() -> impl Strategy<Value = Act> {
         1 => Just(Act::Connected),
         1 => Just(Act::Interrupted),
         6 => (0..8000u64).prop_map(Act::After),
+        4 => (0..3usize).prop_map(Act::Release),
+        1 => Just(Act::Stop),
     ]
 }
 
@@ -76,10 +88,14 @@ impl Play {
     }
 
     fn act(&mut self, act: Act) {
-        if self.bench.sent.is_empty() {
+        if self.bench.sent.is_empty() && !matches!(act, Act::Release(_) | Act::Stop) {
             return;
         }
         match act {
+            Act::Release(node) => {
+                self.bench.step(Event::Release(vec![FLEET[node].identity.clone()]));
+            }
+            Act::Stop => self.bench.step(Event::Stop(Stopped::Time)),
             Act::Receipt { node, end, first_order } => {
                 let node = &FLEET[node];
                 let Some(order) = self.order(node, first_order) else { return };
@@ -132,9 +148,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_job_ends(kind in 0..3u8, acts in prop::collection::vec(acts(), 0..40)) {
+    fn every_job_ends(kind in 0..5u8, acts in prop::collection::vec(acts(), 0..40)) {
         let bench = match kind {
             0 => Bench::unknown(Arc::clone(&KNOWN)),
+            // A job that nobody stops waits for ever for those who have no turn.
+            3 | 4 => Bench::paced(&FLEET[..3], kind == 4, Span::from_secs(60)),
             kind => {
                 let listed = FLEET[..3].iter().map(Node::listed).collect();
                 let selection = kit::select(listed, &KNOWN, kind == 2);
@@ -146,11 +164,12 @@ proptest! {
             play.act(act);
             play.look();
         }
-        play.bench.after(200_000);
+        play.act(Act::Stop);
+        play.bench.after(250_000);
         play.look();
         play.bench.assert_done();
         let counts = play.bench.job.counts();
-        prop_assert_eq!((counts.waiting, counts.running), (0, 0));
+        prop_assert_eq!((counts.waiting, counts.running, counts.held), (0, 0, 0));
         prop_assert_eq!(counts.nodes, play.bench.report().nodes.len());
     }
 }

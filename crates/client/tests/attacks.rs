@@ -338,6 +338,7 @@ fn tasks_that_are_too_large() {
             directory,
             task,
             selection,
+            paced: None,
         };
         let error = marcato_client::core::Job::new(setup, kit::START).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");

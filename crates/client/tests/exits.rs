@@ -50,6 +50,7 @@ fn report(ends: &[(EndState, Option<Reason>)]) -> Report {
         unknown_names: vec![],
         refused: vec![],
         interrupted: false,
+        stopped: None,
         not_signed: None,
     }
 }

@@ -68,6 +68,8 @@ pub const REFUSALS: &[(RefusedWhy, &str)] = &[
 pub const EVENTS: &[&str] = &[
     "a second copy was answered",
     "a read was signed anew",
+    "an order went from node to node",
+    "an order stopped where it went wrong",
     "a late receipt replaced the client's word",
     "a change outlived its daemon",
     "an end was found by the next daemon",

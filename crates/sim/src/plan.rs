@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use marcato_agent::job;
-use marcato_client::core::{Aim, Task};
+use marcato_client::core::{Aim, Limit, Task};
 use marcato_core::limits::timing::{CHANGE_WAIT, READ_WAIT};
-use marcato_core::{OrderId, Terms};
+use marcato_core::{OrderId, Span, Terms};
 use marcato_protocol::version::Spoken;
+use marcato_rollout::Pace;
 use serde_json::{Map, Value, json};
 
 use crate::fault::{Fault, Kind};
@@ -66,6 +67,8 @@ pub struct Command {
     pub group: Option<char>,
     /// A read for chosen nodes rather than for whoever matches.
     pub chosen: bool,
+    /// How it goes from node to node, where it is for chosen ones.
+    pub pace: Pace,
     /// How long it stays to take what comes late, in milliseconds.
     pub lingers: u64,
 }
@@ -166,6 +169,11 @@ impl Plan {
         let hosts = (0..nodes).map(|index| files(&mut random, index)).collect();
         let faults = faults(&mut random, nodes);
         let mut commands = commands(&mut random);
+        let mut spares: Vec<_> = (0..SPARES).map(|_| command(&mut random)).collect();
+        let mut random = Random::new(seed, 2);
+        for command in commands.iter_mut().chain(&mut spares) {
+            command.pace = pace(&mut random);
+        }
         if let Some(hold) = faults.iter().find(|fault| fault.kind == Kind::Hold) {
             // The second is issued more than the skew after the first, which is still on its way.
             let at = hold.from + 500;
@@ -175,11 +183,11 @@ impl Plan {
                 work: Work::Restart("ssh"),
                 group: None,
                 chosen: true,
+                pace: Pace::default(),
                 lingers: 0,
             };
             commands.extend([restart(at), restart(at + 32_000)]);
         }
-        let spares = (0..SPARES).map(|_| command(&mut random)).collect();
         let plan = Self::of(seed, hosts, commands, RUN_UNTIL);
         Self { faults, spares, ..plan }
     }
@@ -196,8 +204,10 @@ impl Plan {
             work,
             group: None,
             chosen,
+            pace: Pace::default(),
             lingers: 20_000,
         };
+        let in_batches = Pace { batch: Some(Limit::Nodes(2)), ..Pace::default() };
         let commands = vec![
             command(3_000, Work::Restart("ssh"), true),
             command(3_400, Work::Ping, false),
@@ -209,6 +219,7 @@ impl Plan {
             command(34_000, Work::Install("openssl", 3), true),
             command(34_020, Work::Install("openssl", 4), true),
             command(34_080, Work::Cancel(None), true),
+            Command { pace: in_batches, ..command(40_000, Work::Restart("nginx"), true) },
         ];
         let outage = |at, node, how, rest| Outage { at, node, how, rest };
         let outages = vec![
@@ -294,7 +305,23 @@ fn command(random: &mut Random) -> Command {
     let group = random.chance(500).then(|| random.pick(&['a', 'b', 'c']));
     let lingers = if random.chance(500) { random.between(5_000, 40_000) } else { 0 };
     let (at, chosen) = (random.between(2_500, 45_000), random.chance(400));
-    Command { at, operator, work, group, chosen, lingers }
+    Command { at, operator, work, group, chosen, pace: Pace::default(), lingers }
+}
+
+/// How some orders go from node to node.
+fn pace(random: &mut Random) -> Pace {
+    let width = 3 + random.index(6);
+    let (batch, parallel) = match random.below(8) {
+        0 => (Some(Limit::Nodes(width)), None),
+        1 => {
+            (Some(random.pick(&[Limit::Percent(20), Limit::Percent(34), Limit::Percent(50)])), None)
+        }
+        2 => (None, Some(width)),
+        3 => (Some(Limit::Nodes(width)), Some(3)),
+        _ => (None, None),
+    };
+    let rest = Span::from_ms(random.pick(&[0, 300, 2_000]));
+    Pace { batch, parallel, rest, keep_going: random.chance(300) }
 }
 
 /// So many kinds at least that last, all of them at work at the same time, and others.

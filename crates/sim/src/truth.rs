@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use marcato_agent::{Outcome, job};
 use marcato_client::core::{NodeReport, Outcome as Inquired, Report};
-use marcato_core::{ActionName, AgentName, Identity, OrderId, Terms, Timestamp};
+use marcato_core::{ActionName, AgentName, Identity, OrderId, Span, Terms, Timestamp};
 use marcato_node::core::Held;
 use marcato_protocol::digest::Digest;
 use marcato_protocol::message::Message;
@@ -81,6 +81,14 @@ pub struct Signed {
     pub changes: bool,
     /// The nodes that its signer addressed one by one.
     pub addressed: BTreeSet<usize>,
+}
+
+impl Signed {
+    /// How long after its issue nodes may start it.
+    #[must_use]
+    pub fn valid(&self) -> Span {
+        self.order.start_by.since(self.order.issued)
+    }
 }
 
 /// An action that was begun.
@@ -195,6 +203,10 @@ pub struct JobTruth {
     pub sent: BTreeMap<(OrderId, Identity), u64>,
     /// Whether it sent an order to whoever matches.
     pub broadcast: BTreeSet<OrderId>,
+    /// How the order goes from node to node, where it does.
+    pub pace: Option<Paced>,
+    /// What it sent and heard since it began its order, each with the moment.
+    pub course: Vec<(u64, Course)>,
     /// The nodes of which a broker told it that nobody is there, by their last token.
     pub nobody: BTreeSet<Identity>,
     /// Whether a broker told it that nobody at all listens to orders.
@@ -213,6 +225,38 @@ pub struct JobTruth {
     pub gave_up: Option<Inquired>,
     /// When it began, if it did: it was typed, and its connection stood.
     pub started: u64,
+}
+
+/// How an order goes from node to node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paced {
+    /// How many nodes may have it at a time.
+    pub width: usize,
+    /// How long a silent node is waited for, in milliseconds.
+    pub wait: u64,
+    /// Whether it goes to no further node once it went wrong on one.
+    pub stops: bool,
+}
+
+/// What happens to a command on its way, as far as the pace of its order is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Course {
+    /// It sent the order to a node, or tried to.
+    Sent(Identity),
+    /// A message came to it, by [`Said::message`].
+    Heard(Digest),
+    /// A broker told it that a node is not there.
+    Nobody(Identity),
+    /// Its operator went.
+    Interrupted,
+}
+
+impl JobTruth {
+    /// It begins its order; what was before that was another's.
+    pub fn begin(&mut self, pace: Option<Paced>) {
+        self.pace = pace;
+        self.course.clear();
+    }
 }
 
 /// Stands for a whole message: any other has another.

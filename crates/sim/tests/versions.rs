@@ -34,7 +34,15 @@ fn run(
     hub: bool,
 ) -> JobTruth {
     let hosts = (0..nodes.len()).map(Files::new).collect();
-    let command = Command { at: 3_000, operator: 0, work, group: None, chosen, lingers: 0 };
+    let command = Command {
+        at: 3_000,
+        operator: 0,
+        work,
+        group: None,
+        chosen,
+        pace: Default::default(),
+        lingers: 0,
+    };
     let mut plan = Plan::of(1, hosts, vec![command], 60_000);
     plan.spoken = spoken(client);
     plan.others = nodes.iter().map(|node| spoken(*node)).enumerate().collect();

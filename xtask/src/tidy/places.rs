@@ -14,6 +14,7 @@ const PURE: &[&str] = &[
     "crates/node/src/core",
     "crates/hub/src/core",
     "crates/client/src/core",
+    "crates/rollout/src",
     "crates/sim/src",
 ];
 
@@ -25,6 +26,7 @@ const REPLAYED: &[&str] = &[
     "crates/node/src/core",
     "crates/hub/src/core",
     "crates/client/src/core",
+    "crates/rollout/src",
     "crates/sim/src",
 ];
 

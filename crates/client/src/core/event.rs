@@ -4,7 +4,7 @@ use marcato_core::{Identity, Timestamp};
 use marcato_protocol::message::Message;
 use marcato_protocol::sshsig::Signature;
 
-use super::{Checked, KnownNode};
+use super::{Checked, Job, KnownNode, Stopped};
 
 /// What happens.
 #[derive(Debug)]
@@ -22,6 +22,10 @@ pub enum Event {
     Signed(Signature),
     /// It did not, for this reason.
     NotSigned(String),
+    /// It is these nodes' turn to be sent an order that is sent to one after another.
+    Release(Vec<Identity>),
+    /// Nobody else is sent such an order, for this reason. Those that were are waited for.
+    Stop(Stopped),
     /// The connection stands again after it was gone.
     Connected,
     /// The operator wants to go: nothing more is sent, and the accounts are closed.
@@ -50,4 +54,24 @@ pub enum Effect {
     Moved(Identity),
     /// The machine has its result. It still takes what comes late.
     Done,
+}
+
+/// What carries an order out: a job, or a machine that has one and decides how it goes.
+pub trait Machine: std::fmt::Debug {
+    /// Takes what happened.
+    #[must_use]
+    fn step(&mut self, event: Event, now: Timestamp) -> Vec<Effect>;
+
+    /// The order and its accounts.
+    fn job(&self) -> &Job;
+}
+
+impl Machine for Job {
+    fn step(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        Self::step(self, event, now)
+    }
+
+    fn job(&self) -> &Job {
+        self
+    }
 }

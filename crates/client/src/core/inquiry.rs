@@ -257,7 +257,11 @@ impl Inquiry {
             Event::Tick | Event::Connected | Event::NotPublished(_) => {
                 self.look(now, &mut effects);
             }
-            Event::Checked(_) | Event::Signed(_) | Event::NotSigned(_) => {}
+            Event::Checked(_)
+            | Event::Signed(_)
+            | Event::NotSigned(_)
+            | Event::Release(_)
+            | Event::Stop(_) => {}
         }
         if self.outcome.is_none() {
             effects.push(Effect::WakeAt(self.again_at.min(self.ends_at())));

@@ -56,6 +56,15 @@ impl Limit {
             Self::Percent(part) => (all.saturating_mul(part.into()) / 100).max(1).min(all),
         }
     }
+
+    /// The same with a part rounded up, as the ancestor does for batches.
+    #[must_use]
+    pub fn rounded_up(self, all: usize) -> usize {
+        match self {
+            Self::Nodes(number) => number.min(all),
+            Self::Percent(part) => all.saturating_mul(part.into()).div_ceil(100).min(all),
+        }
+    }
 }
 
 /// Which nodes a limit takes.
@@ -120,6 +129,14 @@ mod tests {
         check(Limit::Percent(10), 20, 2);
         check(Limit::Percent(10), 9, 1);
         check(Limit::Percent(99), 1, 1);
+        check(Limit::Percent(100), 7, 7);
+        check(Limit::Percent(50), 0, 0);
+        let check =
+            |limit: Limit, all, want| assert_eq!(limit.rounded_up(all), want, "{limit} of {all}");
+        check(Limit::Nodes(3), 2, 2);
+        check(Limit::Percent(50), 3, 2);
+        check(Limit::Percent(10), 20, 2);
+        check(Limit::Percent(1), 500, 5);
         check(Limit::Percent(100), 7, 7);
         check(Limit::Percent(50), 0, 0);
     }

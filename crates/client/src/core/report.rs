@@ -129,6 +129,25 @@ pub struct Counts {
     pub running: usize,
     /// Not heard yet.
     pub waiting: usize,
+    /// Sent the order.
+    #[serde(default)]
+    pub sent: usize,
+    /// Not sent it yet, because it is not their turn.
+    #[serde(default)]
+    pub held: usize,
+}
+
+/// Why an order was not sent to all nodes that it is for, though the operator stayed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Stopped {
+    /// On this node it went wrong.
+    Node {
+        /// The node.
+        node: Identity,
+    },
+    /// The others could not have started it in time any more.
+    Time,
 }
 
 /// What became of an order.
@@ -178,6 +197,9 @@ pub struct Report {
     pub refused: Vec<Refusal>,
     /// Whether the operator went before the end.
     pub interrupted: bool,
+    /// Why it was not sent to all nodes; those that are left are `skipped`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
     /// Why the order was not signed; nothing was sent then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_signed: Option<String>,

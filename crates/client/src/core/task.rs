@@ -78,8 +78,8 @@ pub(super) struct Frame<'a> {
     pub caller: &'a CallerId,
     pub collective: &'a Collective,
     pub issued: Timestamp,
-    /// How long the key may take to sign, on top of the wait.
-    pub signing: Span,
+    /// How long after its issue nodes may start it.
+    pub valid: Span,
     pub reader: OpenPublicKey,
     pub audience: Audience,
     /// Whether receipts shall carry certificates.
@@ -88,8 +88,8 @@ pub(super) struct Frame<'a> {
 
 /// Builds the order and checks it as a node will.
 pub(super) fn order(task: &Task, frame: Frame<'_>) -> Result<(Order, Vec<u8>), TaskError> {
-    if task.wait.as_ms() > START_WINDOW_MAX.as_ms() / 2 {
-        return Err(TaskError::Wait(task.wait));
+    if frame.valid.as_ms() > START_WINDOW_MAX.as_ms() / 2 {
+        return Err(TaskError::Wait(frame.valid));
     }
     if task.run_limit > RUN_LIMIT_MAX {
         return Err(TaskError::RunLimit(task.run_limit));
@@ -100,7 +100,7 @@ pub(super) fn order(task: &Task, frame: Frame<'_>) -> Result<(Order, Vec<u8>), T
         caller: frame.caller.clone(),
         collective: frame.collective.clone(),
         issued: frame.issued,
-        start_by: frame.issued + frame.signing + task.wait,
+        start_by: frame.issued + frame.valid,
         run_limit_ms: task.run_limit,
         readers: vec![frame.reader],
         certificates: frame.certificates,

@@ -4,12 +4,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use marcato_core::limits::client::{CONNECT_WAIT, SHOWN_EVERY};
 use marcato_core::limits::timing::READ_WAIT;
 use marcato_core::{
-    CallerId, Collective, Exit, FactName, Identity, NameError, OrderId, Span, Terms, Timestamp,
+    CallerId, Collective, Exit, FactName, Identity, NameError, OrderId, Terms, Timestamp,
 };
 use marcato_link::{Event as LinkEvent, Link, LinkConfig, LinkError, ServerUrl};
 use marcato_protocol::question::{Beginning, Values};
@@ -18,12 +17,13 @@ use marcato_protocol::version::Spoken;
 use tokio::sync::{Notify, oneshot};
 
 use super::choice::Choice;
+use super::clock::Clock;
 use super::known_nodes::{self, KnownNodesError};
 use super::pool::Pool;
 use super::signer::{Signer, SignerError};
 use crate::core::{
     Aim, Coverage, Directory, Effect, Event, Inquiry, InquirySetup, Job, JobSetup, KnownNode,
-    LeftOut, NodeReport, Outcome, Purpose, Report, Selection, Task, TaskError,
+    LeftOut, Machine, NodeReport, Outcome, Purpose, Report, Selection, Task, TaskError,
 };
 
 /// What a connection to a fleet needs.
@@ -135,31 +135,6 @@ impl Interrupter {
     /// Stops sending and has the accounts closed. What runs on nodes goes on.
     pub fn interrupt(&self) {
         self.0.notify_one();
-    }
-}
-
-/// The client's clock: the system's time at the start, and from then on one that no correction
-/// moves.
-#[derive(Debug, Clone, Copy)]
-struct Clock {
-    wall: Timestamp,
-    start: Instant,
-}
-
-impl Clock {
-    fn start() -> Self {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
-        Self { wall: Timestamp::from_ms(ms), start: Instant::now() }
-    }
-
-    fn now(&self) -> Timestamp {
-        let ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.wall + Span::from_ms(ms)
-    }
-
-    fn instant(&self, at: Timestamp) -> tokio::time::Instant {
-        (self.start + at.since(self.wall).as_duration()).into()
     }
 }
 
@@ -329,6 +304,21 @@ impl Fleet {
         signer: &dyn Signer,
         watch: &mut dyn FnMut(&Job, Live<'_>),
     ) -> Result<Report, FleetError> {
+        self.run_with(Job::new, task, choice, signer, watch).await
+    }
+
+    /// The same with a machine that decides how it goes.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_with<M: Machine>(
+        &mut self,
+        begin: impl FnOnce(JobSetup, Timestamp) -> Result<(M, Vec<Effect>), TaskError>,
+        task: Task,
+        choice: Choice,
+        signer: &dyn Signer,
+        watch: &mut dyn FnMut(&Job, Live<'_>),
+    ) -> Result<Report, FleetError> {
         let known = choice.selection.complete;
         let messages = if known { choice.selection.chosen.len() } else { usize::MAX };
         let setup = JobSetup {
@@ -342,18 +332,19 @@ impl Fleet {
             directory: Arc::clone(&self.directory),
             task,
             selection: choice.selection,
+            paced: None,
         };
-        let (mut job, effects) = Job::new(setup, self.clock.now())?;
-        let learned = self.drive(&mut job, effects, Pool::new(messages), signer, watch).await?;
-        let report = job.report();
-        drop(job);
+        let (mut machine, effects) = begin(setup, self.clock.now())?;
+        let learned = self.drive(&mut machine, effects, Pool::new(messages), signer, watch).await?;
+        let report = machine.job().report();
+        drop(machine);
         self.keep(learned);
         Ok(report)
     }
 
     async fn drive(
         &mut self,
-        job: &mut Job,
+        machine: &mut dyn Machine,
         effects: Vec<Effect>,
         mut pool: Pool,
         signer: &dyn Signer,
@@ -368,13 +359,13 @@ impl Fleet {
         loop {
             learned.append(&mut left.learned);
             for node in left.moved.drain(..) {
-                watch(job, Live::Moved(&node));
+                watch(machine.job(), Live::Moved(&node));
             }
             if let Some(bytes) = left.sign.take() {
-                watch(job, Live::Signing);
+                watch(machine.job(), Live::Signing);
                 signing = Some(Box::pin(async move { signer.sign(&bytes).await }));
             }
-            if job.is_done() && left.events.is_empty() {
+            if machine.job().is_done() && left.events.is_empty() {
                 break;
             }
             let wake = left.wake.map_or(beat, |at| self.clock.instant(at));
@@ -383,7 +374,7 @@ impl Fleet {
                 None => tokio::select! {
                     event = self.link.recv() => match self.link_event(event) {
                         Some(Event::Message(message)) => {
-                            match pool.check(job.checker(), message) {
+                            match pool.check(machine.job().checker(), message) {
                                 Some(checked) => Event::Checked(checked),
                                 None => continue,
                             }
@@ -393,7 +384,7 @@ impl Fleet {
                     },
                     Some(checked) = pool.recv() => Event::Checked(checked),
                     signed = until_signed(&mut signing) => {
-                        watch(job, Live::Signed);
+                        watch(machine.job(), Live::Signed);
                         signed.unwrap_or_else(|error| {
                             let why = error.to_string();
                             refused = Some(error);
@@ -404,7 +395,7 @@ impl Fleet {
                     () = tokio::time::sleep_until(wake.min(beat)) => {
                         let now = tokio::time::Instant::now();
                         if now >= beat {
-                            watch(job, Live::Beat);
+                            watch(machine.job(), Live::Beat);
                             beat = now + SHOWN_EVERY.as_duration();
                         }
                         Event::Tick
@@ -412,11 +403,11 @@ impl Fleet {
                 },
             };
             let waiting = std::mem::take(&mut left.events);
-            left = self.perform(job.step(event, self.clock.now())).await;
+            left = self.perform(machine.step(event, self.clock.now())).await;
             left.events.extend(waiting);
         }
         match refused {
-            Some(error) if job.orders().next().is_none() => Err(error.into()),
+            Some(error) if machine.job().orders().next().is_none() => Err(error.into()),
             _ => Ok(learned),
         }
     }

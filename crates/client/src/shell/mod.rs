@@ -2,6 +2,7 @@
 //! decides.
 
 mod choice;
+mod clock;
 mod fleet;
 mod known_nodes;
 mod pool;

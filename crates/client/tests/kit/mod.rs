@@ -223,6 +223,38 @@ impl Bench {
     }
 
     pub fn start(task: Task, selection: Selection, directory: Arc<Directory>, signs: bool) -> Self {
+        Self::begin(task, selection, directory, signs, None)
+    }
+
+    /// An order for these nodes, known and listed, that is sent to whom the test releases.
+    pub fn paced(nodes: &[Node], changes: bool, valid: Span) -> Self {
+        let directory = directory(nodes);
+        let selection = select(nodes.iter().map(Node::listed).collect(), &directory, changes);
+        let task = Task { aim: Aim::Set, ..task(changes) };
+        Self::begin(task, selection, directory, true, Some(valid))
+    }
+
+    /// The same change while the key has not signed it.
+    pub fn paced_unsigned(nodes: &[Node], valid: Span) -> Self {
+        let directory = directory(nodes);
+        let selection = select(nodes.iter().map(Node::listed).collect(), &directory, true);
+        Self::begin(task(true), selection, directory, false, Some(valid))
+    }
+
+    /// The key signs what it was asked to.
+    pub fn sign(&mut self) {
+        for bytes in std::mem::take(&mut self.to_sign) {
+            self.step(Event::Signed(operator().sign(Namespace::Order, &bytes)));
+        }
+    }
+
+    fn begin(
+        task: Task,
+        selection: Selection,
+        directory: Arc<Directory>,
+        signs: bool,
+        paced: Option<Span>,
+    ) -> Self {
         let setup = JobSetup {
             id: OrderId::from_bytes([7; 16]),
             seed: [8; 32],
@@ -234,6 +266,7 @@ impl Bench {
             directory,
             task,
             selection,
+            paced,
         };
         let (job, effects) = Job::new(setup, START).unwrap();
         let mut bench = Self {

@@ -13,5 +13,6 @@ pub mod link;
 pub mod node;
 pub mod policy;
 pub mod protocol;
+pub mod rollout;
 pub mod service;
 pub mod timing;

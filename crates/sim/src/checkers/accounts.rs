@@ -9,7 +9,8 @@ use marcato_protocol::question::{Answer, Found, Listed};
 use crate::truth::{JobTruth, Truth};
 
 /// How long after its start every command must have ended, in milliseconds: questions, signing
-/// twice, both waits, and a change that waits behind others for as long as they may run.
+/// twice, both waits, and a change that waits behind others for as long as they may run. An order that
+/// goes from node to node may take as long again as it is valid.
 const ENDS_WITHIN: u64 = 100_000;
 
 pub(super) fn check(truth: &Truth) -> Vec<String> {
@@ -22,12 +23,18 @@ pub(super) fn check(truth: &Truth) -> Vec<String> {
                 let why = "it gave up, and nothing that came to it says why".to_owned();
                 if gave_up_rightly(truth, job) { Vec::new() } else { vec![why] }
             }
-            None if job.started + ENDS_WITHIN > truth.until => Vec::new(),
+            None if job.started + ENDS_WITHIN + valid(truth, job) > truth.until => Vec::new(),
             None => vec!["it never ended".to_owned()],
         };
         wrong.into_iter().map(move |why| format!("command {index}: {why}"))
     })
     .collect()
+}
+
+/// For how long a command's orders are valid.
+fn valid(truth: &Truth, job: &JobTruth) -> u64 {
+    let orders = job.orders.iter().flat_map(|id| truth.of_id(*id));
+    orders.map(|signed| signed.valid().as_ms()).max().unwrap_or_default()
 }
 
 /// Whether what came to a command made it end before there was an order.
@@ -135,6 +142,7 @@ mod tests {
             unknown_names: Vec::new(),
             refused: Vec::new(),
             interrupted: false,
+            stopped: None,
             not_signed: None,
         };
         let listed = Listed {
@@ -150,7 +158,8 @@ mod tests {
         let answer = Answer { v: 1, id: ORDER, part: 0, parts: 1, since, found };
         let job = &mut truth.jobs[0];
         (job.started, job.answers, job.report) = (1, vec![answer], Some(report));
-        truth.until = ENDS_WITHIN + 2;
+        // The order is valid for ten seconds.
+        truth.until = ENDS_WITHIN + 10_000 + 2;
         truth
     }
 

@@ -6,6 +6,7 @@ mod at_most_once;
 mod bounds;
 mod cancelled;
 mod invented;
+mod pace;
 mod permitted;
 mod registry;
 mod signed_end;
@@ -54,6 +55,7 @@ const ALL: &[(&str, Checker)] = &[
     ("a signed end stays", signed_end::check),
     ("only what is permitted", permitted::check),
     ("within its time", within_time::check),
+    ("pace", pace::check),
     ("bounds", bounds::check),
 ];
 

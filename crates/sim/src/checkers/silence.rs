@@ -10,11 +10,12 @@ use marcato_protocol::order::Audience;
 
 use super::matches;
 use crate::host::Files;
-use crate::truth::{JobTruth, Said, Taken, Truth};
+use crate::truth::{JobTruth, Said, Signed, Taken, Truth};
 
-/// Within what time a daemon that lives on answers whatever it was sent, in milliseconds: a change
-/// waits for its turn at most until the last moment of its start, and runs longer than its limit.
-const ANSWERS_WITHIN: u64 = 75_000;
+/// Within what time a daemon that lives on answers whatever it was sent, in milliseconds, beside the
+/// time for which the order is valid: a change waits for its turn at most until the last moment of its
+/// start, and runs longer than its limit.
+const ANSWERS_WITHIN: u64 = 65_000;
 
 /// Over what time a node's refusals are counted, in milliseconds.
 const REFUSALS_WITHIN: u64 = 1_000;
@@ -74,14 +75,16 @@ fn counts(truth: &Truth, job: &JobTruth, said: &Said) -> bool {
 fn unanswered(truth: &Truth) -> Vec<String> {
     let answered: BTreeSet<(usize, Digest)> =
         truth.receipts.iter().map(|said| (said.host, said.outer.order_digest)).collect();
-    let lives_since = |host: usize, at: u64| {
+    let lives_since = |host: usize, at: u64, signed: Option<&Signed>| {
         let host = &truth.hosts[host];
         let from = host.last_life()?.max(at);
-        (host.rebuilt.is_none_or(|rebuilt| rebuilt <= at) && from + ANSWERS_WITHIN <= truth.until)
+        let within = ANSWERS_WITHIN + signed.map_or(0, |signed| signed.valid().as_ms());
+        (host.rebuilt.is_none_or(|rebuilt| rebuilt <= at) && from + within <= truth.until)
             .then_some(from)
     };
     let taken = truth.taken.iter().filter(|taken| {
-        let on = lives_since(taken.host, taken.at) == Some(taken.at);
+        let signed = truth.signed(taken.order);
+        let on = lives_since(taken.host, taken.at, signed) == Some(taken.at);
         on && !is_flooded(truth, taken)
             && must_answer(truth, taken.host, taken.order, taken.at)
             && !answered.contains(&(taken.host, taken.order))
@@ -97,7 +100,7 @@ fn unanswered(truth: &Truth) -> Vec<String> {
         let mut orders = truth.of_id(run.key.0);
         run.change
             && whole
-            && lives_since(run.host, run.at).is_some()
+            && lives_since(run.host, run.at, truth.of_id(run.key.0).next()).is_some()
             && !orders.any(|signed| answered.contains(&(run.host, signed.digest)))
     });
     wrong.extend(begun.map(|run| {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use marcato_agent::job;
 use marcato_client::core::{
-    Directory, Effect, Event as ClientEvent, Inquiry, InquirySetup, Job, JobSetup, Outcome,
-    Purpose, Report, Selection,
+    Directory, Effect, Event as ClientEvent, Inquiry, InquirySetup, Job, JobSetup, Machine,
+    Outcome, Purpose, Report, Selection, Stopped, TaskError,
 };
-use marcato_core::{EndState, OrderId};
+use marcato_core::{EndState, OrderId, Timestamp};
 use marcato_protocol::digest::Digest;
 use marcato_protocol::keys::{NodeSignKey, OpenKey};
 use marcato_protocol::message::{Kind as MessageKind, Message};
@@ -15,13 +15,14 @@ use marcato_protocol::order::{Audience, Order};
 use marcato_protocol::question::{Answer, Question};
 use marcato_protocol::sshsig::Namespace;
 use marcato_protocol::subject::Subjects;
+use marcato_rollout::{Pace, Plan as PacePlan, Rollout};
 
 use super::network::Item;
 use super::{Actor, Event, World};
 use crate::coverage::{Group, REFUSALS};
 use crate::fault::Kind;
 use crate::plan::{Command as CommandPlan, Work};
-use crate::truth::{self, Signed};
+use crate::truth::{self, Course, Paced, Signed};
 
 /// From when on commands are typed for others that ended early, in milliseconds.
 const SPARES_FROM: u64 = 50_000;
@@ -50,7 +51,7 @@ enum Stage {
     /// Connecting.
     Started,
     Asking(Box<Inquiry>),
-    Working(Box<Job>),
+    Working(Box<dyn Machine>),
     Over,
 }
 
@@ -111,12 +112,15 @@ impl World {
                 if message.headers.kind() == Some(MessageKind::Answer) {
                     job.answers.extend(Answer::parse(&message));
                 }
-                job.heard.push(truth::digest_of(&message));
+                let digest = truth::digest_of(&message);
+                job.heard.push(digest);
+                job.course.push((self.now, Course::Heard(digest)));
                 ClientEvent::Message(Message::clone(&message))
             }
             Item::Nobody(subject) => {
                 match Subjects::last_identity(&subject) {
                     Some(node) => {
+                        job.course.push((self.now, Course::Nobody(node.clone())));
                         job.nobody.insert(node);
                     }
                     None => job.nobody_at_all = true,
@@ -136,7 +140,9 @@ impl World {
     pub(super) fn interrupt(&mut self, command: usize) {
         if self.commands[command].is_alive() {
             self.hit(Kind::Interrupt);
-            self.truth.jobs[command].interrupted = true;
+            let job = &mut self.truth.jobs[command];
+            job.interrupted = true;
+            job.course.push((self.now, Course::Interrupted));
             self.step_command(command, ClientEvent::Interrupted);
         }
     }
@@ -174,10 +180,10 @@ impl World {
                     let _ = self.operators[operator].directory.keep(node);
                 }
                 Effect::Moved(node) => {
-                    if let Stage::Working(job) = &self.commands[command].stage
+                    if let Stage::Working(machine) = &self.commands[command].stage
                         && !self.commands[command].scouting
                     {
-                        let line = job.node(&node).cloned();
+                        let line = machine.job().node(&node).cloned();
                         self.truth.jobs[command].lines.extend(line);
                     }
                 }
@@ -217,6 +223,9 @@ impl World {
             self.truth.jobs[command].asked = Some(question.id);
         }
         let digest = Digest::of(&message.body);
+        if is_order && let Some(node) = Subjects::last_identity(&subject) {
+            self.truth.jobs[command].course.push((self.now, Course::Sent(node)));
+        }
         if !self.publish(end, message) {
             return self.step_command(command, ClientEvent::NotPublished(subject));
         }
@@ -296,17 +305,18 @@ impl World {
     fn command_done(&mut self, command: usize) {
         match std::mem::replace(&mut self.commands[command].stage, Stage::Started) {
             Stage::Asking(inquiry) => self.inquiry_done(command, &inquiry),
-            Stage::Working(job) if self.commands[command].scouting => {
+            Stage::Working(machine) if self.commands[command].scouting => {
                 let operator = self.commands[command].plan.operator;
                 let directory = &self.operators[operator].directory;
-                let found = Selection::of_answered(&job.report(), directory, self.plan.spoken);
+                let found =
+                    Selection::of_answered(&machine.job().report(), directory, self.plan.spoken);
                 self.commands[command].scouting = false;
                 let id = OrderId::from_bytes(self.random.bytes());
                 self.work(command, id, found, false);
             }
-            Stage::Working(job) => {
-                let report = job.report();
-                self.commands[command].stage = Stage::Working(job);
+            Stage::Working(machine) => {
+                let report = machine.job().report();
+                self.commands[command].stage = Stage::Working(machine);
                 self.job_done(command, report);
             }
             other => self.commands[command].stage = other,
@@ -343,7 +353,7 @@ impl World {
             let ping = CommandPlan { work: Work::Ping, ..running.plan.clone() };
             task = ping.task();
         }
-        let operator = running.plan.operator;
+        let (operator, pace) = (running.plan.operator, running.plan.pace);
         let setup = JobSetup {
             id,
             seed,
@@ -355,10 +365,14 @@ impl World {
             directory: Arc::new(self.operators[operator].directory.clone()),
             task,
             selection,
+            paced: None,
         };
-        match Job::new(setup, self.clock(0)) {
-            Ok((job, effects)) => {
-                self.commands[command].stage = Stage::Working(Box::new(job));
+        if !scouting {
+            self.truth.jobs[command].begin(paced(pace, &setup));
+        }
+        match machine(pace, setup, self.clock(0)) {
+            Ok((machine, effects)) => {
+                self.commands[command].stage = Stage::Working(machine);
                 self.command_effects(command, effects);
             }
             Err(error) => panic!("the simulated task is none: {error}"),
@@ -379,6 +393,12 @@ impl World {
         if report.orders.len() > 1 {
             self.occurs("a read was signed anew");
         }
+        if self.truth.jobs[command].pace.is_some() {
+            self.occurs("an order went from node to node");
+        }
+        if matches!(report.stopped, Some(Stopped::Node { .. })) {
+            self.occurs("an order stopped where it went wrong");
+        }
         let ok = report.nodes.iter().filter(|line| line.state == EndState::Ok).count();
         self.note(format_args!(
             "command {command} reports {ok} ok of {}, exit {:?}",
@@ -394,9 +414,9 @@ impl World {
     /// The command ends; what came late was taken.
     pub(super) fn retire(&mut self, command: usize) {
         let stage = std::mem::replace(&mut self.commands[command].stage, Stage::Over);
-        if let Stage::Working(job) = stage {
+        if let Stage::Working(machine) = stage {
             let truth = &mut self.truth.jobs[command];
-            let late = job.report();
+            let late = machine.job().report();
             if truth.report.as_ref().is_some_and(|first| first.nodes != late.nodes) {
                 self.coverage.count(Group::Event, "a late receipt replaced the client's word");
             }
@@ -413,4 +433,33 @@ impl World {
     pub(super) fn operator_key(&self, operator: usize) -> &'static NodeSignKey {
         &self.keys.operators[operator].1
     }
+}
+
+/// How an order goes over its nodes, in the words of the truth; `None` where it is sent to all at once.
+fn paced(pace: Pace, setup: &JobSetup) -> Option<Paced> {
+    let plan = plan_of(pace, setup)?;
+    Some(Paced { width: plan.width, wait: setup.task.wait.as_ms(), stops: plan.stops })
+}
+
+fn plan_of(pace: Pace, setup: &JobSetup) -> Option<PacePlan> {
+    let is_set = !setup.task.is_matching();
+    is_set.then(|| PacePlan::new(&pace, &setup.task, setup.selection.chosen.len())).flatten()
+}
+
+/// The machine that carries a task out, as `mco` chooses it.
+fn machine(
+    pace: Pace,
+    setup: JobSetup,
+    now: Timestamp,
+) -> Result<(Box<dyn Machine>, Vec<Effect>), TaskError> {
+    Ok(match plan_of(pace, &setup) {
+        Some(plan) => {
+            let (rollout, effects) = Rollout::new(plan, setup, now)?;
+            (Box::new(rollout), effects)
+        }
+        None => {
+            let (job, effects) = Job::new(setup, now)?;
+            (Box::new(job), effects)
+        }
+    })
 }

@@ -13,16 +13,22 @@ use crate::core::{NodeReport, Skew};
 pub(super) struct Account {
     /// Since when the registry calls it down.
     pub down: Option<Timestamp>,
+    /// Whether it may be sent the order: where a pace is kept, only once it is its turn.
+    pub released: bool,
     /// Which of the job's orders it is asked to carry out.
     pub round: usize,
     /// How many copies of that order were handed to the broker.
     pub copies: u32,
+    /// When the first copy was: where a pace is kept, its wait counts from here.
+    pub since: Option<Timestamp>,
     /// When the last copy was.
     pub sent: Option<Timestamp>,
     /// Whether a second copy was sent because the first brought no answer.
     pub resent: bool,
     /// Its last word before an end, whatever became of the account since.
     pub last: Option<Running>,
+    /// When to look at it again, where it has a time of its own.
+    pub due: Option<Timestamp>,
     /// How far it is.
     pub stage: Stage,
 }
@@ -47,19 +53,20 @@ pub(super) struct Running {
     pub heard: Timestamp,
     /// When it said that, by its own clock.
     pub said: Timestamp,
-    /// When to look at it again.
-    pub due: Timestamp,
 }
 
 impl Account {
     pub const fn new(down: Option<Timestamp>) -> Self {
         Self {
             down,
+            released: true,
             round: 0,
             copies: 0,
+            since: None,
             sent: None,
             resent: false,
             last: None,
+            due: None,
             stage: Stage::Waiting,
         }
     }
@@ -76,6 +83,11 @@ impl Account {
     pub const fn is_waiting(&self) -> bool {
         matches!(self.stage, Stage::Waiting)
     }
+
+    /// Whether it is not its turn yet.
+    pub const fn is_held(&self) -> bool {
+        !self.released && self.is_waiting()
+    }
 }
 
 impl Running {
@@ -87,7 +99,7 @@ impl Running {
         }
         let began = before.and_then(|before| before.began);
         let began = began.or((word.phase == Phase::Running).then_some(now));
-        Some(Self { began, heard: now, said: word.at, due: now })
+        Some(Self { began, heard: now, said: word.at })
     }
 
     /// When its time is up. It counts from its beginning; while the order only waits on the node,
@@ -139,13 +151,19 @@ impl Words {
         }
     }
 
+    /// How the account of a node ends that has accepted, when nobody waits for it any longer.
+    pub fn end_of_run(self, node: &Identity, running: &Running, now: Timestamp) -> NodeReport {
+        if now >= running.silent_at() {
+            self.say(node, EndState::Lost, Reason::WentSilent)
+        } else {
+            self.say(node, EndState::TimedOut, Reason::StillRunning)
+        }
+    }
+
     /// How an account ends that is still open when the wait is over.
     pub fn end_of_wait(self, node: &Identity, account: &Account, now: Timestamp) -> NodeReport {
         match &account.stage {
-            Stage::Running(running) if now >= running.silent_at() => {
-                self.say(node, EndState::Lost, Reason::WentSilent)
-            }
-            Stage::Running(_) => self.say(node, EndState::TimedOut, Reason::StillRunning),
+            Stage::Running(running) => self.end_of_run(node, running, now),
             _ if account.copies == 0 => self.say(node, EndState::Skipped, Reason::NotSent),
             _ => self.say(node, EndState::NoResponse, Reason::Silent),
         }

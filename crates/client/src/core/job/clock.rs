@@ -2,10 +2,10 @@
 
 use marcato_core::limits::client::QUIET_AFTER;
 use marcato_core::limits::timing::PROBE_AFTER;
-use marcato_core::{EndState, Identity, Reason, Span, Timestamp};
+use marcato_core::{Identity, Span, Timestamp};
 
 use super::Job;
-use super::account::Stage;
+use super::account::{Account, Stage};
 use super::round::{Out, Round};
 use crate::core::Effect;
 
@@ -23,7 +23,7 @@ impl Job {
                 break;
             }
             self.due.pop_first();
-            self.look_at_running(&node, now, effects);
+            self.look_at_node(&node, now, effects);
         }
         if self.is_adaptive() && self.is_quiet(now) {
             self.finished = true;
@@ -40,6 +40,7 @@ impl Job {
         let probe_at = self.probe_at(index);
         let wait = self.task.wait;
         let round = &mut self.rounds[index];
+        // Where a pace is kept, a round has no time of its own: each of its nodes has.
         let Some(sent) = round.sent.filter(|_| !round.closed) else { return };
         if now >= sent + wait {
             round.closed = true;
@@ -91,47 +92,78 @@ impl Job {
         }
     }
 
-    /// Plans when to look at a running change again: when its silence is too long, or its time up.
+    /// Plans when to look at a node again that has a time of its own.
     pub(super) fn plan(&mut self, node: &Identity, now: Timestamp) {
-        let run_limit = self.task.run_limit;
-        let Some(start_by) = self.accounts.get(node).map(|account| self.words(account).start_by)
-        else {
-            return;
-        };
+        self.unplan(node);
+        let Some(account) = self.accounts.get(node) else { return };
+        let due = self.due_at(account, now);
         let Some(account) = self.accounts.get_mut(node) else { return };
-        let Stage::Running(running) = &mut account.stage else { return };
-        if !self.task.changes {
-            return;
-        }
-        let limit = running.limit(start_by, run_limit);
-        let silent_at = running.silent_at();
-        running.due = if silent_at > now { silent_at.min(limit) } else { limit };
-        self.due.insert((running.due, node.clone()));
+        account.due = due;
+        self.due.extend(due.map(|due| (due, node.clone())));
     }
 
-    fn look_at_running(&mut self, node: &Identity, now: Timestamp, effects: &mut Vec<Effect>) {
-        let Some(words) = self.accounts.get(node).map(|account| self.words(account)) else {
-            return;
-        };
-        let Some(account) = self.accounts.get_mut(node) else { return };
-        let Stage::Running(running) = &account.stage else { return };
-        let is_silent = now >= running.silent_at();
-        if now >= running.limit(words.start_by, self.task.run_limit) {
-            let (state, reason) = if is_silent {
-                (EndState::Lost, Reason::WentSilent)
-            } else {
-                (EndState::TimedOut, Reason::StillRunning)
-            };
-            return self.end(words.say(node, state, reason), effects);
+    /// A running change: when its silence is too long, or its time up. Where a pace is kept, any other
+    /// node too: at half of its wait, and at the end of it.
+    fn due_at(&self, account: &Account, now: Timestamp) -> Option<Timestamp> {
+        match &account.stage {
+            Stage::Running(running) if self.task.changes => {
+                let limit = running.limit(self.words(account).start_by, self.task.run_limit);
+                let silent_at = running.silent_at();
+                Some(if silent_at > now { silent_at.min(limit) } else { limit })
+            }
+            Stage::Waiting | Stage::Running(_) if self.is_paced() => {
+                let since = account.since?;
+                let half = since + Span::from_ms(self.task.wait.as_ms() / 2);
+                Some(if half > now { half } else { since + self.task.wait })
+            }
+            Stage::Waiting | Stage::Running(_) | Stage::Ended(_) => None,
         }
-        // Its receipt may have been lost on the way: the same bytes again bring it, as long as the
-        // node would not refuse them for their age.
+    }
+
+    /// Looks at the node no more.
+    pub(super) fn unplan(&mut self, node: &Identity) {
+        if let Some(account) = self.accounts.get_mut(node)
+            && let Some(due) = account.due.take()
+        {
+            self.due.remove(&(due, node.clone()));
+        }
+    }
+
+    fn look_at_node(&mut self, node: &Identity, now: Timestamp, effects: &mut Vec<Effect>) {
+        let Some(account) = self.accounts.get(node) else { return };
+        let words = self.words(account);
+        let end = match &account.stage {
+            Stage::Running(running) if self.task.changes => {
+                let over = now >= running.limit(words.start_by, self.task.run_limit);
+                over.then(|| words.end_of_run(node, running, now))
+            }
+            _ => {
+                let over = account.since.is_some_and(|since| now >= since + self.task.wait);
+                over.then(|| words.end_of_wait(node, account, now))
+            }
+        };
+        if let Some(end) = end {
+            return self.end(end, effects);
+        }
+        self.send_once_more(node, now);
+        self.plan(node, now);
+    }
+
+    /// Sends a silent node the same bytes again, once: the order, or a receipt, may have been lost on
+    /// the way. Not when the node would refuse them for their age.
+    fn send_once_more(&mut self, node: &Identity, now: Timestamp) {
+        let Some(account) = self.accounts.get_mut(node) else { return };
+        let silent = match &account.stage {
+            Stage::Waiting => true,
+            Stage::Running(running) => self.task.changes && now >= running.silent_at(),
+            Stage::Ended(_) => false,
+        };
         let start_by = self.rounds.get(account.round).map(|round| round.order.start_by);
-        if is_silent && !account.resent && start_by.is_some_and(|start_by| now <= start_by) {
-            account.resent = true;
+        if silent && !account.resent && start_by.is_some_and(|start_by| now <= start_by) {
+            // A node that was never sent a first copy gets it now, and may get a second.
+            account.resent = account.copies > 0;
             self.outbox.push_back(Out::Order(account.round, node.clone()));
         }
-        self.plan(node, now);
     }
 
     /// Where nobody knows whom to expect: whether all who answered are done and no other comes.

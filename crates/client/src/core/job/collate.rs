@@ -98,10 +98,8 @@ impl Job {
 
     /// The node has just started and refused the read: it gets one that is signed after its start.
     fn await_anew(&mut self, report: NodeReport, now: Timestamp, effects: &mut Vec<Effect>) {
+        self.unplan(&report.node);
         let Some(account) = self.accounts.get_mut(&report.node) else { return };
-        if let Stage::Running(running) = &account.stage {
-            self.due.remove(&(running.due, report.node.clone()));
-        }
         self.open += usize::from(!account.is_open());
         // That of the next order, whatever else is being signed meanwhile.
         let round = self.rounds.len();
@@ -137,9 +135,6 @@ impl Job {
         }
         let Some(running) = Running::heard(account.last, word, now) else { return };
         self.last_reply = now;
-        if let Stage::Running(before) = &account.stage {
-            self.due.remove(&(before.due, node.clone()));
-        }
         self.open += usize::from(!account.is_open());
         account.last = Some(running);
         account.stage = Stage::Running(running);
@@ -205,7 +200,7 @@ impl Job {
         let Some(account) = self.accounts.get(&node) else { return };
         let order = self.rounds.get(account.round).map(|round| round.order.id);
         let own = order.map(|id| self.subjects.reply(&self.caller, id, &node));
-        if !account.is_waiting() || own.as_deref() != Some(subject) {
+        if !account.is_waiting() || account.is_held() || own.as_deref() != Some(subject) {
             return;
         }
         if self.task.changes && account.copies > 1 {

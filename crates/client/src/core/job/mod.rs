@@ -13,7 +13,7 @@ mod round;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use marcato_core::{CallerId, Collective, EndState, Identity, OrderId, Reason, Timestamp};
+use marcato_core::{CallerId, Collective, EndState, Identity, OrderId, Reason, Span, Timestamp};
 use marcato_protocol::keys::OpenKey;
 use marcato_protocol::sshsig::PublicKey;
 use marcato_protocol::subject::Subjects;
@@ -26,7 +26,7 @@ use self::account::{Account, Stage, Words};
 use self::round::{Outbox, Round};
 use super::{
     Checker, Counts, Directory, Effect, Event, KnownNode, NodeReport, Refusal, RefusedWhy, Report,
-    Selection, Task, TaskError, UnknownName, coverage,
+    Selection, Stopped, Task, TaskError, UnknownName, coverage,
 };
 
 /// What a job is told once.
@@ -52,6 +52,9 @@ pub struct JobSetup {
     pub task: Task,
     /// For whom.
     pub selection: Selection,
+    /// Where an order for chosen nodes is sent to those alone whom [`Event::Release`] names: for how
+    /// long it is valid. Otherwise it is sent to all at once, and valid for the wait.
+    pub paced: Option<Span>,
 }
 
 /// What a silent node is waited for.
@@ -72,6 +75,9 @@ pub struct Job {
     version: u32,
     task: Task,
     selection: Selection,
+    paced: Option<Span>,
+    /// Why it is sent to no further node.
+    stopped: Option<Stopped>,
     subjects: Subjects,
     rng: ChaCha20Rng,
     reader: Arc<OpenKey>,
@@ -124,6 +130,8 @@ impl Job {
             collective: setup.collective,
             caller: setup.caller,
             version: setup.selection.version,
+            paced: setup.paced.filter(|_| !setup.task.is_matching()),
+            stopped: None,
             task: setup.task,
             selection: setup.selection,
             rng: ChaCha20Rng::from_seed(setup.seed),
@@ -161,7 +169,8 @@ impl Job {
 
     fn open_accounts(&mut self) {
         for node in &self.selection.chosen {
-            self.accounts.insert(node.identity.clone(), Account::new(node.down));
+            let account = Account { released: !self.is_paced(), ..Account::new(node.down) };
+            self.accounts.insert(node.identity.clone(), account);
         }
         self.open = self.accounts.len();
         let start_by = self.issued + self.task.wait;
@@ -190,6 +199,8 @@ impl Job {
             Event::NotPublished(subject) => self.not_published(&subject),
             Event::Signed(signature) => self.signed(signature, now, &mut effects),
             Event::NotSigned(why) => self.not_signed(why, now, &mut effects),
+            Event::Release(nodes) => self.release(nodes),
+            Event::Stop(why) => self.stop(why, &mut effects),
             Event::Connected => self.connected_again(now),
             Event::Interrupted if self.ended.is_none() => {
                 self.interrupted = true;
@@ -208,6 +219,17 @@ impl Job {
     /// Whether nobody knows which nodes to expect.
     const fn is_adaptive(&self) -> bool {
         !self.selection.complete && self.task.is_matching()
+    }
+
+    /// Whether nodes are sent the order one after another, each with a wait of its own.
+    const fn is_paced(&self) -> bool {
+        self.paced.is_some()
+    }
+
+    /// Until when nodes may start the order; none where there is nobody to send it to.
+    #[must_use]
+    pub fn start_by(&self) -> Option<Timestamp> {
+        self.rounds.first().map(|round| round.order.start_by)
     }
 
     /// What incoming messages are to be held against now, for a shell that checks them elsewhere.
@@ -232,7 +254,9 @@ impl Job {
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { nodes: self.accounts.len(), ..Counts::default() };
         for account in self.accounts.values() {
+            counts.sent += usize::from(account.copies > 0);
             *match &account.stage {
+                Stage::Waiting if account.is_held() => &mut counts.held,
                 Stage::Waiting => &mut counts.waiting,
                 Stage::Running(_) => &mut counts.running,
                 Stage::Ended(report) if report.state == EndState::Ok => &mut counts.ok,
@@ -247,6 +271,7 @@ impl Job {
     #[must_use]
     pub fn waiting(&self, most: usize) -> Vec<(&Identity, Waiting)> {
         let open = self.accounts.iter().filter_map(|(node, account)| match account.stage {
+            Stage::Waiting if account.is_held() => None,
             Stage::Waiting => Some((node, Waiting::Silent)),
             Stage::Running(_) => Some((node, Waiting::Running)),
             Stage::Ended(_) => None,
@@ -297,6 +322,7 @@ impl Job {
             unknown_names: self.unknown_names(),
             refused: refused.collect(),
             interrupted: self.interrupted,
+            stopped: self.stopped.clone(),
             not_signed: self.failure.clone(),
         }
     }
@@ -326,10 +352,8 @@ impl Job {
 
     /// Closes an account, or replaces the client's own word.
     fn end(&mut self, mut report: NodeReport, effects: &mut Vec<Effect>) {
+        self.unplan(&report.node);
         let Some(account) = self.accounts.get_mut(&report.node) else { return };
-        if let Stage::Running(running) = &account.stage {
-            self.due.remove(&(running.due, report.node.clone()));
-        }
         self.open -= usize::from(account.is_open());
         if report.state == EndState::Down || report.reason == Some(Reason::KeyChanged) {
             report.down_since = account.down;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use marcato_core::limits::client::{SEND_BATCH, SIGN_WAIT};
-use marcato_core::{CallerId, Identity, OrderId, Span, Timestamp};
+use marcato_core::{CallerId, EndState, Identity, OrderId, Reason, Span, Timestamp};
 use marcato_protocol::digest::Digest;
 use marcato_protocol::merkle::{self, MerkleSet};
 use marcato_protocol::message::{Headers, Message};
@@ -13,9 +13,9 @@ use marcato_protocol::subject::Subjects;
 
 use super::Job;
 use super::account::{Account, Stage};
-use crate::core::Effect;
 use crate::core::check::Sent;
 use crate::core::task::{self, Frame, TaskError};
+use crate::core::{Effect, Stopped};
 
 /// An order as it is sent.
 #[derive(Debug)]
@@ -100,8 +100,8 @@ impl Job {
             Some(tree) => Audience::Set(Set { root: tree.root(), count: tree.count() }),
             None => Audience::Matching,
         };
-        let (order, bytes) =
-            task::order(&self.task, self.frame(id, audience, Span::default(), now))?;
+        let valid = self.valid(self.rounds.len());
+        let (order, bytes) = task::order(&self.task, self.frame(id, audience, valid, now))?;
         effects.push(Effect::Subscribe(self.subjects.replies(&self.caller, id)));
         effects.push(Effect::Sign(bytes.clone()));
         let nodes: Vec<Identity> =
@@ -122,20 +122,14 @@ impl Job {
         Ok(())
     }
 
-    fn frame(
-        &self,
-        id: OrderId,
-        audience: Audience,
-        signing: Span,
-        issued: Timestamp,
-    ) -> Frame<'_> {
+    fn frame(&self, id: OrderId, audience: Audience, valid: Span, issued: Timestamp) -> Frame<'_> {
         Frame {
             v: self.version,
             id,
             caller: &self.caller,
             collective: &self.collective,
             issued,
-            signing,
+            valid,
             reader: *self.reader.public(),
             audience,
             certificates: self.is_adaptive(),
@@ -150,6 +144,7 @@ impl Job {
         effects: &mut Vec<Effect>,
     ) {
         let index = self.rounds.len().saturating_sub(1);
+        let valid = self.valid(index);
         let round = self.rounds.get_mut(index).filter(|round| round.is_signing());
         let Some(round) = round.filter(|_| !self.finished) else { return };
         if let Err(error) = signature.verify(signature.key(), Namespace::Order, &round.bytes) {
@@ -165,7 +160,7 @@ impl Job {
         if left.as_ms() < self.task.wait.as_ms() / 2 && !round.late {
             round.late = true;
             round.order.issued = now;
-            round.order.start_by = now + SIGN_WAIT + self.task.wait;
+            round.order.start_by = now + SIGN_WAIT + valid;
             round.bytes = round.order.to_bytes();
             effects.push(Effect::Sign(round.bytes.clone()));
             return;
@@ -188,9 +183,11 @@ impl Job {
             let probes = down.map(|(node, _)| Out::Probe(index, node.clone()));
             self.outbox.extend(probes.collect::<Vec<_>>());
         } else {
-            round.firsts = round.nodes.len();
-            let orders = round.nodes.iter().map(|node| Out::Order(index, node.clone()));
-            self.outbox.extend(orders);
+            let released = |node: &&Identity| self.accounts.get(node).is_some_and(|a| a.released);
+            let orders = round.nodes.iter().filter(released);
+            let before = self.outbox.len();
+            self.outbox.extend(orders.map(|node| Out::Order(index, node.clone())));
+            round.firsts = self.outbox.len() - before;
         }
     }
 
@@ -205,6 +202,41 @@ impl Job {
             self.close_all(now, effects);
         } else {
             self.give_up_restarted(effects);
+        }
+    }
+
+    /// How long after its issue nodes may start an order. A pace is kept with the first one; what is
+    /// signed anew is for nodes whose turn it was already.
+    fn valid(&self, index: usize) -> Span {
+        self.paced.filter(|_| index == 0).unwrap_or(self.task.wait)
+    }
+
+    /// It is these nodes' turn: they are sent the order as soon as it is signed.
+    pub(super) fn release(&mut self, nodes: Vec<Identity>) {
+        let signed = self.rounds.first().is_some_and(|round| !round.is_signing());
+        for node in nodes {
+            let account = self.accounts.get_mut(&node);
+            let Some(account) = account.filter(|account| account.is_held()) else { continue };
+            account.released = true;
+            if signed {
+                self.outbox.push_back(Out::Order(0, node));
+            }
+        }
+    }
+
+    /// Nobody else is sent the order. Those that were are waited for.
+    pub(super) fn stop(&mut self, why: Stopped, effects: &mut Vec<Effect>) {
+        let held = self.accounts.iter().filter(|(_, account)| account.is_held());
+        let reports: Vec<_> = held
+            .map(|(node, account)| {
+                self.words(account).say(node, EndState::Skipped, Reason::NotSent)
+            })
+            .collect();
+        if !reports.is_empty() {
+            self.stopped.get_or_insert(why);
+        }
+        for report in reports {
+            self.end(report, effects);
         }
     }
 
@@ -240,7 +272,7 @@ impl Job {
         effects: &mut Vec<Effect>,
     ) {
         let round = &self.rounds[index];
-        let first = !round.is_matching() && round.sent.is_none();
+        let first = !self.is_paced() && !round.is_matching() && round.sent.is_none();
         if let Some(account) = self.accounts.get_mut(node)
             && account.round == index
             && account.is_open()
@@ -248,7 +280,11 @@ impl Job {
         {
             effects.push(Effect::Publish(message));
             account.copies += 1;
+            account.since.get_or_insert(now);
             account.sent = Some(now);
+            if self.is_paced() {
+                self.plan(node, now);
+            }
         }
         if first {
             self.first_sent(index, now);
@@ -280,13 +316,16 @@ impl Job {
 
     /// Queues another copy for each open node of the round that has not been sent two.
     pub(super) fn send_again(&mut self, index: usize, only_waiting: bool) {
+        let paced = self.is_paced();
         for (node, account) in &mut self.accounts {
             let wanted = match account.stage {
                 Stage::Waiting => true,
                 Stage::Running(_) => !only_waiting,
                 Stage::Ended(_) => false,
             };
-            if wanted && account.round == index && !account.resent {
+            // Where a pace is kept, the first copy is only sent in its turn.
+            let had_turn = account.since.is_some() || !paced;
+            if wanted && had_turn && account.round == index && !account.resent {
                 // A node that was never sent a first copy gets it now, and may get a second.
                 account.resent = account.copies > 0;
                 self.outbox.push_back(Out::Order(index, node.clone()));
@@ -312,7 +351,8 @@ impl Job {
     pub(super) fn connected_again(&mut self, now: Timestamp) {
         for index in 0..self.rounds.len() {
             let round = &self.rounds[index];
-            if round.sent.is_none() || round.closed || now > round.order.start_by {
+            let sent = if self.is_paced() { !round.is_signing() } else { round.sent.is_some() };
+            if !sent || round.closed || now > round.order.start_by {
                 continue;
             }
             if round.is_matching() && self.is_adaptive() {
