@@ -214,6 +214,51 @@ fn what_is_sent_is_written_down_before() {
     kill_process(nodes, Signal::CONT).unwrap();
 }
 
+/// The truth about what a batch did, of the hosts themselves.
+#[test]
+fn a_batch_stops_at_the_node_that_fails() {
+    let lab = Lab(tempfile::tempdir().unwrap());
+    said(&lab.lab(&["up", "--nodes", "3"]), 0);
+    let pids = || ["web1.example.com", "web3.example.com"].map(|host| lab.pid(host, "nginx"));
+    let before = pids();
+    let broken = lab.dir().join("nodes/web2.example.com/host/host.json");
+    std::fs::write(broken, "{}").unwrap();
+    let restart = ["service", "nginx", "restart", "-I", "/web/", "--yes", "--batch", "1"];
+    let restart = [&restart[..], &["--batch-sleep", "0"]].concat();
+    let (_, err) = lab.run(&restart, 2);
+    assert!(err.contains("stopped after web2.example.com"), "{err}");
+    let after = pids();
+    assert_ne!(after[0], before[0]);
+    assert_eq!(after[1], before[1], "web3 was not touched");
+    lab.run(&[&restart[..], &["--keep-going"]].concat(), 2);
+    assert_ne!(pids()[1], before[1]);
+}
+
+/// Whoever leaves in the middle of a batch has sent it to those alone whose turn it was.
+#[test]
+fn nothing_is_sent_after_the_operator_went() {
+    let lab = Lab(tempfile::tempdir().unwrap());
+    said(&lab.lab(&["up", "--nodes", "3"]), 0);
+    let (_, nodes) = lab.processes().pop().unwrap();
+    kill_process(nodes, Signal::STOP).unwrap();
+    let restart = ["service", "nginx", "restart", "-I", "/web/", "--yes", "--batch", "1"];
+    let restart = [&restart[..], &["-t", "60"]].concat();
+    let mut child = lab.command(&restart).stderr(Stdio::piped()).spawn().unwrap();
+    while lab.jobs().is_empty() {
+        assert_eq!(child.try_wait().unwrap(), None);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let err = told(&mut child);
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{err}");
+    assert!(err.contains("were not sent it"), "{err}");
+    let job = lab.jobs().pop().unwrap();
+    let left = job["report"]["nodes"].as_array().unwrap().iter();
+    let left = left.filter(|node| node["reason"] == "not-sent").count();
+    assert!(left >= 2, "{job}");
+    kill_process(nodes, Signal::CONT).unwrap();
+}
+
 #[test]
 fn another_program_has_the_port() {
     let lab = Lab(tempfile::tempdir().unwrap());

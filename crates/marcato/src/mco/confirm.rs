@@ -7,9 +7,11 @@ use marcato_client::core::Selection;
 use marcato_core::limits::client::CONFIRMED_BY_LETTER_MAX;
 use marcato_core::{Collective, Exit, Terms};
 use marcato_filter::is_folded;
+use marcato_rollout::Plan;
 use tokio::sync::oneshot;
 
 use super::console::Console;
+use super::pace;
 use super::which::Which;
 use crate::words::fold::fold;
 use crate::words::group::escape;
@@ -17,6 +19,19 @@ use crate::words::{Failure, coverage};
 
 /// Up to so many nodes are named in the question; of more their systems are.
 pub const NAMED_MAX: usize = 10;
+
+/// The nodes that a change is meant for.
+#[derive(Debug)]
+pub struct Meant<'a> {
+    /// As it was typed.
+    pub which: &'a Which,
+    /// Which those are.
+    pub selection: &'a Selection,
+    /// Of many, which systems they have.
+    pub systems: Option<String>,
+    /// How it goes over them, where not to all at once.
+    pub plan: Option<&'a Plan>,
+}
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +65,9 @@ pub async fn ask(
     console: &mut Console,
     fleet: &Collective,
     what: &str,
-    which: &Which,
-    (selection, systems): (&Selection, Option<String>),
+    meant: Meant<'_>,
 ) -> Result<(), Failure> {
-    let (text, wanted) = question(fleet, what, which, (selection, systems));
+    let (text, wanted) = question(fleet, what, meant);
     console.ask(&text);
     let (sender, answer) = oneshot::channel();
     let read = move || {
@@ -77,8 +91,7 @@ pub async fn ask(
 fn question(
     fleet: &Collective,
     what: &str,
-    which: &Which,
-    (selection, systems): (&Selection, Option<String>),
+    Meant { which, selection, systems, plan }: Meant<'_>,
 ) -> (String, Wanted) {
     let count = selection.chosen.len();
     let plural = if count == 1 { "node" } else { "nodes" };
@@ -87,6 +100,9 @@ fn question(
         words => words,
     };
     let mut text = format!("fleet {fleet}: {what} on {count} {plural}: {words}\n");
+    if let Some(plan) = plan {
+        text.push_str(&format!("   {}\n", pace::in_words(plan)));
+    }
     let mut asides = Vec::new();
     if count <= NAMED_MAX {
         let names = selection.chosen.iter().map(|node| node.identity.as_str());
@@ -155,8 +171,9 @@ mod tests {
         let which = Which { terms, ..Which::default() };
         let fleet = "prod".parse().unwrap();
         let systems = (count > NAMED_MAX).then(|| "Debian 12 40 · Debian 11 11".to_owned());
-        let (text, got) =
-            question(&fleet, "restart service nginx", &which, (&selection(count), systems));
+        let selection = &selection(count);
+        let meant = Meant { which: &which, selection, systems, plan: None };
+        let (text, got) = question(&fleet, "restart service nginx", meant);
         assert_eq!((text.as_str(), got), (want, wanted));
     }
 
@@ -192,7 +209,8 @@ mod tests {
         let which = Which { list, listed_in: Some("canaries".into()), pick, ..Which::default() };
         let selection = Selection { limited_from: Some(2), ..selection(1) };
         let fleet = "prod".parse().unwrap();
-        let (text, wanted) = question(&fleet, "restart service nginx", &which, (&selection, None));
+        let meant = Meant { which: &which, selection: &selection, systems: None, plan: None };
+        let (text, wanted) = question(&fleet, "restart service nginx", meant);
         let want = "fleet prod: restart service nginx on 1 node: the 2 names of canaries, limit 50% \
                     drawn with seed 7\n   web1.x  ·  1 not drawn\nGo on? [y/N] ";
         assert_eq!((text.as_str(), wanted), (want, Wanted::Letter));

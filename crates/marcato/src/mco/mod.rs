@@ -16,6 +16,7 @@ mod interrupt;
 mod next;
 mod nothing;
 mod order;
+mod pace;
 mod progress;
 mod secret;
 mod sign;

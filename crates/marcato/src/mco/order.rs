@@ -3,15 +3,17 @@
 
 use std::time::{Duration, Instant};
 
-use marcato_client::core::{Aim, Job, Report, Selection, Task};
+use marcato_client::core::{Aim, Job, JobSetup, Report, Selection, Task};
 use marcato_client::shell::signer::Signer;
-use marcato_client::shell::{Choice, ClientSetup, Fleet as Connection, Live};
+use marcato_client::shell::{Choice, ClientSetup, Fleet as Connection, FleetError, Live};
 use marcato_core::ddl::Ddl;
 use marcato_core::limits::timing::{CHANGE_WAIT, READ_WAIT};
-use marcato_core::{ActionName, AgentName, Exit, Span, Terms};
+use marcato_core::{ActionName, AgentName, Exit, Span, Terms, Timestamp};
 use marcato_protocol::version::Spoken;
+use marcato_rollout::{Plan, Rollout};
 
 use super::cli::{FleetArgs, OrderArgs};
+use super::confirm::Meant;
 use super::console::Console;
 use super::grammar::RESTART_STALE;
 use super::guard::Consent;
@@ -19,7 +21,7 @@ use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::tell::{Ended, Lines};
 use super::which::{Which, check_target};
-use super::{block_on, confirm, declared, guard, nothing, sign, systems, tell};
+use super::{block_on, confirm, declared, guard, nothing, pace, sign, systems, tell};
 use crate::config::{self, Fleet};
 use crate::jobs::{Begun, Jobs};
 use crate::words::Failure;
@@ -107,13 +109,14 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
         return Ok(Exit::Nothing);
     }
     let default = if action.changes() { CHANGE_WAIT } else { READ_WAIT };
+    let is_set = action.changes() || which.is_set() || intent.order.pace.is_given();
     let task = Task {
         agent: intent.agent.clone(),
         action: intent.action.clone(),
         inputs,
         changes: action.changes(),
         filter: which.terms.clone(),
-        aim: if action.changes() || which.is_set() { Aim::Set } else { Aim::Matching },
+        aim: if is_set { Aim::Set } else { Aim::Matching },
         reason: intent.order.reason.clone(),
         wait: intent.order.timeout.unwrap_or(default),
         run_limit: ddl.metadata.timeout,
@@ -213,12 +216,17 @@ impl Errand<'_> {
         if let Some(expect) = self.intent.order.expect {
             expect.check(selection)?;
         }
+        let pace = pace::of(&self.intent.order.pace, &self.task);
+        let plan = Plan::new(&pace, &self.task, selection.chosen.len());
         if self.asks && !selection.chosen.is_empty() {
             let (begun, what) = (Instant::now(), self.intent.in_words());
             let systems = self.systems(&choice.selection).await;
-            let meant = (&choice.selection, systems);
-            confirm::ask(console, &self.fleet.name, &what, &self.which, meant).await?;
+            let selection = &choice.selection;
+            let meant = Meant { which: &self.which, selection, systems, plan: plan.as_ref() };
+            confirm::ask(console, &self.fleet.name, &what, meant).await?;
             self.asked = begun.elapsed();
+        } else if let Some(plan) = &plan {
+            console.note(&pace::in_words(plan));
         }
         let job = self.begin(&choice, console);
         interrupt.job(self.connection.interrupter());
@@ -234,7 +242,7 @@ impl Errand<'_> {
             }
             live => progress.show(console, job, live),
         };
-        let run = self.connection.run(self.task.clone(), choice, &*self.signer, watch).await;
+        let run = self.send(choice, plan, watch).await;
         console.wipe();
         let report = match run {
             Ok(report) => report,
@@ -261,6 +269,21 @@ impl Errand<'_> {
         }
         let terms = &self.which.terms;
         systems::in_words(&mut self.connection, &*self.signer, terms, chosen).await
+    }
+
+    /// Sends the order, to all of its nodes at once or as they have their turns.
+    async fn send(
+        &mut self,
+        choice: Choice,
+        plan: Option<Plan>,
+        watch: &mut dyn FnMut(&Job, Live<'_>),
+    ) -> Result<Report, FleetError> {
+        let (task, signer) = (self.task.clone(), &*self.signer);
+        let Some(plan) = plan else {
+            return self.connection.run(task, choice, signer, watch).await;
+        };
+        let begin = |setup: JobSetup, now: Timestamp| Rollout::new(plan, setup, now);
+        self.connection.run_with(begin, task, choice, signer, watch).await
     }
 
     /// Writes down what is about to be sent: whatever becomes of this command, it can be looked up

@@ -66,11 +66,16 @@ fn has_failed(node: &NodeReport) -> bool {
     node.signed && node.state != EndState::Ok
 }
 
-/// `487/500 · 483 ok · 4 failed · waiting for 13: web31 (running) web32 …`
+/// `487/500 · 483 ok · 4 failed · waiting for 13: web31 (running) web32 …`, or where it is not the turn
+/// of all yet `38/500 · sent 40 of 500 · 38 ok · waiting for 2: web39 (running) web40`
 fn line(job: &Job) -> String {
     let counts = job.counts();
     let open = counts.running + counts.waiting;
-    let mut parts = vec![format!("{}/{}", counts.nodes - open, counts.nodes)];
+    let ended = counts.nodes - open - counts.held;
+    let mut parts = vec![format!("{ended}/{}", counts.nodes)];
+    if counts.held > 0 {
+        parts.push(format!("sent {} of {}", counts.sent, counts.sent + counts.held));
+    }
     for (count, word) in [(counts.ok, "ok"), (counts.failed, "failed"), (counts.silent, "silent")] {
         if count > 0 {
             parts.push(format!("{count} {word}"));

@@ -170,6 +170,10 @@ fn interrupted(report: &Report, screen: Screen) -> String {
     if waiting > 0 {
         text.push_str(&format!("; {waiting} have not answered, and may still start it"));
     }
+    let not_sent = report.nodes.iter().filter(|node| node.reason == Some(Reason::NotSent)).count();
+    if not_sent > 0 {
+        text.push_str(&format!("; {not_sent} were not sent it"));
+    }
     text
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use marcato_client::core::{NodeReport, Refusal, Report, Selection, UnknownName};
+use marcato_client::core::{NodeReport, Refusal, Report, Selection, Stopped, UnknownName};
 use marcato_core::{
     ActionName, AgentName, Changed, Collective, EndState, Exit, Identity, JobId, Reason, Span,
     Timestamp,
@@ -54,6 +54,9 @@ pub struct Replies<'a> {
     pub unknown_names: &'a [UnknownName],
     /// Answers that did not count.
     pub refused: &'a [Refusal],
+    /// Why it was not sent to all nodes, where it stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<&'a Stopped>,
 }
 
 /// What became of the order on one node.
@@ -123,6 +126,7 @@ impl<'a> Replies<'a> {
             vanished: &report.vanished,
             unknown_names: &report.unknown_names,
             refused: &report.refused,
+            stopped: report.stopped.as_ref(),
         }
     }
 
@@ -148,6 +152,7 @@ impl<'a> Replies<'a> {
             vanished: &coverage.vanished,
             unknown_names: &coverage.unknown_names,
             refused: &[],
+            stopped: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::ValueEnum;
-use marcato_client::core::{NodeReport, Report};
+use marcato_client::core::{NodeReport, Report, Stopped};
 use marcato_core::ddl::Action;
 use marcato_core::{Changed, EndState, Exit, Identity, JobId, Reason, Span};
 
@@ -101,6 +101,7 @@ pub(super) fn remarks(report: &Report, screen: Screen) -> Vec<String> {
         lines.push(format!("{} gone, unheard for seven days", report.gone.len()));
     }
     lines.extend(alarms(report, screen));
+    lines.extend(stopped(report));
     if report.expected.is_none() && report.nodes.is_empty() {
         lines.push("no hub answers here, and no node either".to_owned());
     } else if report.expected.is_none() {
@@ -108,6 +109,25 @@ pub(super) fn remarks(report: &Report, screen: Screen) -> Vec<String> {
         lines.push(what.to_owned());
     }
     lines
+}
+
+/// Why an order was not sent to all nodes: `stopped after web2 (failed, action); 3 were not sent it`
+fn stopped(report: &Report) -> Option<String> {
+    let why = match report.stopped.as_ref()? {
+        Stopped::Time => ": the time is over in which nodes may start it".to_owned(),
+        Stopped::Node { node } => {
+            // A receipt that came late may say otherwise than what it was stopped for.
+            let line = report.nodes.iter().find(|line| line.node == *node);
+            let words = line.map(|line| {
+                let reason = line.reason.map(|reason| format!(", {reason}")).unwrap_or_default();
+                format!(" ({}{reason})", line.state)
+            });
+            format!(" after {node}{}", words.unwrap_or_default())
+        }
+    };
+    let left = report.nodes.iter().filter(|line| line.reason == Some(Reason::NotSent)).count();
+    let plural = if left == 1 { "node was" } else { "nodes were" };
+    Some(format!("stopped{why}; {left} {plural} not sent it"))
 }
 
 /// What is told even to who wants quiet: somebody hides nodes, or speaks in their names.

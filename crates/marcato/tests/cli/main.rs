@@ -9,6 +9,7 @@ mod filters;
 mod guards;
 mod kit;
 mod looking;
+mod pace;
 mod pipes;
 mod scripts;
 mod terminal;

@@ -8,6 +8,7 @@ use marcato_core::{Collective, Span, Terms};
 use marcato_filter::FilterError;
 use marcato_link::ServerUrl;
 
+use super::pace::PaceArgs;
 use crate::environment;
 use crate::mco::guard::Expect;
 use crate::words::tally::{Display, Shape};
@@ -190,6 +191,9 @@ pub struct OrderArgs {
     /// Seconds to wait for answers [default: 5 for reads, 10 for changes]
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds, help_heading = "The order")]
     pub timeout: Option<Span>,
+    /// How it goes over them.
+    #[command(flatten)]
+    pub pace: PaceArgs,
     /// Why it is done; signed along and kept by the nodes
     #[arg(long, value_name = "TEXT", help_heading = "The order")]
     pub reason: Option<String>,
@@ -208,10 +212,15 @@ pub struct OrderArgs {
 }
 
 pub(super) fn seconds(text: &str) -> Result<Span, String> {
-    let wrong = || "write whole or decimal seconds from 0.1 to 86400, such as 5".to_owned();
-    let seconds: f64 = text.parse().map_err(|_| wrong())?;
-    if !(0.1..=86_400.0).contains(&seconds) {
-        return Err(wrong());
+    span(text, 0.1)
+        .ok_or_else(|| "write whole or decimal seconds from 0.1 to 86400, such as 5".to_owned())
+}
+
+/// Whole or decimal seconds, from so many up to a day.
+pub(super) fn span(text: &str, least: f64) -> Option<Span> {
+    let seconds: f64 = text.parse().ok()?;
+    if !(least..=86_400.0).contains(&seconds) {
+        return None;
     }
     #[expect(
         clippy::cast_possible_truncation,
@@ -219,5 +228,5 @@ pub(super) fn seconds(text: &str) -> Result<Span, String> {
         reason = "the range was checked above"
     )]
     let ms = (seconds * 1000.0).round() as u64;
-    Ok(Span::from_ms(ms))
+    Some(Span::from_ms(ms))
 }

@@ -7,6 +7,7 @@ mod flags;
 mod items;
 mod lab;
 mod orders;
+mod pace;
 
 use clap::{Parser, Subcommand};
 
@@ -17,6 +18,7 @@ pub use self::flags::{Color, FilterArgs, FleetArgs, NodesArgs, OrderArgs, Output
 pub use self::items::{Package, Refresh, Service};
 pub use self::lab::{Lab, LabCommand, LabDir};
 pub use self::orders::{Facts, Find, Inventory, Ping, Rpc};
+pub use self::pace::PaceArgs;
 
 /// Run one signed action on every host that matches, and account for every one of them.
 #[derive(Debug, Parser)]

@@ -1,0 +1,61 @@
+//! How an order goes over its nodes: what the flags mean, and how it is said.
+
+use marcato_client::core::Task;
+use marcato_core::Span;
+use marcato_core::limits::rollout::{BATCH_SLEEP, PACKAGE_PARALLEL};
+use marcato_rollout::{Pace, Plan};
+
+use super::cli::PaceArgs;
+use crate::words::time::{about, took};
+
+/// What the flags mean for this task.
+pub fn of(args: &PaceArgs, task: &Task) -> Pace {
+    let is_package_change = task.changes && task.agent.as_str() == "package";
+    Pace {
+        batch: args.batch,
+        rest: args.batch_sleep.unwrap_or(BATCH_SLEEP),
+        keep_going: args.keep_going,
+        parallel: args.parallel.or(is_package_change.then_some(PACKAGE_PARALLEL)),
+    }
+}
+
+/// `2 at a time, 1 s rest after each, no further once one goes wrong; at most 75 s each, valid for 3 min`
+pub fn in_words(plan: &Plan) -> String {
+    let mut text = format!("{} at a time", plan.width);
+    if plan.rest > Span::default() {
+        text.push_str(&format!(", {} rest after each", span(plan.rest)));
+    }
+    if plan.stops {
+        text.push_str(", no further once one goes wrong");
+    }
+    text.push_str(&format!("; at most {} each, valid for {}", span(plan.turn), span(plan.valid)));
+    text
+}
+
+fn span(span: Span) -> String {
+    if span < Span::from_secs(1) { took(span) } else { about(span) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_in_words() {
+        let plan = Plan {
+            width: 2,
+            rest: Span::from_secs(1),
+            stops: true,
+            turn: Span::from_secs(75),
+            valid: Span::from_secs(220),
+        };
+        let check = |plan: Plan, want: &str| assert_eq!(in_words(&plan), want);
+        check(
+            plan,
+            "2 at a time, 1 s rest after each, no further once one goes wrong; \
+             at most 75 s each, valid for 3 min",
+        );
+        let plan = Plan { width: 200, rest: Span::default(), stops: false, ..plan };
+        check(plan, "200 at a time; at most 75 s each, valid for 3 min");
+    }
+}
