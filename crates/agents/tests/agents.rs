@@ -36,7 +36,7 @@ fn host() -> Host {
     let libssl3 = openssl.clone().built_from("openssl");
     Host {
         packages: [("openssl".to_owned(), openssl), ("libssl3".to_owned(), libssl3)].into(),
-        services: [("nginx".to_owned(), LabService::up(812))].into(),
+        services: [("nginx".to_owned(), LabService::up(812).mapping("libssl3", OLD))].into(),
         ..Host::default()
     }
 }
@@ -182,6 +182,7 @@ async fn a_simulated_update_is_as_a_real_one() {
     assert_eq!(outcome.data["also"], json!({"libssl3": {"before": OLD, "after": NEW}}));
     assert_eq!(outcome.data["lists_age"], 0, "they were never refreshed before");
     assert_eq!(host.packages["libssl3"].version, NEW);
+    assert_eq!((&outcome.data["stale"], host.stale()), (&json!(1), 1));
     let inputs = json!({"package": "openssl", "only": true});
     let (outcome, host) = update(|_| {}, inputs).await;
     assert_eq!((&outcome.data["also"], outcome.changed), (&json!({}), Changed::True));

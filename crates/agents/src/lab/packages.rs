@@ -320,6 +320,10 @@ impl Packages for Lab {
         Box::pin(async { BTreeMap::new() })
     }
 
+    fn stale(&self) -> BoxFuture<'_, Option<usize>> {
+        Box::pin(async { self.asked(|host| host.stale()).ok() })
+    }
+
     fn reboot_required(&self) -> bool {
         false
     }

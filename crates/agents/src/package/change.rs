@@ -262,6 +262,11 @@ impl<'a> Change<'a> {
             }
         };
         self.data.insert("also".into(), difference.also(names).into());
+        if difference.changed
+            && let Some(stale) = self.packages.stale().await
+        {
+            self.data.insert("stale".into(), stale.into());
+        }
         let changed = if difference.changed { Changed::True } else { Changed::False };
         match done.error {
             Some(error) => Outcome::failed(Reason::Action, changed, error),

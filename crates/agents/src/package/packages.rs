@@ -80,6 +80,10 @@ pub trait Packages: Send + Sync {
     /// The services that run, by unit, with their main process.
     fn services(&self) -> BoxFuture<'_, BTreeMap<String, u32>>;
 
+    /// How many services still run code of files that were replaced; unknown where that cannot be
+    /// seen.
+    fn stale(&self) -> BoxFuture<'_, Option<usize>>;
+
     /// Whether something that was installed asks for a reboot.
     fn reboot_required(&self) -> bool;
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::builder::PossibleValuesParser;
-use marcato_agents::lab::{self, Host};
+use marcato_agents::lab::{self, Host, LabTrouble};
 use marcato_core::Exit;
 use marcato_core::nearest::nearest;
 
@@ -32,7 +32,7 @@ struct Fault {
 }
 
 /// All of them.
-const FAULTS: [Fault; 6] = [
+const FAULTS: [Fault; 8] = [
     Fault {
         name: "down",
         about: "it is switched off",
@@ -74,6 +74,20 @@ const FAULTS: [Fault; 6] = [
         shown_by: "mco package openssl update -I NODE",
         set: |host| hold(host, true),
         clear: |host| hold(host, false),
+    },
+    Fault {
+        name: "bad-config",
+        about: "the configuration of nginx, or else of its first service, is broken",
+        shown_by: "mco service nginx restart -I NODE",
+        set: |host| drop(host.trouble(LabTrouble::BadConfig)),
+        clear: Host::mend_services,
+    },
+    Fault {
+        name: "flap",
+        about: "its nginx, or else its first service, falls over after each start",
+        shown_by: "mco service nginx restart -I NODE",
+        set: |host| drop(host.trouble(LabTrouble::Flap)),
+        clear: Host::mend_services,
     },
 ];
 

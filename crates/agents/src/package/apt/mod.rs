@@ -386,6 +386,10 @@ impl Packages for Apt {
         })
     }
 
+    fn stale(&self) -> BoxFuture<'_, Option<usize>> {
+        Box::pin(async { crate::service::stale::count().await.ok() })
+    }
+
     fn reboot_required(&self) -> bool {
         Path::new(REBOOT).exists()
     }
