@@ -11,6 +11,7 @@ mod call;
 mod catalog;
 pub mod external;
 pub mod job;
+pub mod policy;
 pub mod process;
 pub mod runner;
 mod tree;

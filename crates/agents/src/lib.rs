@@ -74,7 +74,7 @@ pub fn introduce(catalog: &mut Catalog, about: About) -> Result<(), DdlError> {
 /// As [`catalog()`].
 pub fn ddls() -> Result<Vec<Arc<Ddl>>, DdlError> {
     let own = [&rpcutil::PARSED, &package::PARSED, &service::PARSED].into_iter().map(shared);
-    own.chain([marcato_agent::job::ddl()]).collect()
+    own.chain([marcato_agent::job::ddl(), marcato_agent::policy::ddl()]).collect()
 }
 
 /// A declaration, parsed once: a lab has thousands of nodes in one process.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use marcato_agent::{Agent, BoxFuture, Call, Outcome, job};
+use marcato_agent::{Agent, BoxFuture, Call, Outcome, job, policy};
 use marcato_core::ddl::{Ddl, DdlError};
 use marcato_core::{ActionName, AgentName, Facts, Reason};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ impl Rpcutil {
     pub fn new(about: About, mut agents: Vec<AgentName>) -> Result<Self, DdlError> {
         let ddl = crate::shared(&PARSED)?;
         agents.push(ddl.metadata.name.clone());
-        agents.push(job::ddl()?.metadata.name.clone());
+        agents.extend([job::ddl()?, policy::ddl()?].map(|ddl| ddl.metadata.name.clone()));
         agents.sort();
         agents.dedup();
         Ok(Self { ddl, about, agents })

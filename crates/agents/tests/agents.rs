@@ -95,6 +95,7 @@ fn declarations_are_sound() {
         "service.stop change",
         "job.cancel change",
         "job.progress read",
+        "policy.can read",
     ];
     assert_eq!(actions, want);
 }
@@ -111,7 +112,7 @@ async fn ping_answers_with_the_time() {
 #[tokio::test]
 async fn an_inventory_tells_what_is_there() {
     let (_, data) = ask("rpcutil", "inventory", json!({})).await;
-    assert_eq!(data["agents"], json!(["job", "package", "rpcutil", "service"]));
+    assert_eq!(data["agents"], json!(["job", "package", "policy", "rpcutil", "service"]));
     assert_eq!((&data["classes"], &data["version"]), (&json!(["apache"]), &json!("0.1.0")));
     assert_eq!(data["facts"]["role"], "web");
     assert_eq!((&data["main_collective"], &data["collectives"]), (&json!("lab"), &json!(["lab"])));
@@ -125,11 +126,11 @@ async fn an_inventory_names_what_was_added_later() {
     };
     let mut catalog = Catalog::new();
     introduce(&mut catalog, About::default()).unwrap();
-    assert_eq!(names(&catalog).await, json!(["job", "rpcutil"]));
+    assert_eq!(names(&catalog).await, json!(["job", "policy", "rpcutil"]));
     let services = Arc::new(Lab::open("/nonexistent".into()));
     catalog.insert(Arc::new(Service::new(services).unwrap()));
     introduce(&mut catalog, About::default()).unwrap();
-    assert_eq!(names(&catalog).await, json!(["job", "rpcutil", "service"]));
+    assert_eq!(names(&catalog).await, json!(["job", "policy", "rpcutil", "service"]));
 }
 
 #[tokio::test]

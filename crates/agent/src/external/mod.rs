@@ -31,8 +31,16 @@ pub use files::FileError;
 pub(crate) use files::read_at_most;
 
 /// Names that the node or the ancestor keeps for itself; an executable of that name is refused.
-const DENIED: [&str; 7] =
-    ["job", "rpcutil", "choria_util", "choria_provision", "choria_registry", "discovery", "scout"];
+const DENIED: [&str; 8] = [
+    "job",
+    "policy",
+    "rpcutil",
+    "choria_util",
+    "choria_provision",
+    "choria_registry",
+    "discovery",
+    "scout",
+];
 
 /// Where external agents lie and what they are given.
 #[derive(Debug, Clone)]

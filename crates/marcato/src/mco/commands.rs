@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args as _, CommandFactory as _, FromArgMatches as _};
+use marcato_agent::policy;
 use marcato_core::{Exit, nearest};
 
-use super::cli::{Cli, Facts, FilterArgs, Inventory, OrderArgs, Package, Ping, Rpc, Service};
+use super::cli::{Can, Cli, Facts, FilterArgs, Inventory, OrderArgs, Package, Ping, Rpc, Service};
 use super::declared;
 use super::grammar::Typed;
 use super::order::Intent;
@@ -34,6 +35,14 @@ pub fn inventory(args: Inventory) -> Result<Intent, Failure> {
     let filter = FilterArgs { identities: vec![node.to_string()], ..FilterArgs::default() };
     let order = OrderArgs { fleet, filter, output, timeout, ..OrderArgs::default() };
     Ok(Intent { look: Look::Inventory, ..intent(["rpcutil", "inventory"], Vec::new(), order)? })
+}
+
+/// `mco can`
+pub fn can(args: Can) -> Result<Intent, Failure> {
+    let (agent, action) = args.what;
+    let words = [(policy::AGENT, agent.to_string()), (policy::ACTION, action.to_string())];
+    let words = words.map(|(name, value)| (name.to_owned(), value)).into();
+    intent([policy::NAME, policy::CAN], words, args.order)
 }
 
 /// `mco rpc`

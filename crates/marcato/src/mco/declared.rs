@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
+use marcato_agent::{job, policy};
 use marcato_core::ddl::{Action, Ddl};
 use marcato_core::limits::agent::DDL_BYTES_MAX;
 use marcato_core::nearest::nearest;
@@ -12,8 +13,10 @@ use marcato_core::{ActionName, AgentName, Exit};
 use crate::words::Failure;
 
 /// The declarations that ship with the program; only the one that is asked for is read.
-const SHIPPED: [(&str, &[u8]); 3] = [
+const SHIPPED: [(&str, &[u8]); 5] = [
+    (job::NAME, job::DDL),
     ("package", marcato_agents::package::DDL),
+    (policy::NAME, policy::DDL),
     ("rpcutil", marcato_agents::rpcutil::DDL),
     ("service", marcato_agents::service::DDL),
 ];

@@ -7,6 +7,7 @@ mod complete;
 mod confirm;
 mod console;
 mod declared;
+mod doctor;
 mod early;
 mod filter;
 mod find;
@@ -17,6 +18,7 @@ mod next;
 mod nothing;
 mod order;
 mod pace;
+mod plugin;
 mod progress;
 mod secret;
 mod sign;
@@ -57,6 +59,9 @@ pub fn main() -> Exit {
         Command::Lab(args) => crate::lab::main(args),
         Command::Authority(args) => authority::main(args.command),
         Command::Filter(args) => filter::main(&args.command),
+        Command::Can(args) => order::main(commands::can(args), started),
+        Command::Plugin(args) => plugin::main(args.command),
+        Command::Doctor(args) => doctor::main(&args),
         Command::Completion(args) => complete::script(args.shell),
         Command::Complete(args) => complete::main(&args, started),
     }

@@ -3,6 +3,7 @@
 pub mod change;
 pub mod coverage;
 pub mod failure;
+pub mod findings;
 pub mod fold;
 pub mod group;
 pub mod help;

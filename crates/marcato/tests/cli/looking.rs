@@ -47,7 +47,7 @@ fn an_inventory() {
         })
     };
     assert_eq!((head, output.status.code()), (Some("db1.example.com"), Some(0)));
-    assert!(is_there("collective", "lab") && text.contains("package rpcutil service"), "{text}");
+    assert!(is_there("collective", "lab") && text.contains("policy rpcutil service"), "{text}");
     assert!(is_there("role", "db") && is_there("operatingsystem", "Debian"), "{text}");
 }
 

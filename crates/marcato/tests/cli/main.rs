@@ -2,6 +2,7 @@
 //! to be seen, word by word (`snapshots/`; `INSTA_UPDATE=always` writes them anew).
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod about;
 mod authority;
 mod changes;
 mod completion;

@@ -86,6 +86,7 @@ commas and no blanks: `callers=`, `agents=`, `actions=` (`*` is any), and `effec
 
 The agent `job`, which says how far an order is and cancels what of it has not begun, needs no rule
 for whoever signed that order himself; a rule lets others: `allow callers=alice agents=job actions=*`.
+`mco can AGENT.ACTION` says by which rule its asker may; it takes none.
 
 ```text
 # The people on call may restart services; everybody may look.

@@ -1,10 +1,10 @@
 //! An order's way in: known already? verified? for this node? allowed? Each step can end it.
 
-use marcato_agent::job;
+use marcato_agent::{job, policy};
 use marcato_core::ddl::Action;
 use marcato_core::facts::is_volatile;
 use marcato_core::limits::timing::SKEW;
-use marcato_core::{AgentName, Changed, EndState, Reason, Terms, Timestamp};
+use marcato_core::{ActionName, AgentName, CallerId, Changed, EndState, Reason, Terms, Timestamp};
 use marcato_filter::{Filter, FilterError, Host};
 use marcato_protocol::Verified;
 use marcato_protocol::head::{Foreign, Head};
@@ -39,8 +39,12 @@ pub(super) fn reject(reason: Reason, text: impl Into<String>) -> Stop {
 }
 
 /// Refused by the policy.
-pub(super) fn denied(order: &Received, decision: Decision<'_>) -> Stop {
-    let rule = rule_that_allows(&order.order.caller, &order.step.agent, &order.step.action);
+pub(super) fn denied(
+    caller: &CallerId,
+    (agent, action): (&AgentName, &ActionName),
+    decision: Decision<'_>,
+) -> Stop {
+    let rule = rule_that_allows(caller, agent, action);
     let text = format!("{decision}; this would allow it: {rule}");
     Stop::Refused(EndState::Denied, Reason::Policy, text)
 }
@@ -51,6 +55,8 @@ enum Judged {
     Run(Approved),
     /// To ask the node about another order.
     Ask(Ask),
+    /// To be told what the node knows of itself.
+    Told(End),
 }
 
 pub(super) fn key_of(order: &Received) -> RunKey {
@@ -244,6 +250,7 @@ impl Node {
             }
             Ok(Judged::Run(approved)) => self.accept_read(approved, about, answer, now),
             Ok(Judged::Ask(ask)) => self.answer_ask(ask, about, answer, now),
+            Ok(Judged::Told(end)) => self.finish((about, &answer), end, None, now),
             Err(Stop::Silent | Stop::Measure) => {}
             Err(Stop::Refused(state, reason, text)) => {
                 let journalled = change && order.step.audience != Audience::Matching;
@@ -271,17 +278,7 @@ impl Node {
             let text = format!("{by} cancelled it");
             return Err(Stop::Refused(EndState::Cancelled, Reason::Operator, text));
         }
-        let Some(ddl) = self.rules.agents.get(&step.agent) else {
-            return Err(reject(
-                Reason::UnknownAgent,
-                format!("this node has no agent {}", step.agent),
-            ));
-        };
-        let Some(action) = ddl.actions.get(&step.action) else {
-            let text =
-                format!("{} {} has no action {}", step.agent, ddl.metadata.version, step.action);
-            return Err(reject(Reason::UnknownAction, text));
-        };
+        let action = self.declared(&step.agent, &step.action)?;
         let change = action.changes();
         if matching && change {
             let text =
@@ -310,13 +307,27 @@ impl Node {
         let inputs = action
             .check_inputs(&step.inputs)
             .map_err(|error| reject(Reason::Inputs, error.to_string()))?;
-        if step.agent.as_str() == job::NAME {
-            return self.judge_ask(order, action, &inputs).map(Judged::Ask);
+        match step.agent.as_str() {
+            job::NAME => return self.judge_ask(order, action, &inputs).map(Judged::Ask),
+            policy::NAME => return self.can(order, &inputs).map(Judged::Told),
+            _ => {}
         }
         let facts = self.measured.as_ref().unwrap_or(&self.rules.facts);
         let with = (signed.run_limit_ms, facts.clone());
         let approved = Approved::by(&self.rules.policy, order, action, inputs, with);
-        approved.map(Judged::Run).map_err(|decision| denied(order, decision))
+        approved
+            .map(Judged::Run)
+            .map_err(|decision| denied(&signed.caller, (&step.agent, &step.action), decision))
+    }
+
+    /// What this node's agents declare of an action.
+    pub(super) fn declared(&self, agent: &AgentName, action: &ActionName) -> Result<&Action, Stop> {
+        let unknown = || reject(Reason::UnknownAgent, format!("this node has no agent {agent}"));
+        let ddl = self.rules.agents.get(agent).ok_or_else(unknown)?;
+        ddl.actions.get(action).ok_or_else(|| {
+            let text = format!("{agent} {} has no action {action}", ddl.metadata.version);
+            reject(Reason::UnknownAction, text)
+        })
     }
 
     /// Whether a verified order's filter means this node, by facts as they are now.

@@ -92,7 +92,7 @@ impl Node {
         let decision = self.rules.policy.decide(caller, &step.agent, &step.action, action.effect);
         let others = decision.is_allowed();
         if !others && self.seen.steps(target).any(|known| known.about.caller != *caller) {
-            return Err(denied(order, decision));
+            return Err(denied(caller, (&step.agent, &step.action), decision));
         }
         let cancel = step.action.as_str() == job::CANCEL;
         let barred = self.bars.who(target, caller).is_some();

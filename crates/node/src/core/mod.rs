@@ -7,6 +7,7 @@ mod answer;
 mod approved;
 mod bars;
 mod bucket;
+mod can;
 mod effect;
 mod event;
 mod intake;

@@ -63,6 +63,8 @@ pub struct Place<'a> {
     pub file: &'a str,
     /// The line, the first being 1.
     pub line: usize,
+    /// The how-manyth rule of the file it is.
+    pub number: usize,
 }
 
 impl fmt::Display for Place<'_> {
@@ -145,6 +147,8 @@ struct Rule {
     effect: Option<Effect>,
     file: usize,
     line: usize,
+    /// The how-manyth of the file.
+    number: usize,
 }
 
 /// A list of a rule; `*` is any.
@@ -196,8 +200,10 @@ impl Policy {
                 wrong(1, Fault::TooLong);
                 continue;
             }
+            let before = policy.rules.len();
             for (line, text) in (1..).zip(text.lines()) {
-                match Rule::parse(text, index, line) {
+                let number = policy.rules.len() - before + 1;
+                match Rule::parse(text, index, (line, number)) {
                     Ok(Some(_)) if policy.rules.len() == RULES_MAX => {
                         wrong(line, Fault::TooMany);
                         break;
@@ -228,7 +234,8 @@ impl Policy {
         let Some(rule) = self.rules.iter().find(applies) else {
             return Decision::NoRule;
         };
-        let place = Place { file: &self.files[rule.file], line: rule.line };
+        let (line, number) = (rule.line, rule.number);
+        let place = Place { file: &self.files[rule.file], line, number };
         if rule.allow { Decision::Allow(place) } else { Decision::Deny(place) }
     }
 
@@ -253,7 +260,11 @@ pub fn rule_that_allows(caller: &CallerId, agent: &AgentName, action: &ActionNam
 
 impl Rule {
     /// Parses a line; one without a rule is `None`.
-    fn parse(text: &str, file: usize, line: usize) -> Result<Option<Self>, Fault> {
+    fn parse(
+        text: &str,
+        file: usize,
+        (line, number): (usize, usize),
+    ) -> Result<Option<Self>, Fault> {
         // No name has a # in it, so that it always begins a comment.
         let text = text.split('#').next().unwrap_or_default();
         let mut words = text.split_ascii_whitespace();
@@ -288,7 +299,7 @@ impl Rule {
         let callers = Names::parse(KEYS[0], callers)?;
         let agents = Names::parse(KEYS[1], agents)?;
         let actions = Names::parse(KEYS[2], actions)?;
-        Ok(Some(Self { allow, callers, agents, actions, effect, file, line }))
+        Ok(Some(Self { allow, callers, agents, actions, effect, file, line, number }))
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use marcato_agent::{Catalog, job};
+use marcato_agent::{Catalog, job, policy};
 use marcato_core::Facts;
 use marcato_core::limits::node::POLICY_FILES_MAX;
 use marcato_protocol::allowed_signers::AllowedSigners;
@@ -151,8 +151,9 @@ impl Sourced {
     /// What the core is told.
     pub(super) fn rules(&self) -> Rules {
         let mut agents = self.agents.catalog.ddls();
-        // The one that the core answers itself.
-        agents.extend(job::ddl().ok().map(|ddl| (ddl.metadata.name.clone(), ddl)));
+        // Those that the core answers itself.
+        let own = [job::ddl(), policy::ddl()].into_iter().flatten();
+        agents.extend(own.map(|ddl| (ddl.metadata.name.clone(), ddl)));
         Rules {
             signers: self.signers.clone(),
             policy: self.policy.clone(),

@@ -1,5 +1,6 @@
 //! The grammar of `mco`: each flag, argument and environment variable is declared here once.
 
+mod about;
 mod authority;
 mod complete;
 mod filter;
@@ -11,6 +12,7 @@ mod pace;
 
 use clap::{Parser, Subcommand};
 
+pub use self::about::{Can, Doctor, Plugin, PluginCommand};
 pub use self::authority::{Authority, AuthorityCommand};
 pub use self::complete::{Complete, Completion, Shell};
 pub use self::filter::{FilterCommand, FilterCommands, HostArgs};
@@ -58,6 +60,12 @@ pub enum Command {
     Authority(Authority),
     /// Try a filter without a fleet, or have it explained
     Filter(FilterCommands),
+    /// Say by which rule of the nodes' policies an action may be run
+    Can(Can),
+    /// Show what agents declare
+    Plugin(Plugin),
+    /// Look for what keeps commands from working, and say what to do
+    Doctor(Doctor),
     /// Print what a shell needs to complete commands, flags and the fleet's own names
     Completion(Completion),
     /// Complete a word (asked by the shell)

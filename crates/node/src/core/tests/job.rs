@@ -1,6 +1,5 @@
 //! The agent that the core answers itself: how far an order is, and that it shall not begin.
 
-use marcato_core::Changed;
 use marcato_core::limits::node::BARS_PER_CALLER_MAX;
 use marcato_core::limits::timing::{SKEW, START_WINDOW_MAX};
 use marcato_protocol::receipt::SignedReceipt;

@@ -1,5 +1,6 @@
 //! A node on a bench: real keys, real signatures, a clock and a disk of the test's own.
 
+mod can;
 mod intake;
 mod job;
 mod presence;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use marcato_agent::Outcome;
 use marcato_core::ddl::Ddl;
-use marcato_core::{AgentName, EndState, Facts, OrderId, Reason, Span, Terms, Timestamp};
+use marcato_core::{AgentName, Changed, EndState, Facts, OrderId, Reason, Span, Terms, Timestamp};
 use marcato_protocol::allowed_signers::AllowedSigners;
 use marcato_protocol::digest::Digest;
 use marcato_protocol::keys::{KeyFile, NodeSignKey, OpenKey, OperatorKey};
@@ -56,7 +57,9 @@ fn agents() -> BTreeMap<AgentName, Arc<Ddl>> {
     let rpcutil = r#"{"action":"ping","description":"d","effect":"read"}"#;
     let job = marcato_agent::job::ddl().unwrap();
     let job = (job.metadata.name.clone(), job);
-    [ddl("service", &service), ddl("rpcutil", rpcutil), job].into()
+    let policy = marcato_agent::policy::ddl().unwrap();
+    let policy = (policy.metadata.name.clone(), policy);
+    [ddl("service", &service), ddl("rpcutil", rpcutil), job, policy].into()
 }
 
 pub(super) fn operator(seed: u8) -> OperatorKey {

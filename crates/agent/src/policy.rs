@@ -1,0 +1,46 @@
+//! The agent `policy`: whether its asker may have an action run on a node.
+//!
+//! A node answers it itself, for only the node knows its rules; so, as for [`crate::job`], there is a
+//! declaration and no implementation.
+
+use std::sync::{Arc, LazyLock};
+
+use marcato_core::ddl::{Ddl, DdlError};
+
+/// Its name.
+pub const NAME: &str = "policy";
+
+/// The action that says whether its asker may.
+pub const CAN: &str = "can";
+
+/// The input that names the agent.
+pub const AGENT: &str = "agent";
+
+/// The input that names the action.
+pub const ACTION: &str = "action";
+
+/// Its declaration.
+pub const DDL: &[u8] = include_bytes!("../ddl/policy.json");
+
+/// Its declaration, read once.
+///
+/// # Errors
+/// It is wrong, which its test rules out.
+pub fn ddl() -> Result<Arc<Ddl>, DdlError> {
+    static PARSED: LazyLock<Result<Arc<Ddl>, DdlError>> =
+        LazyLock::new(|| Ddl::parse(DDL).map(Arc::new));
+    Result::clone(&PARSED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_node_looks_for_is_declared() {
+        let ddl = ddl().unwrap();
+        assert_eq!(ddl.metadata.name.as_str(), NAME);
+        let can = &ddl.actions[&CAN.parse().unwrap()];
+        assert!(!can.changes() && can.input.keys().eq([ACTION, AGENT]));
+    }
+}
