@@ -1,5 +1,6 @@
 //! `cargo xtask generate`: the pages that are made from the code, so that they cannot lie.
 
+mod facts;
 mod limits;
 mod outcomes;
 
@@ -21,6 +22,7 @@ struct Page {
 
 /// All generated pages; a new one is a line here and a file beside this one.
 const PAGES: &[Page] = &[
+    Page { path: "docs/reference/facts.md", text: facts::page },
     Page { path: "docs/reference/limits.md", text: limits::page },
     Page { path: "docs/reference/outcomes.md", text: outcomes::page },
 ];

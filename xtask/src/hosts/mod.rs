@@ -9,6 +9,7 @@ mod archive;
 mod base;
 mod cgroup;
 mod error;
+pub mod facts;
 mod fleet;
 mod host;
 mod layer;
@@ -68,6 +69,12 @@ enum What {
         /// Leave the hosts up at the end.
         #[arg(long)]
         keep: bool,
+    },
+    /// Write down what mcod finds on a host and what Debian's facter prints there.
+    Facts {
+        /// The folder with `mco` and `mcod` [default: build them].
+        #[arg(long)]
+        programs: Option<PathBuf>,
     },
     /// End all hosts and remove what they need, also after a crash; the base tree stays.
     Down,
@@ -150,6 +157,10 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode> {
             let programs = programs.as_deref().map_or_else(Programs::build, Programs::in_folder)?;
             let passed = test::run(&dir, programs, only.as_deref(), *keep)?;
             return Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        What::Facts { programs } => {
+            let programs = programs.as_deref().map_or_else(Programs::build, Programs::in_folder)?;
+            facts::record(&dir, &programs, &crate::root())?;
         }
         What::Down => Hosts::open_damaged(&dir)?.down()?,
         What::List => list(&Hosts::open(&dir)?),

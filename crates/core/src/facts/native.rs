@@ -76,7 +76,8 @@ const USER: &str = "getuid(2), /etc/passwd, /etc/group";
 const BY_FILES: &str = "No name server is asked.";
 const NO_LSB: &str =
     "Found without lsb-release; Facter asks that package's command where it is there.";
-const LATER: &str = "It changes all the time, so that two looks differ.";
+const NO_MAKE: &str = "Left out where some machine is seen, but not of what make; Facter says \
+    `physical` then, unless virt-what is installed.";
 const NO_NETWORK_DISK: &str =
     "Network and user-space filesystems are not asked, for they may not answer.";
 
@@ -155,47 +156,41 @@ pub const NATIVE: &[Native] = &[
     fact("processors.models", "the model of each logical processor", CPU),
     fact("memory.system.total", "memory, for people", MEMORY),
     fact("memory.system.total_bytes", "memory, in bytes", MEMORY),
-    fact("memory.system.available", "what programs can still have, for people", MEMORY)
-        .volatile()
-        .differs(LATER),
-    fact("memory.system.available_bytes", "the same in bytes", MEMORY).volatile().differs(LATER),
-    fact("memory.system.used", "the rest, for people", MEMORY).volatile().differs(LATER),
-    fact("memory.system.used_bytes", "the rest in bytes", MEMORY).volatile().differs(LATER),
-    fact("memory.system.capacity", "used of the total, in percent", MEMORY)
-        .volatile()
-        .differs(LATER),
+    fact("memory.system.available", "what programs can still have, for people", MEMORY).volatile(),
+    fact("memory.system.available_bytes", "the same in bytes", MEMORY).volatile(),
+    fact("memory.system.used", "the rest, for people", MEMORY).volatile(),
+    fact("memory.system.used_bytes", "the rest in bytes", MEMORY).volatile(),
+    fact("memory.system.capacity", "used of the total, in percent", MEMORY).volatile(),
     fact("memory.swap.total", "swap space, for people; no `swap` without any", MEMORY),
     fact("memory.swap.total_bytes", "the same in bytes", MEMORY),
-    fact("memory.swap.available", "free swap space, for people", MEMORY).volatile().differs(LATER),
-    fact("memory.swap.available_bytes", "the same in bytes", MEMORY).volatile().differs(LATER),
-    fact("memory.swap.used", "used swap space, for people", MEMORY).volatile().differs(LATER),
-    fact("memory.swap.used_bytes", "the same in bytes", MEMORY).volatile().differs(LATER),
-    fact("memory.swap.capacity", "used of the total, in percent", MEMORY).volatile().differs(LATER),
+    fact("memory.swap.available", "free swap space, for people", MEMORY).volatile(),
+    fact("memory.swap.available_bytes", "the same in bytes", MEMORY).volatile(),
+    fact("memory.swap.used", "used swap space, for people", MEMORY).volatile(),
+    fact("memory.swap.used_bytes", "the same in bytes", MEMORY).volatile(),
+    fact("memory.swap.capacity", "used of the total, in percent", MEMORY).volatile(),
     fact("memorysize_mb", "memory in MiB", MEMORY),
-    fact("memoryfree_mb", "available memory in MiB", MEMORY).volatile().differs(LATER),
+    fact("memoryfree_mb", "available memory in MiB", MEMORY).volatile(),
     fact("swapsize_mb", "swap space in MiB", MEMORY),
-    fact("swapfree_mb", "free swap space in MiB", MEMORY).volatile().differs(LATER),
+    fact("swapfree_mb", "free swap space in MiB", MEMORY).volatile(),
     fact(
         "virtual",
         "the kind of machine or container, or `physical`",
         "systemd's /run/systemd/container, DMI, /proc/cpuinfo",
     )
-    .differs("Left out where the make cannot be seen; Facter runs virt-what, if it is there."),
-    fact("is_virtual", "whether that is not `physical`", "as `virtual`"),
+    .differs(NO_MAKE),
+    fact("is_virtual", "whether that is not `physical`", "as `virtual`").differs(NO_MAKE),
     fact(
         "timezone",
         "the abbreviation of the local time that holds now",
         "/etc/localtime, localtime(5)",
     ),
-    fact("system_uptime.seconds", "seconds since the start", UPTIME).volatile().differs(LATER),
-    fact("system_uptime.hours", "whole hours since the start", UPTIME).volatile().differs(LATER),
-    fact("system_uptime.days", "whole days since the start", UPTIME).volatile().differs(LATER),
-    fact("system_uptime.uptime", "the same for people", UPTIME).volatile().differs(LATER),
-    fact("load_averages.1m", "how many processes ran or waited, over a minute", LOAD)
-        .volatile()
-        .differs(LATER),
-    fact("load_averages.5m", "over five minutes", LOAD).volatile().differs(LATER),
-    fact("load_averages.15m", "over fifteen minutes", LOAD).volatile().differs(LATER),
+    fact("system_uptime.seconds", "seconds since the start", UPTIME).volatile(),
+    fact("system_uptime.hours", "whole hours since the start", UPTIME).volatile(),
+    fact("system_uptime.days", "whole days since the start", UPTIME).volatile(),
+    fact("system_uptime.uptime", "the same for people", UPTIME).volatile(),
+    fact("load_averages.1m", "how many processes ran or waited, over a minute", LOAD).volatile(),
+    fact("load_averages.5m", "over five minutes", LOAD).volatile(),
+    fact("load_averages.15m", "over fifteen minutes", LOAD).volatile(),
     fact("dmi.manufacturer", "who made the machine", DMI),
     fact("dmi.product.name", "the machine", DMI),
     fact("dmi.product.serial_number", "its number", DMI),
@@ -220,15 +215,11 @@ pub const NATIVE: &[Native] = &[
     fact("mountpoints.*.options", "its options", MOUNTS),
     fact("mountpoints.*.size", "its size, for people", SPACE).differs(NO_NETWORK_DISK),
     fact("mountpoints.*.size_bytes", "its size in bytes", SPACE).differs(NO_NETWORK_DISK),
-    fact("mountpoints.*.available", "what users can still have, for people", SPACE)
-        .volatile()
-        .differs(LATER),
-    fact("mountpoints.*.available_bytes", "the same in bytes", SPACE).volatile().differs(LATER),
-    fact("mountpoints.*.used", "what is taken, for people", SPACE).volatile().differs(LATER),
-    fact("mountpoints.*.used_bytes", "the same in bytes", SPACE).volatile().differs(LATER),
-    fact("mountpoints.*.capacity", "used of used and available, in percent", SPACE)
-        .volatile()
-        .differs(LATER),
+    fact("mountpoints.*.available", "what users can still have, for people", SPACE).volatile(),
+    fact("mountpoints.*.available_bytes", "the same in bytes", SPACE).volatile(),
+    fact("mountpoints.*.used", "what is taken, for people", SPACE).volatile(),
+    fact("mountpoints.*.used_bytes", "the same in bytes", SPACE).volatile(),
+    fact("mountpoints.*.capacity", "used of used and available, in percent", SPACE).volatile(),
     fact(
         "filesystems",
         "the kinds that the kernel can mount from disks, with commas",

@@ -27,8 +27,9 @@ pub(super) fn add(found: &mut Found, root: &Path, kernel: &Kernel) {
     let version = kernel.release[..numbers.unwrap_or(kernel.release.len())].trim_end_matches('.');
     found.text("kernelversion", version);
     found.text("kernelmajversion", &first_parts(version, 2));
-    if let Some(mode) = read(root, "proc/sys/crypto/fips_enabled").trim().chars().next() {
-        found.put("fips_enabled", mode == '1');
+    if root.join("proc/sys").exists() {
+        let mode = read(root, "proc/sys/crypto/fips_enabled");
+        found.put("fips_enabled", mode.trim() == "1");
     }
 }
 
