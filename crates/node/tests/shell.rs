@@ -4,6 +4,7 @@
 mod fleet;
 
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -537,4 +538,42 @@ async fn a_daemon_heeds_signals_while_it_looks_for_agents() {
     let _word = opened(&gate).await;
     kill_process(pid, Signal::TERM).unwrap();
     assert!(soon(child.wait()).await.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_node_knows_from_the_beginning_what_programs_print_and_measures_what_is_volatile() {
+    let (fleet, name) = (Fleet::start().await, "web1.example.com");
+    let joined = fleet.joined(name);
+    let root = fleet.places(name).root;
+    let folder = root.join("etc/facter/facts.d");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(root.join("proc")).unwrap();
+    std::fs::write(root.join("proc/uptime"), "864000.0 1\n").unwrap();
+    let mut options = std::fs::OpenOptions::new();
+    let mut program =
+        options.write(true).create_new(true).mode(0o755).open(folder.join("own")).unwrap();
+    program.write_all(b"#!/bin/sh\necho by_program=yes\n").unwrap();
+    drop(program);
+
+    let mut client = Client::connect(&fleet).await;
+    let (handle, work) = joined.run();
+    client.until_heartbeat(name, false).await;
+    let registration = client.registration(name).await;
+    assert_eq!(registration.facts["by_program"], "yes");
+    assert!(!registration.facts.contains_key("uptime_days"));
+
+    let ask = async |client: &mut Client, term: &str| {
+        let mut order = client.order("demo", "look", &[]);
+        order.step.as_mut().unwrap().filter.facts = vec![term.to_owned()];
+        client.send_set(&order, &fleet, name).await;
+        let answer = client.receipt(&fleet).await;
+        (answer.state, answer.reason)
+    };
+    assert_eq!(ask(&mut client, "uptime_days=10").await, (EndState::Ok, None));
+    std::fs::write(root.join("proc/uptime"), "86400.0 1\n").unwrap();
+    let refused = (EndState::Rejected, Some(Reason::NotMatching));
+    assert_eq!(ask(&mut client, "uptime_days=10").await, refused);
+    assert_eq!(ask(&mut client, "uptime_days=1").await, (EndState::Ok, None));
+    handle.stop();
+    soon(work).await.unwrap().unwrap();
 }

@@ -84,7 +84,7 @@ pub(super) fn read_data(path: &Path, kind: Kind) -> Result<Option<Facts>, FactEr
 ///
 /// # Errors
 /// Says what is wrong, in words.
-pub(super) fn read_output(text: &str) -> Result<Facts, String> {
+pub fn read_output(text: &str) -> Result<Facts, String> {
     let text = text.trim();
     match map(text) {
         Ok(facts) => accept(facts),
@@ -105,7 +105,7 @@ pub(super) fn read_output(text: &str) -> Result<Facts, String> {
 ///
 /// # Errors
 /// Says what is wrong, in words.
-pub(super) fn read_facter(text: &str) -> Result<Facts, String> {
+pub fn read_facter(text: &str) -> Result<Facts, String> {
     // The outermost map is no level of a fact.
     match json::parse(text.as_bytes(), DEPTH_MAX + 1).map_err(|error| error.to_string())? {
         Value::Object(facts) => accept(facts.into_iter().collect()),

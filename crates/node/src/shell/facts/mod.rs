@@ -17,6 +17,7 @@ use marcato_core::Facts;
 use marcato_core::facts::{is_volatile, merge, remove_volatile};
 
 use external::Kind;
+pub use external::{read_facter, read_output};
 pub use file::{FactError, read_classes, read_facts};
 pub use native::{
     Address, Interface, Kernel, find as native, fqdn, interfaces, measure, parse_interfaces,
