@@ -162,7 +162,7 @@ reasons! {
         "Wait for its receipt.";
     Operator = "operator",
         "An operator cancelled it before it began.",
-        "Nothing.";
+        "Run it again where it is wanted after all.";
     Silent = "silent",
         "Nothing was heard from the node until the end of the wait.",
         "Look at the host and its network.";

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 
 use marcato_client::core::Report;
 use marcato_core::limits::client::JOBS_KEPT_MAX;
-use marcato_core::{Exit, Identity, JobId, OrderId};
+use marcato_core::{
+    ActionName, AgentName, CallerId, Collective, EndState, Exit, Identity, JobId, OrderId, Span,
+    Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// The letters of an id: none that a person takes for another when it is read out.
@@ -24,11 +27,37 @@ pub struct Kept {
     pub schema: String,
     /// The job's id.
     pub id: JobId,
-    /// The command as it was typed, a word each.
-    pub command: Vec<String>,
+    /// What was begun.
+    #[serde(flatten)]
+    pub what: What,
     /// How far it came.
     #[serde(flatten)]
     pub stage: Stage,
+}
+
+/// What was begun.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct What {
+    /// The command as it was typed, a word each; where it repeats another job, what was typed then.
+    pub command: Vec<String>,
+    /// The job of which it repeats a part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<JobId>,
+    /// The fleet.
+    pub fleet: Collective,
+    /// Who signs.
+    pub caller: CallerId,
+    /// The agent.
+    pub agent: AgentName,
+    /// The action.
+    pub action: ActionName,
+    /// Whether it may change hosts.
+    pub changes: bool,
+    /// When it was begun.
+    pub begun: Timestamp,
+    /// The key to which what nodes say is sealed. What it opens stands here too, once it has come; with
+    /// it, what comes later can be read.
+    pub reader: String,
 }
 
 /// How far a job came.
@@ -47,9 +76,25 @@ pub enum Stage {
     Ended {
         /// The exit code.
         exit: u8,
+        /// How long it took.
+        took_ms: Span,
         /// What became of it, node by node.
         report: Box<Report>,
+        /// Which of the client's own words were replaced since.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        late: Vec<Late>,
     },
+}
+
+/// That a node's receipt came after the command had ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Late {
+    /// The node.
+    pub node: Identity,
+    /// What stood there before.
+    pub was: EndState,
+    /// When it was replaced.
+    pub at: Timestamp,
 }
 
 impl Kept {
@@ -75,8 +120,9 @@ impl Begun {
     ///
     /// # Errors
     /// What the system says; what the job was about to do stays written down.
-    pub fn finish(mut self, exit: Exit, report: Report) -> io::Result<()> {
-        self.kept.stage = Stage::Ended { exit: exit.code(), report: Box::new(report) };
+    pub fn finish(mut self, exit: Exit, took_ms: Span, report: Report) -> io::Result<()> {
+        let (exit, report, late) = (exit.code(), Box::new(report), Vec::new());
+        self.kept.stage = Stage::Ended { exit, took_ms, report, late };
         self.jobs.write(&self.kept)?;
         self.jobs.prune()
     }
@@ -110,14 +156,9 @@ impl Jobs {
     ///
     /// # Errors
     /// What the system says.
-    pub fn begin(
-        &self,
-        command: Vec<String>,
-        order: OrderId,
-        nodes: Vec<Identity>,
-    ) -> io::Result<Begun> {
+    pub fn begin(&self, what: What, order: OrderId, nodes: Vec<Identity>) -> io::Result<Begun> {
         let (schema, stage) = (Kept::SCHEMA.to_owned(), Stage::Begun { order, nodes });
-        let kept = Kept { schema, id: self.reserve()?, command, stage };
+        let kept = Kept { schema, id: self.reserve()?, what, stage };
         let begun = Begun { jobs: self.clone(), kept };
         // Here too: commands that are killed never finish, and would fill the folder.
         match self.write(&begun.kept).and_then(|()| self.prune()) {
@@ -161,6 +202,33 @@ impl Jobs {
     /// What the system says, or that the file is damaged.
     pub fn read(&self, id: &JobId) -> io::Result<Kept> {
         Ok(serde_json::from_slice(&fs::read(self.file(id))?)?)
+    }
+
+    /// Writes down what has become of a job since.
+    ///
+    /// # Errors
+    /// What the system says; what stood there before stays.
+    pub fn update(&self, kept: &Kept) -> io::Result<()> {
+        // Its age is that of the command: what is looked after does not become the last one.
+        let modified = fs::metadata(self.file(&kept.id))?.modified()?;
+        self.write(kept)?;
+        File::options().write(true).open(self.file(&kept.id))?.set_modified(modified)
+    }
+
+    /// The ids of all kept jobs, the newest last.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn ids(&self) -> io::Result<Vec<JobId>> {
+        let files = fs::read_dir(&self.folder)?;
+        let dated = files.filter_map(|file| {
+            let file = file.ok()?;
+            let id: JobId = file.file_name().to_str()?.strip_suffix(".json")?.parse().ok()?;
+            Some((file.metadata().ok()?.modified().ok()?, id))
+        });
+        let mut dated: Vec<_> = dated.collect();
+        dated.sort_unstable();
+        Ok(dated.into_iter().map(|(_, id)| id).collect())
     }
 
     fn file(&self, id: &JobId) -> PathBuf {
@@ -225,8 +293,19 @@ mod tests {
     }
 
     fn begin(jobs: &Jobs) -> Begun {
+        let what = What {
+            command: vec!["ping".into()],
+            again: None,
+            fleet: "lab".parse().unwrap(),
+            caller: "ops".parse().unwrap(),
+            agent: "rpcutil".parse().unwrap(),
+            action: "ping".parse().unwrap(),
+            changes: false,
+            begun: Timestamp::from_ms(7),
+            reader: "key".into(),
+        };
         let order = OrderId::from_bytes([7; 16]);
-        jobs.begin(vec!["ping".into()], order, vec!["web1".parse().unwrap()]).unwrap()
+        jobs.begin(what, order, vec!["web1".parse().unwrap()]).unwrap()
     }
 
     #[test]
@@ -238,10 +317,12 @@ mod tests {
         let order = OrderId::from_bytes([7; 16]);
         let nodes: Vec<Identity> = vec!["web1".parse().unwrap()];
         assert_eq!(jobs.read(&id).unwrap().stage, Stage::Begun { order, nodes });
-        begun.finish(Exit::Nothing, report()).unwrap();
+        let took_ms = Span::from_ms(38);
+        begun.finish(Exit::Nothing, took_ms, report()).unwrap();
         let kept = jobs.read(&id).unwrap();
-        assert_eq!(kept.stage, Stage::Ended { exit: 1, report: Box::new(report()) });
-        assert_eq!((kept.id, kept.command), (id.clone(), vec!["ping".to_owned()]));
+        let (report, late) = (Box::new(report()), Vec::new());
+        assert_eq!(kept.stage, Stage::Ended { exit: 1, took_ms, report, late });
+        assert_eq!((kept.id, kept.what.command), (id.clone(), vec!["ping".to_owned()]));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&jobs.folder), mode(&jobs.file(&id))), (0o700, 0o600));
         assert_eq!(fs::read_dir(&jobs.folder).unwrap().count(), 1, "no draft stays");
@@ -262,7 +343,7 @@ mod tests {
             .collect();
         let newest = begin(&jobs);
         let id = newest.id().clone();
-        newest.finish(Exit::Ok, report()).unwrap();
+        newest.finish(Exit::Ok, Span::default(), report()).unwrap();
         assert_eq!(fs::read_dir(&jobs.folder).unwrap().count(), JOBS_KEPT_MAX);
         let is_there = |id: &JobId| jobs.file(id).exists();
         assert!(!ids[..4].iter().any(is_there) && ids[4..].iter().all(is_there));
@@ -270,6 +351,27 @@ mod tests {
         // Of commands that are killed no more stay either.
         (0..3).for_each(|_| drop(begin(&jobs)));
         assert_eq!(fs::read_dir(&jobs.folder).unwrap().count(), JOBS_KEPT_MAX);
+    }
+
+    #[test]
+    fn what_is_looked_after_keeps_its_place() {
+        let state = tempfile::tempdir().unwrap();
+        let jobs = Jobs::open(state.path()).unwrap();
+        let ids: Vec<JobId> = (0..3)
+            .map(|number| {
+                let id = begin(&jobs).id().clone();
+                let file = File::options().write(true).open(jobs.file(&id)).unwrap();
+                let age = std::time::Duration::from_secs(100 - number);
+                file.set_modified(std::time::SystemTime::now() - age).unwrap();
+                id
+            })
+            .collect();
+        assert_eq!(jobs.ids().unwrap(), ids);
+        let mut kept = jobs.read(&ids[1]).unwrap();
+        kept.what.changes = true;
+        jobs.update(&kept).unwrap();
+        assert_eq!(jobs.ids().unwrap(), ids);
+        assert_eq!(jobs.read(&ids[1]).unwrap(), kept);
     }
 
     #[test]

@@ -73,6 +73,15 @@ pub const CONFIRMED_BY_LETTER_MAX: usize = 50;
 /// The longest passphrase that can be typed, in bytes.
 pub const PASSPHRASE_BYTES_MAX: usize = 1024;
 
+/// How soon the nodes of a job that is followed are asked again; each time twice as long as before.
+pub const FOLLOWED_EVERY_MIN: Span = Span::from_ms(500);
+
+/// How long it may come to be until they are asked again.
+pub const FOLLOWED_EVERY_MAX: Span = Span::from_secs(30);
+
+/// How often in a row a node of a job that is followed is asked in vain before its word is left.
+pub const FOLLOWED_SILENT_MAX: u32 = 2;
+
 /// How many results of an operator's last commands are kept.
 pub const JOBS_KEPT_MAX: usize = 200;
 

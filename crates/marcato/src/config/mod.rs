@@ -141,10 +141,7 @@ impl Fleet {
         let home = Home::of(&file);
         let config = ClientConfig::read(&file)?;
         let (name, fleet) = config.fleet(&file, name)?;
-        let state = match &config.state {
-            Some(state) => home.resolve(state),
-            None => Home::state()?,
-        };
+        let state = config.state(&home)?;
         let agents = config.agents(&home);
         Ok(Self { name: name.clone(), config: fleet.clone(), state, agents, home })
     }
@@ -161,6 +158,16 @@ pub fn locate(file: Option<&Path>) -> Result<PathBuf, FleetError> {
     }
 }
 
+/// Where results are kept: of all fleets in one place.
+///
+/// # Errors
+/// As [`Fleet::load`], where no fleet need be named.
+pub fn state(file: Option<&Path>) -> Result<PathBuf, FleetError> {
+    let file = locate(file)?;
+    let config = ClientConfig::read(&file)?;
+    config.state(&Home::of(&file))
+}
+
 /// Where the declarations of external agents are, as far as the file can be read.
 #[must_use]
 pub fn agents(file: Option<&Path>) -> PathBuf {
@@ -172,6 +179,13 @@ pub fn agents(file: Option<&Path>) -> PathBuf {
 }
 
 impl ClientConfig {
+    fn state(&self, home: &Home) -> Result<PathBuf, FleetError> {
+        match &self.state {
+            Some(state) => Ok(home.resolve(state)),
+            None => Home::state(),
+        }
+    }
+
     fn agents(&self, home: &Home) -> PathBuf {
         home.resolve(self.agents.as_deref().unwrap_or(Path::new(AGENTS)))
     }

@@ -8,7 +8,9 @@ use clap::{Args as _, CommandFactory as _, FromArgMatches as _};
 use marcato_agent::policy;
 use marcato_core::{Exit, nearest};
 
-use super::cli::{Can, Cli, Facts, FilterArgs, Inventory, OrderArgs, Package, Ping, Rpc, Service};
+use super::cli::{
+    Can, Cli, Command, Facts, FilterArgs, Inventory, OrderArgs, Package, Ping, Rpc, Service,
+};
 use super::declared;
 use super::grammar::Typed;
 use super::order::Intent;
@@ -17,20 +19,47 @@ use crate::words::tally::Look;
 use crate::words::{self, Failure};
 use crate::{config, environment};
 
+/// What a command asks for that sends an order; the command itself where it is another.
+///
+/// # Errors
+/// The command, or what is wrong with it, told already.
+pub fn order(command: Command) -> Result<Result<Intent, Failure>, Other> {
+    Ok(match command {
+        Command::Ping(args) => ping(args),
+        Command::Rpc(args) => rpc(args),
+        Command::Package(args) => package(args),
+        Command::Service(args) => service(args),
+        Command::Facts(args) => facts(args),
+        Command::Inventory(args) => inventory(args),
+        Command::Can(args) => can(args),
+        Command::Agent(words) => rpc(agent(words).map_err(Other::Told)?),
+        command => return Err(Other::Command(Box::new(command))),
+    })
+}
+
+/// What is no command that sends an order.
+#[derive(Debug)]
+pub enum Other {
+    /// Another command.
+    Command(Box<Command>),
+    /// None; it was said why.
+    Told(Exit),
+}
+
 /// `mco ping`
-pub fn ping(args: Ping) -> Result<Intent, Failure> {
+fn ping(args: Ping) -> Result<Intent, Failure> {
     let look = Look::Times { graph: args.graph };
     Ok(Intent { look, ..intent(["rpcutil", "ping"], Vec::new(), args.order)? })
 }
 
 /// `mco facts`
-pub fn facts(args: Facts) -> Result<Intent, Failure> {
+fn facts(args: Facts) -> Result<Intent, Failure> {
     let words = vec![("fact".to_owned(), args.fact)];
     Ok(Intent { look: Look::Values, ..intent(["rpcutil", "get_fact"], words, args.order)? })
 }
 
 /// `mco inventory`
-pub fn inventory(args: Inventory) -> Result<Intent, Failure> {
+fn inventory(args: Inventory) -> Result<Intent, Failure> {
     let Inventory { node, fleet, output, timeout } = args;
     let filter = FilterArgs { identities: vec![node.to_string()], ..FilterArgs::default() };
     let order = OrderArgs { fleet, filter, output, timeout, ..OrderArgs::default() };
@@ -38,7 +67,7 @@ pub fn inventory(args: Inventory) -> Result<Intent, Failure> {
 }
 
 /// `mco can`
-pub fn can(args: Can) -> Result<Intent, Failure> {
+fn can(args: Can) -> Result<Intent, Failure> {
     let (agent, action) = args.what;
     let words = [(policy::AGENT, agent.to_string()), (policy::ACTION, action.to_string())];
     let words = words.map(|(name, value)| (name.to_owned(), value)).into();
@@ -46,18 +75,18 @@ pub fn can(args: Can) -> Result<Intent, Failure> {
 }
 
 /// `mco rpc`
-pub fn rpc(args: Rpc) -> Result<Intent, Failure> {
+fn rpc(args: Rpc) -> Result<Intent, Failure> {
     let what = [args.agent.as_str(), args.action.as_str()];
     intent(what, args.inputs, args.order)
 }
 
 /// `mco package`
-pub fn package(mut args: Package) -> Result<Intent, Failure> {
+fn package(mut args: Package) -> Result<Intent, Failure> {
     item("package", args.typed(), args.order)
 }
 
 /// `mco service`
-pub fn service(mut args: Service) -> Result<Intent, Failure> {
+fn service(mut args: Service) -> Result<Intent, Failure> {
     item("service", args.typed(), args.order)
 }
 
@@ -73,7 +102,7 @@ fn item(agent: &str, typed: Typed, order: OrderArgs) -> Result<Intent, Failure> 
 ///
 /// # Errors
 /// Told already: no agent is called so, or the rest is wrong.
-pub fn agent(words: Vec<String>) -> Result<Rpc, Exit> {
+fn agent(words: Vec<String>) -> Result<Rpc, Exit> {
     let called = words.first().map_or("", String::as_str);
     let agents = declared::names(&config::agents(config_of(&words).as_deref()));
     if !agents.iter().any(|agent| agent == called) {
@@ -124,5 +153,5 @@ fn intent(
 ) -> Result<Intent, Failure> {
     // The names were checked by the grammar, or are this file's own.
     let (agent, action) = (name(agent)?, name(action)?);
-    Ok(Intent { agent, action, ddl: None, words, order, look: Look::Outputs })
+    Ok(Intent { agent, action, ddl: None, words, order, look: Look::Outputs, earlier: None })
 }

@@ -14,6 +14,7 @@ mod find;
 mod grammar;
 mod guard;
 mod interrupt;
+mod job;
 mod next;
 mod nothing;
 mod order;
@@ -32,6 +33,7 @@ use clap::Parser as _;
 use marcato_core::Exit;
 
 use self::cli::{Cli, Command};
+use self::commands::Other;
 pub(crate) use self::interrupt::Leave;
 use crate::words::{self, Failure};
 
@@ -44,26 +46,24 @@ pub fn main() -> Exit {
         Ok(cli) => cli,
         Err(error) => return words::usage(&error),
     };
-    match cli.command {
-        Command::Ping(args) => order::main(commands::ping(args), started),
-        Command::Rpc(args) => order::main(commands::rpc(args), started),
-        Command::Package(args) => order::main(commands::package(args), started),
-        Command::Service(args) => order::main(commands::service(args), started),
-        Command::Facts(args) => order::main(commands::facts(args), started),
-        Command::Inventory(args) => order::main(commands::inventory(args), started),
-        Command::Agent(words) => match commands::agent(words) {
-            Ok(args) => order::main(commands::rpc(args), started),
-            Err(exit) => exit,
-        },
+    let command = match commands::order(cli.command) {
+        Ok(intent) => return order::main(intent, started),
+        Err(Other::Told(exit)) => return exit,
+        Err(Other::Command(command)) => *command,
+    };
+    match command {
         Command::Find(args) => find::main(&args),
+        Command::Job(args) => job::main(args.command, started),
+        Command::Again(args) => job::again::main(args, started),
         Command::Lab(args) => crate::lab::main(args),
         Command::Authority(args) => authority::main(args.command),
         Command::Filter(args) => filter::main(&args.command),
-        Command::Can(args) => order::main(commands::can(args), started),
         Command::Plugin(args) => plugin::main(args.command),
         Command::Doctor(args) => doctor::main(&args),
         Command::Completion(args) => complete::script(args.shell),
         Command::Complete(args) => complete::main(&args, started),
+        // Those that send an order are sent already.
+        _ => Exit::Usage,
     }
 }
 

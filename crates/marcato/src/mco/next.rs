@@ -3,16 +3,23 @@
 use std::path::Path;
 
 use marcato_client::core::Report;
+use marcato_core::JobId;
+use marcato_core::ddl::Action;
 
-use super::cli::{FilterArgs, NodesArgs};
+use super::cli::{FilterArgs, NodesArgs, Part};
 use super::declared;
 use super::grammar::RESTART_STALE;
+use super::job::again;
 use super::order::Intent;
 use crate::words::change;
 
 /// Commands for what is left to do; only such as the program has.
 #[must_use]
-pub fn commands(intent: &Intent, item: Option<&str>, report: &Report) -> Vec<String> {
+pub fn commands(
+    intent: &Intent,
+    (action, item): (&Action, Option<&str>),
+    (report, job): (&Report, Option<&JobId>),
+) -> Vec<String> {
     let mut commands = Vec::new();
     if let Some(item) = item
         && change::still_uses(&report.nodes)
@@ -21,7 +28,25 @@ pub fn commands(intent: &Intent, item: Option<&str>, report: &Report) -> Vec<Str
     {
         commands.push(format!("mco service restart --stale {}{flags}", quoted(item)));
     }
+    match (job, &intent.earlier) {
+        (Some(job), _) if action.changes() => commands.extend(again(report, job)),
+        // What was cancelled has its ends there.
+        (None, Some(earlier)) => commands.push(format!("mco job follow {}", earlier.job)),
+        _ => {}
+    }
     commands
+}
+
+/// The same once more, where it did not come about.
+fn again<'a>(report: &'a Report, job: &'a JobId) -> impl Iterator<Item = String> + 'a {
+    let parts = [
+        (Part { failed: true, ..Part::default() }, "--failed"),
+        (Part { down: true, ..Part::default() }, "--down"),
+        (Part { untouched: true, ..Part::default() }, "--untouched"),
+    ];
+    let has = |part: Part| report.nodes.iter().any(|node| again::is_meant(part, node));
+    let wanted = parts.into_iter().filter(move |(part, _)| has(*part));
+    wanted.map(move |(_, flag)| format!("mco again {job} {flag}"))
 }
 
 fn has((agent, action): (&str, &str)) -> bool {
@@ -63,7 +88,7 @@ fn flags(filter: &FilterArgs, nodes: &NodesArgs) -> Option<String> {
 }
 
 /// A word as a shell takes it: in quotes where it would be more than itself.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:=@%+,-".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         word.to_owned()

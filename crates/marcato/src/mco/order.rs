@@ -1,6 +1,7 @@
 //! The common way of every command that sends an order: check what was typed, ask the hub for whom
 //! it is, ask the operator where hosts are changed, send it, account for each node, keep the result.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use marcato_client::core::{Aim, Job, JobSetup, Report, Selection, Task};
@@ -8,7 +9,8 @@ use marcato_client::shell::signer::Signer;
 use marcato_client::shell::{Choice, ClientSetup, Fleet as Connection, FleetError, Live};
 use marcato_core::ddl::Ddl;
 use marcato_core::limits::timing::{CHANGE_WAIT, READ_WAIT};
-use marcato_core::{ActionName, AgentName, Exit, Span, Terms, Timestamp};
+use marcato_core::{ActionName, AgentName, Exit, Identity, JobId, Span, Terms, Timestamp};
+use marcato_node::shell::now;
 use marcato_protocol::version::Spoken;
 use marcato_rollout::{Plan, Rollout};
 
@@ -23,7 +25,7 @@ use super::tell::{Ended, Lines};
 use super::which::{Which, check_target};
 use super::{block_on, confirm, declared, guard, nothing, pace, sign, systems, tell};
 use crate::config::{self, Fleet};
-use crate::jobs::{Begun, Jobs};
+use crate::jobs::{Begun, Jobs, What};
 use crate::words::Failure;
 use crate::words::group::escape;
 use crate::words::tally::Look;
@@ -43,12 +45,35 @@ pub struct Intent {
     pub order: OrderArgs,
     /// What of the answers is asked for.
     pub look: Look,
+    /// The earlier job to which it goes back.
+    pub earlier: Option<Earlier>,
+}
+
+/// The job to which a command goes back.
+#[derive(Debug, Clone)]
+pub struct Earlier {
+    /// Its id.
+    pub job: JobId,
+    /// The nodes of it that are meant, and no others.
+    pub nodes: BTreeSet<Identity>,
+    /// What was typed then, where that is done again. What is only about the job is none of its own.
+    pub command: Option<Vec<String>>,
 }
 
 impl Intent {
     /// What was typed for an input.
     pub fn input(&self, name: &str) -> Option<&str> {
         self.words.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Which nodes are meant.
+    fn which(&self) -> Result<Which, Failure> {
+        match &self.earlier {
+            Some(Earlier { job, nodes, .. }) => {
+                Ok(Which::exactly(nodes.clone(), format!("job {job}")))
+            }
+            None => Which::of(&self.order.filter, &self.order.nodes),
+        }
     }
 
     /// What is to be done, for the question before a change.
@@ -89,7 +114,7 @@ pub fn main(intent: Result<Intent, Failure>, started: Instant) -> Exit {
 }
 
 fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit, Failure> {
-    let which = Which::of(&intent.order.filter, &intent.order.nodes)?;
+    let which = intent.which()?;
     let args = &intent.order.fleet;
     let fleet = Fleet::load(args.config.as_deref(), args.fleet.as_deref())?;
     check_target(&intent.order.filter, &fleet.name)?;
@@ -147,11 +172,27 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
     };
     let took = started.elapsed().saturating_sub(asked);
     let took = Span::from_ms(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-    let exit = Ended { intent, action, report: *report, job, took, lines }.tell(console);
+    let id = job.as_deref().map(Begun::id);
+    let ended = Ended { intent, action, report: &report, late: &[], id, took };
+    let exit = ended.tell(lines, console);
+    keep(job, (exit, took, *report), console);
     if let Some(line) = words {
         console.warn(&line);
     }
     Ok(exit)
+}
+
+/// Writes the result down.
+fn keep(
+    job: Option<Box<Begun>>,
+    (exit, took, report): (Exit, Span, Report),
+    console: &mut Console,
+) {
+    let Some(job) = job else { return };
+    let id = job.id().clone();
+    if let Err(error) = job.finish(exit, took, report) {
+        console.warn(&format!("warning: the result of job {id} is not kept: {error}"));
+    }
 }
 
 /// What a connection to the fleet needs.
@@ -176,7 +217,7 @@ enum Done {
         /// What became of it.
         report: Box<Report>,
         /// Where it is to be kept.
-        job: Option<Begun>,
+        job: Option<Box<Begun>>,
         /// Which nodes have had a line of their own.
         lines: Lines,
         /// What there is to say where no node has what was asked for.
@@ -288,13 +329,27 @@ impl Errand<'_> {
 
     /// Writes down what is about to be sent: whatever becomes of this command, it can be looked up
     /// what may run and where.
-    fn begin(&self, choice: &Choice, console: &mut Console) -> Option<Begun> {
-        let words = std::env::args_os().skip(1);
-        let command = words.map(|word| word.to_string_lossy().into_owned()).collect();
+    fn begin(&self, choice: &Choice, console: &mut Console) -> Option<Box<Begun>> {
+        let earlier = self.intent.earlier.as_ref();
+        let command = match earlier {
+            Some(Earlier { command, .. }) => command.clone()?,
+            None => std::env::args_os().skip(1).map(|w| w.to_string_lossy().into_owned()).collect(),
+        };
+        let what = What {
+            command,
+            again: earlier.map(|earlier| earlier.job.clone()),
+            fleet: self.fleet.name.clone(),
+            caller: self.fleet.config.caller.clone(),
+            agent: self.task.agent.clone(),
+            action: self.task.action.clone(),
+            changes: self.task.changes,
+            begun: now(),
+            reader: choice.reader().to_text().trim_end().to_owned(),
+        };
         let nodes = choice.selection.chosen.iter().map(|node| node.identity.clone()).collect();
         let jobs = Jobs::open(&self.fleet.state);
-        match jobs.and_then(|jobs| jobs.begin(command, choice.order(), nodes)) {
-            Ok(begun) => Some(begun),
+        match jobs.and_then(|jobs| jobs.begin(what, choice.order(), nodes)) {
+            Ok(begun) => Some(Box::new(begun)),
             Err(error) => {
                 let state = self.fleet.state.display();
                 console.warn(&format!("warning: the result is not kept: {state}: {error}"));

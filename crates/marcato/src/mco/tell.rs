@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 
 use marcato_client::core::{NodeReport, Report, Selection};
 use marcato_core::ddl::Action;
-use marcato_core::{Collective, EndState, Exit, Identity, Reason, Span};
+use marcato_core::{Collective, EndState, Exit, Identity, JobId, Reason, Span};
 
 use super::console::Console;
 use super::order::Intent;
 use super::{grammar, next};
-use crate::jobs::Begun;
-use crate::words::Failure;
+use crate::jobs::Late;
 use crate::words::json::{Line, Replies};
-use crate::words::table::{self, Screen};
+use crate::words::table;
 use crate::words::tally::{self, About, Display};
+use crate::words::{Failure, jobs};
 
 /// The lines of `--jsonl`: one for each node, when it has ended.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ pub fn nothing(
     }
 }
 
-fn say(value: &impl serde::Serialize, console: &mut Console) {
+pub(super) fn say(value: &impl serde::Serialize, console: &mut Console) {
     match serde_json::to_string(value) {
         Ok(text) => console.say(&text),
         Err(error) => {
@@ -66,36 +66,29 @@ pub struct Ended<'a> {
     /// The action's declaration.
     pub action: &'a Action,
     /// What became of it.
-    pub report: Report,
-    /// Where it is to be kept.
-    pub job: Option<Begun>,
+    pub report: &'a Report,
+    /// What of that came only after the command had ended.
+    pub late: &'a [Late],
+    /// The job's id, if it is kept.
+    pub id: Option<&'a JobId>,
     /// How long it took.
     pub took: Span,
-    /// Which nodes have had their line.
-    pub lines: Lines,
 }
 
 impl Ended<'_> {
-    /// Shows the report and keeps it.
-    pub fn tell(mut self, console: &mut Console) -> Exit {
-        let exit = exit(&self.report, self.intent.order.allow_down);
-        let id = self.job.as_ref().map(Begun::id);
+    /// Shows the report, where some nodes have had their line already, and says how the command ends.
+    pub fn tell(&self, mut lines: Lines, console: &mut Console) -> Exit {
+        let exit = exit(self.report, self.intent.order.allow_down);
         let flags = &self.intent.order;
         if flags.output.json {
-            say(&Replies::of(&self.report, id, exit, self.took), console);
+            say(&Replies::of(self.report, self.id, exit, self.took), console);
         } else if flags.report.jsonl {
             for node in &self.report.nodes {
-                self.lines.tell(self.intent, node, console);
+                lines.tell(self.intent, node, console);
             }
-            say(&Replies::of(&self.report, id, exit, self.took).last(), console);
+            say(&Replies::of(self.report, self.id, exit, self.took).last(), console);
         } else {
             self.show(exit, console);
-        }
-        if let Some(job) = self.job {
-            let id = job.id().clone();
-            if let Err(error) = job.finish(exit, self.report) {
-                console.warn(&format!("warning: the result of job {id} is not kept: {error}"));
-            }
         }
         exit
     }
@@ -113,24 +106,30 @@ impl Ended<'_> {
         let about = About {
             action: Some(action),
             item,
-            job: self.job.as_ref().map(Begun::id),
+            job: self.id,
             took: self.took,
             look: intent.look,
             shape: intent.order.report.shape(),
             display: if quiet { Display::Failed } else { intent.order.report.display },
             exit,
-            next: &next::commands(intent, item, report),
+            next: &next::commands(intent, (action, item), (report, self.id)),
         };
         let shown = table::show(report, &about, console.screen);
         for line in &shown.data {
             console.say(line);
+        }
+        for line in jobs::late(self.late, console.screen) {
+            console.warn(&line);
         }
         for line in &shown.talk {
             // Something is wrong, and so even who wants quiet is told.
             console.warn(line);
         }
         if report.interrupted {
-            console.warn(&interrupted(report, console.screen));
+            let id = self.id.filter(|_| action.changes());
+            for line in interrupted(report, id) {
+                console.warn(&line);
+            }
             return;
         }
         for hint in &shown.hints {
@@ -150,31 +149,36 @@ fn exit(report: &Report, allow_down: bool) -> Exit {
     report.exit()
 }
 
-/// What still goes on when the operator has gone.
-fn interrupted(report: &Report, screen: Screen) -> String {
+/// What still goes on when the operator has gone, and how to see to it.
+fn interrupted(report: &Report, change: Option<&JobId>) -> Vec<String> {
     if report.orders.is_empty() {
-        return "interrupted. Nothing was sent.".to_owned();
+        return vec!["interrupted. Nothing was sent.".to_owned()];
     }
     let running = |node: &&NodeReport| {
         node.state == EndState::Lost || node.reason == Some(Reason::StillRunning)
     };
-    let running: Vec<_> = report.nodes.iter().filter(running).map(|node| &node.node).collect();
+    let running = report.nodes.iter().filter(running).count();
     let waiting = report.nodes.iter().filter(|node| node.may_start_until.is_some()).count();
-    let mut text = "interrupted".to_owned();
-    if !running.is_empty() {
-        let start = format!("; {} still run it, and go on: ", running.len());
-        text.push_str(&start);
-        let used = text.chars().count();
-        text.push_str(&table::names(running.into_iter(), screen, used));
+    let mut parts = vec!["interrupted".to_owned()];
+    match running {
+        0 => {}
+        1 => parts.push("1 still running on its node, and goes on".to_owned()),
+        more => parts.push(format!("{more} still running on their nodes, and go on")),
     }
-    if waiting > 0 {
-        text.push_str(&format!("; {waiting} have not answered, and may still start it"));
+    match waiting {
+        0 => {}
+        1 => parts.push("1 has not answered, and may still start it".to_owned()),
+        more => parts.push(format!("{more} have not answered, and may still start it")),
     }
     let not_sent = report.nodes.iter().filter(|node| node.reason == Some(Reason::NotSent)).count();
     if not_sent > 0 {
-        text.push_str(&format!("; {not_sent} were not sent it"));
+        parts.push(format!("{not_sent} were not sent it"));
     }
-    text
+    let mut lines = vec![parts.join("; ")];
+    if let Some(id) = change.filter(|_| running + waiting > 0) {
+        lines.push(format!("Next: mco job follow {id}  ·  mco job cancel {id}"));
+    }
+    lines
 }
 
 #[cfg(test)]

@@ -44,14 +44,26 @@ impl Which {
         if let Some(path) = &nodes.nodes {
             let (name, text) = read(path)?;
             let names = names(&name, &text)?;
-            which.listed_in = Some(name);
-            // Where there is room, the hub and the nodes are told the names as well.
-            if which.terms.identities.is_empty() && which.room() >= names.len() {
-                which.terms.identities = names.iter().map(ToString::to_string).collect();
-            }
-            which.narrow(names);
+            which.list(names, name);
         }
         Ok(which)
+    }
+
+    /// These names alone, which stand in what is called so.
+    #[must_use]
+    pub fn exactly(names: BTreeSet<Identity>, listed_in: String) -> Self {
+        let mut which = Self::default();
+        which.list(names, listed_in);
+        which
+    }
+
+    fn list(&mut self, names: BTreeSet<Identity>, listed_in: String) {
+        self.listed_in = Some(listed_in);
+        // Where there is room, the hub and the nodes are told the names as well.
+        if self.terms.identities.is_empty() && self.room() >= names.len() {
+            self.terms.identities = names.iter().map(ToString::to_string).collect();
+        }
+        self.narrow(names);
     }
 
     /// What the filter's flags alone mean.

@@ -9,6 +9,7 @@ pub mod group;
 pub mod help;
 pub mod inventory;
 pub mod items;
+pub mod jobs;
 pub mod json;
 pub mod statistics;
 pub mod table;

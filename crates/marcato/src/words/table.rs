@@ -60,14 +60,17 @@ pub fn show(report: &Report, about: &About<'_>, screen: Screen) -> Shown {
     if !about.next.is_empty() && !report.interrupted {
         hints.insert(0, format!("Next: {}", about.next.join("  ·  ")));
     }
-    let room = LINES_MAX.saturating_sub(talk.len() + hints.len());
+    let room = match about.shape {
+        Shape::All => usize::MAX,
+        _ => LINES_MAX.saturating_sub(talk.len() + hints.len()),
+    };
     let wanted = |node: &&NodeReport| about.display.shows(node.state);
     let nodes: Vec<&NodeReport> = report.nodes.iter().filter(wanted).collect();
     let (marked, list) = (marked(&nodes, about.action), about.action.and_then(items::list_of));
     let table = Table { report, about, screen, marked, list };
     let is_each = match about.shape {
         Shape::Each => true,
-        Shape::Groups => false,
+        Shape::Groups | Shape::All => false,
         Shape::Fitting => nodes.len() <= EACH_MAX && about.look != Look::Values,
     };
     let mut data = match about.look {
@@ -115,7 +118,7 @@ pub fn names<'a>(nodes: impl Iterator<Item = &'a Identity>, screen: Screen, used
     text
 }
 
-fn cut(line: String, screen: Screen) -> String {
+pub(super) fn cut(line: String, screen: Screen) -> String {
     match screen.width {
         Some(columns) if line.chars().count() > columns => {
             let mut cut: String = line.chars().take(columns.saturating_sub(1)).collect();
@@ -367,8 +370,12 @@ impl Table<'_> {
         }
         let states: Vec<_> =
             states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        let all = match self.about.job {
+            Some(id) => format!("mco job show {id} --all"),
+            None => "see --each".to_owned(),
+        };
         Some(format!(
-            "… and {} groups of {size} nodes ({}): see --each",
+            "… and {} groups of {size} nodes ({}): {all}",
             groups.len(),
             states.join(", ")
         ))

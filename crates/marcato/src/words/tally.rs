@@ -42,6 +42,8 @@ pub enum Shape {
     Each,
     /// Groups, however few nodes there are.
     Groups,
+    /// Groups, however many there are.
+    All,
 }
 
 /// Which nodes have lines.
@@ -174,7 +176,7 @@ pub fn tally(report: &Report, about: &About<'_>) -> String {
     if let Some(job) = about.job {
         let _ = write!(text, " · job {job}");
     }
-    let counts = counts(report, about.action);
+    let counts = counts(report, about.action.is_some_and(Action::changes));
     if !counts.is_empty() {
         let _ = write!(text, " · {}", counts.join(", "));
     }
@@ -184,7 +186,23 @@ pub fn tally(report: &Report, about: &About<'_>) -> String {
     text
 }
 
-fn counts(report: &Report, action: Option<&Action>) -> Vec<String> {
+/// The same in few words, for a list: `48 / 50 · 40 changed, 2 failed · exit 2`.
+#[must_use]
+pub fn short(report: &Report, changes: bool, exit: u8) -> String {
+    let answered = report.nodes.iter().filter(|node| node.signed).count();
+    let all = report.expected.map_or_else(|| "?".to_owned(), |all| all.to_string());
+    let mut parts = vec![format!("{answered} / {all}")];
+    let counts = counts(report, changes);
+    if !counts.is_empty() {
+        parts.push(counts.join(", "));
+    }
+    if exit != Exit::Ok.code() {
+        parts.push(format!("exit {exit}"));
+    }
+    parts.join(" · ")
+}
+
+fn counts(report: &Report, changes: bool) -> Vec<String> {
     let count =
         |pick: &dyn Fn(&NodeReport) -> bool| report.nodes.iter().filter(|node| pick(node)).count();
     let mut counts = Vec::new();
@@ -193,7 +211,7 @@ fn counts(report: &Report, action: Option<&Action>) -> Vec<String> {
             counts.push(format!("{number} {word}"));
         }
     };
-    if action.is_some_and(Action::changes) {
+    if changes {
         add(count(&|node| node.changed == Changed::True), "changed");
         add(count(&|node| node.reason == Some(Reason::Unchanged)), "unchanged");
     }

@@ -341,6 +341,30 @@ fn each_thing_of_the_lists_has_a_line() {
 }
 
 #[test]
+fn every_group_is_shown_to_who_wants_it() {
+    let mut all = Vec::new();
+    for number in 0..30 {
+        all.extend(nodes(&format!("web{number}x"), 1, "ok", None, &format!("3.0.{number}")));
+    }
+    let (report, action, id) = (report(all), action(), "K7PX".parse().unwrap());
+    let about = About {
+        action: Some(&action),
+        item: Some("openssl"),
+        job: Some(&id),
+        took: Span::from_ms(38),
+        look: Look::Outputs,
+        shape: Shape::Fitting,
+        display: Display::All,
+        exit: Exit::Ok,
+        next: &[],
+    };
+    let some = show(&report, &about, TERMINAL).data;
+    let more = some.iter().find(|line| line.starts_with('…')).unwrap();
+    assert!(more.ends_with(": mco job show K7PX --all"), "{more}");
+    assert_eq!(show(&report, &About { shape: Shape::All, ..about }, TERMINAL).data.len(), 30);
+}
+
+#[test]
 fn the_most_frequent_reasons_have_hints() {
     let mut all = nodes("web", 3, "denied", Some("policy"), "");
     all.extend(nodes("db", 2, "down", Some("not-connected"), ""));

@@ -60,7 +60,7 @@ fn words_that_fit() {
     check(&lab, "mco find -A rp", "rpcutil\n");
     check(&lab, "mco rpc rpcutil get_fact fact=hagr", "fact=hagroup\n");
     check(&lab, "mco rpcutil get", "get_fact\tAnswers with one fact\n");
-    check(&lab, "mco service nginx rest", "restart\tRestarts a service\n");
+    check(&lab, "mco service nginx rel", "reload\tLets a service read its configuration anew\n");
     check(&lab, "mco find --col", "--color\tWhen to use colour\n");
     check(&lab, "mco find --color n", "never\tNever\n");
     let fleets = ask(&lab, "mco find --fleet l");
@@ -146,9 +146,9 @@ fn fish() {
                 break
             end
         end
-        complete -C 'mco service nginx rest'";
+        complete -C 'mco service nginx rel'";
     let Some(command) = shell(&lab, "fish", &["-N", "-c", script]) else { return };
-    let want =
-        "hagroup=a\t2 nodes\nhagroup=b\t2 nodes\nhagroup=c\t2 nodes\nrestart\tRestarts a service\n";
+    let want = "hagroup=a\t2 nodes\nhagroup=b\t2 nodes\nhagroup=c\t2 nodes\n\
+        reload\tLets a service read its configuration anew\n";
     assert_eq!(said(command), want);
 }

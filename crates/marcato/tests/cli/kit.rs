@@ -49,7 +49,8 @@ pub fn redact(text: &str, home: &Path) -> String {
     static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         [
             (r"127\.0\.0\.1:\d+", "BROKER"),
-            (r"job [A-Z2-9]{4}\b", "job ID"),
+            (r"(job|again|follow|cancel|show) [A-Z2-9]{4}\b", "$1 ID"),
+            (r"(?m)^[A-Z2-9]{4}  \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "ID  WHEN"),
             (r#""job":"[A-Z2-9]{4}""#, r#""job":"ID""#),
             (r"in \d+(\.\d)? m?s\b", "in TIME"),
             (r"time=\d+ ms", "time=TIME"),

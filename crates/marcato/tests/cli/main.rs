@@ -8,6 +8,7 @@ mod changes;
 mod completion;
 mod filters;
 mod guards;
+mod jobs;
 mod kit;
 mod looking;
 mod pace;

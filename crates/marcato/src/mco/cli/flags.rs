@@ -144,15 +144,19 @@ pub struct ReportArgs {
     /// Which nodes are shown
     #[arg(long, value_name = "WHICH", default_value = "all")]
     pub display: Display,
+    /// Every group, however many there are: what `mco job show --all` wants.
+    #[arg(skip)]
+    pub all: bool,
 }
 
 impl ReportArgs {
     /// Which lines there are.
     #[must_use]
     pub const fn shape(&self) -> Shape {
-        match (self.each, self.group) {
-            (true, _) => Shape::Each,
-            (_, true) => Shape::Groups,
+        match self {
+            Self { all: true, .. } => Shape::All,
+            Self { each: true, .. } => Shape::Each,
+            Self { group: true, .. } => Shape::Groups,
             _ => Shape::Fitting,
         }
     }

@@ -6,6 +6,7 @@ mod complete;
 mod filter;
 mod flags;
 mod items;
+mod job;
 mod lab;
 mod orders;
 mod pace;
@@ -18,6 +19,7 @@ pub use self::complete::{Complete, Completion, Shell};
 pub use self::filter::{FilterCommand, FilterCommands, HostArgs};
 pub use self::flags::{Color, FilterArgs, FleetArgs, NodesArgs, OrderArgs, OutputArgs, ReportArgs};
 pub use self::items::{Package, Refresh, Service};
+pub use self::job::{Again, Cancel, Follow, Job, JobCommand, List, Part, Show};
 pub use self::lab::{Lab, LabCommand, LabDir};
 pub use self::orders::{Facts, Find, Inventory, Ping, Rpc};
 pub use self::pace::PaceArgs;
@@ -49,6 +51,10 @@ pub enum Command {
     Facts(Facts),
     /// Show all that is known of a node
     Inventory(Inventory),
+    /// Look at earlier jobs, wait for their ends, cancel them
+    Job(Job),
+    /// Run a job's command again, for some of its nodes
+    Again(Again),
     /// A fleet on this machine, to try things on
     #[command(long_about = "A fleet on this machine, to try things on.\n\n\
     The hub and the nodes are the real programs over real connections: real keys, signatures, \

@@ -1,0 +1,238 @@
+//! `mco job`: earlier commands, listed, shown, followed and cancelled.
+
+pub mod again;
+mod cancel;
+mod follow;
+
+use std::time::Instant;
+
+use clap::Parser as _;
+use marcato_client::core::Report;
+use marcato_core::ddl::{Action, Ddl};
+use marcato_core::nearest::nearest;
+use marcato_core::{Exit, JobId, Span};
+use serde_json::{Value, json};
+
+use super::cli::{Cli, FleetArgs, JobCommand, List, OrderArgs, OutputArgs, ReportArgs, Show};
+use super::console::Console;
+use super::order::Intent;
+use super::tell::{self, Ended, Lines};
+use super::{commands, declared, early, next};
+use crate::config;
+use crate::jobs::{Jobs, Kept, Late, Stage};
+use crate::words::Failure;
+use crate::words::group::escape;
+use crate::words::jobs::{LISTED_MAX, Row, list};
+use crate::words::tally::{self, Look};
+
+/// The version of the list's JSON form.
+const SCHEMA: &str = "marcato.jobs.v1";
+
+/// Runs the command, and says how it ended.
+pub fn main(command: JobCommand, started: Instant) -> Exit {
+    match command {
+        JobCommand::List(args) => with_console(&args.output, |console| list_jobs(&args, console)),
+        JobCommand::Show(args) => with_console(&args.output.clone(), |console| show(args, console)),
+        JobCommand::Follow(args) => follow::main(args),
+        JobCommand::Cancel(args) => cancel::main(args, started),
+    }
+}
+
+fn with_console(
+    output: &OutputArgs,
+    run: impl FnOnce(&mut Console) -> Result<Exit, Failure>,
+) -> Exit {
+    let mut console = Console::new(output);
+    let exit = run(&mut console).unwrap_or_else(|failure| {
+        console.fail(&failure);
+        failure.exit
+    });
+    console.flush();
+    exit
+}
+
+fn unread(error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Unavailable, format!("the results of earlier jobs: {error}"))
+}
+
+fn jobs(args: &FleetArgs) -> Result<Jobs, Failure> {
+    Jobs::open(&config::state(args.config.as_deref())?).map_err(|error| unread(&error))
+}
+
+/// The job of this id, else the last.
+fn find(jobs: &Jobs, id: Option<&str>) -> Result<Kept, Failure> {
+    let ids = jobs.ids().map_err(|error| unread(&error))?;
+    let id = match id {
+        None => {
+            let last = ids.last().cloned();
+            last.ok_or_else(|| Failure::new(Exit::Nothing, "no job is kept here"))?
+        }
+        Some(id) => {
+            let called = id.to_ascii_uppercase();
+            let known = ids.iter().find(|known| known.as_str() == called).cloned();
+            known.ok_or_else(|| unknown(id, &ids))?
+        }
+    };
+    jobs.read(&id).map_err(|error| {
+        Failure::new(Exit::Unavailable, format!("the result of job {id} cannot be read: {error}"))
+    })
+}
+
+fn unknown(id: &str, ids: &[JobId]) -> Failure {
+    let nearest = match nearest(id, ids.iter().map(JobId::as_str)) {
+        Some(near) => format!("; nearest: {near}"),
+        None => String::new(),
+    };
+    let text = format!("no job {} is kept here{nearest}", escape(id));
+    Failure::new(Exit::Nothing, text).hint("mco job list --all")
+}
+
+/// The flags of a job's own fleet.
+///
+/// # Errors
+/// Another one was named.
+fn fleet_of(kept: &Kept, args: FleetArgs) -> Result<FleetArgs, Failure> {
+    let own = kept.what.fleet.as_str();
+    match args.fleet.as_deref() {
+        Some(named) if named != own => {
+            let text = format!("job {} is of fleet {own}, not of {}", kept.id, escape(named));
+            Err(Failure::new(Exit::Usage, text))
+        }
+        _ => Ok(FleetArgs { fleet: Some(own.to_owned()), ..args }),
+    }
+}
+
+/// The command as somebody would type it again.
+fn typed(kept: &Kept) -> String {
+    let words: Vec<String> = kept.what.command.iter().map(|word| next::quoted(word)).collect();
+    let again = kept.what.again.as_ref().map(|job| format!(" (again {job})")).unwrap_or_default();
+    format!("mco {}{again}", words.join(" "))
+}
+
+fn list_jobs(args: &List, console: &mut Console) -> Result<Exit, Failure> {
+    let jobs = jobs(&args.fleet)?;
+    let ids = jobs.ids().map_err(|error| unread(&error))?;
+    let hidden =
+        if args.all || args.output.json { 0 } else { ids.len().saturating_sub(LISTED_MAX) };
+    let mut kept = Vec::new();
+    for id in &ids[hidden..] {
+        match jobs.read(id) {
+            Ok(job) => kept.push(job),
+            Err(error) => console.warn(&format!("{id}: cannot be read: {error}")),
+        }
+    }
+    if args.output.json {
+        let jobs: Vec<Value> = kept.iter().map(in_json).collect();
+        tell::say(&json!({ "schema": SCHEMA, "jobs": jobs }), console);
+        return Ok(Exit::Ok);
+    }
+    let rows: Vec<Row> = kept.iter().map(row).collect();
+    if hidden > 0 {
+        console.note(&format!("… and {hidden} before them: --all"));
+    }
+    for line in list(&rows, console.screen) {
+        console.say(&line);
+    }
+    if ids.is_empty() {
+        return Err(Failure::new(Exit::Nothing, "no job is kept here"));
+    }
+    Ok(Exit::Ok)
+}
+
+fn row(kept: &Kept) -> Row {
+    let result = match &kept.stage {
+        Stage::Begun { nodes, .. } => format!("0 / {} · has no result", nodes.len()),
+        Stage::Ended { exit, report, .. } => tally::short(report, kept.what.changes, *exit),
+    };
+    let (begun, caller) = (kept.what.begun, kept.what.caller.clone());
+    Row { id: kept.id.clone(), begun, caller, command: typed(kept), result }
+}
+
+fn in_json(kept: &Kept) -> Value {
+    let what = &kept.what;
+    let exit = match &kept.stage {
+        Stage::Begun { .. } => None,
+        Stage::Ended { exit, .. } => Some(*exit),
+    };
+    json!({
+        "job": kept.id, "begun": what.begun, "fleet": what.fleet, "caller": what.caller,
+        "command": what.command, "again": what.again, "exit": exit,
+    })
+}
+
+fn show(args: Show, console: &mut Console) -> Result<Exit, Failure> {
+    let kept = find(&jobs(&args.fleet)?, args.id.as_deref())?;
+    let Stage::Ended { exit, took_ms, report, late } = &kept.stage else {
+        let id = &kept.id;
+        let text = format!("job {id} has no result: its command ended before its nodes did");
+        return Err(Failure::new(Exit::Nothing, text).hint(format!("mco job follow {id}")));
+    };
+    let report_args = ReportArgs { all: args.all, ..args.report };
+    let fleet = fleet_of(&kept, args.fleet)?;
+    let shown = Shown::of(&kept, fleet, args.output, report_args)?;
+    shown.tell(report, late, *took_ms, console)?;
+    Ok(known_exit(*exit))
+}
+
+fn known_exit(code: u8) -> Exit {
+    Exit::ALL.into_iter().find(|exit| exit.code() == code).unwrap_or(Exit::Unavailable)
+}
+
+/// A job's report as its own command would show it.
+struct Shown {
+    id: JobId,
+    intent: Intent,
+    ddl: Ddl,
+}
+
+impl Shown {
+    fn of(
+        kept: &Kept,
+        fleet: FleetArgs,
+        output: OutputArgs,
+        report: ReportArgs,
+    ) -> Result<Self, Failure> {
+        let agents = config::agents(fleet.config.as_deref());
+        let ddl = declared::agent(&kept.what.agent, &agents)?;
+        // What was typed says what of the answers is asked for; another release may not know it.
+        let typed = intent(kept).ok();
+        let allow_down = typed.as_ref().is_some_and(|intent| intent.order.allow_down);
+        let (look, words) =
+            typed.map_or((Look::Outputs, Vec::new()), |intent| (intent.look, intent.words));
+        let order = OrderArgs { fleet, output, report, allow_down, ..OrderArgs::default() };
+        let (agent, action) = (kept.what.agent.clone(), kept.what.action.clone());
+        let intent = Intent { agent, action, ddl: None, words, order, look, earlier: None };
+        Ok(Self { id: kept.id.clone(), intent, ddl })
+    }
+
+    fn action(&self) -> Result<&Action, Failure> {
+        declared::action(&self.ddl, &self.intent.action)
+    }
+
+    fn tell(
+        &self,
+        report: &Report,
+        late: &[Late],
+        took: Span,
+        console: &mut Console,
+    ) -> Result<Exit, Failure> {
+        let (intent, action, id) = (&self.intent, self.action()?, Some(&self.id));
+        Ok(Ended { intent, action, report, late, id, took }.tell(Lines::default(), console))
+    }
+}
+
+/// What the command of a job asks for.
+///
+/// # Errors
+/// It cannot be read any more.
+fn intent(kept: &Kept) -> Result<Intent, Failure> {
+    let wrong = |why: &str| {
+        let text = format!("the command of job {} cannot be read: {why}", kept.id);
+        Failure::new(Exit::Usage, text).hint("type it again")
+    };
+    let words = std::iter::once("mco".to_owned()).chain(kept.what.command.iter().cloned());
+    let words = early::words(words.map(Into::into).collect());
+    let cli = Cli::try_parse_from(words);
+    let cli = cli.map_err(|error| wrong(error.to_string().lines().next().unwrap_or_default()))?;
+    commands::order(cli.command).map_err(|_| wrong("it sends no order"))?
+}
