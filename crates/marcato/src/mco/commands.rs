@@ -87,7 +87,7 @@ fn package(mut args: Package) -> Result<Intent, Failure> {
 
 /// `mco service`
 fn service(mut args: Service) -> Result<Intent, Failure> {
-    item("service", args.typed(), args.order)
+    item("service", args.typed()?, args.order)
 }
 
 /// A command whose words are a name and an action.

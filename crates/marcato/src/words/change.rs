@@ -13,6 +13,8 @@ use super::time::about;
 const BEFORE_AND_AFTER: [&str; 2] = ["before", "after"];
 /// The output that says, under their names, what was changed along with it.
 const ALSO: &str = "also";
+/// The output that names the services that were restarted.
+const RESTARTED: &str = "restarted";
 /// The output that says how old the lists are by which the node decided, in seconds.
 const LISTS_AGE: &str = "lists_age";
 
@@ -54,8 +56,12 @@ pub fn outcome(node: &NodeReport, action: &Action, item: Option<&str>) -> Option
     } else {
         format!("{} → {}", version(&before), version(&after))
     };
-    let item = item.filter(|_| action.output.contains_key(ALSO)).map(escape);
-    let names = item.into_iter().chain(also).collect::<Vec<_>>().join(" ");
+    let names: Vec<String> = if action.output.contains_key(ALSO) {
+        item.map(escape).into_iter().chain(also).collect()
+    } else {
+        items::elements(node, RESTARTED).map(plain).collect()
+    };
+    let names = names.join(" ");
     Some(format!("{change}  {names}").trim_end().to_owned())
 }
 
@@ -122,7 +128,9 @@ pub fn still_used(nodes: &[NodeReport]) -> Option<String> {
 fn units(nodes: &[&NodeReport]) -> String {
     let items = items::items(nodes, UNITS);
     let named = items.iter().take(UNITS_NAMED_MAX);
-    let named: Vec<_> = named.map(|item| format!("{} {}", item.words, item.nodes.len())).collect();
+    let named: Vec<_> = named
+        .map(|item| format!("{} {}", item.words.trim_end_matches(".service"), item.nodes.len()))
+        .collect();
     match (named.is_empty(), items.len() > named.len()) {
         (true, _) => String::new(),
         (false, more) => format!(" ({}{})", named.join(", "), if more { " …" } else { "" }),
@@ -210,6 +218,8 @@ mod tests {
         let enable = action(&[]);
         let enabled = node("true", None, json!({"before": "disabled", "after": "enabled"}));
         assert_eq!(outcome(&enabled, &enable, Some("nginx")).unwrap(), "disabled → enabled");
+        let cured = node("true", None, json!({"before": 2, "after": 0, "restarted": ["a", "b"]}));
+        assert_eq!(outcome(&cured, &enable, Some("openssl")).unwrap(), "2 → 0  a b");
         let before = node("false", Some("unchanged"), json!({"before": 0, "after": 0}));
         assert_eq!(outcome(&before, &enable, None).unwrap(), "0  unchanged");
         check(

@@ -26,3 +26,22 @@ fn an_update_of_many_nodes() {
     let text = on_terminal(&lab.mco(words), &[("go on:", "24\n")], lab.home());
     insta::assert_snapshot!(format!("$ mco {words}\n{text}"));
 }
+
+#[test]
+fn services() {
+    let lab = Lab::up(6);
+    insta::assert_snapshot!(lab.session(&[
+        "service nginx stop -I web1.example.com --yes",
+        "service nginx start -I /web/ --yes",
+        "service nginx reload -I /web/ --yes --group",
+        "service nginx disable -I web1.example.com --yes",
+        "service nginx disable -I web1.example.com --yes",
+        "service failed -I /example/",
+        "service failed -I /example/ --each",
+        "service stale -I /example/",
+        "package openssl update -I /web/ --yes",
+        "service stale openssl -I /web/",
+        "service restart --stale openssl -I web1.example.com --yes",
+        "service stale openssl -I /web/ --each",
+    ]));
+}

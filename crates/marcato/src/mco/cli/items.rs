@@ -1,12 +1,13 @@
 //! `mco package` and `mco service`: their actions are those of the agents' declarations.
 
 use clap::{Args, Command, ValueEnum};
-use marcato_core::ActionName;
 use marcato_core::ddl::Action;
+use marcato_core::{ActionName, Exit};
 
 use super::OrderArgs;
 use crate::mco::declared;
 use crate::mco::grammar::{RESTART_STALE, Typed, subject_of};
+use crate::words::Failure;
 
 /// `mco package NAME ACTION`
 #[derive(Debug, Args)]
@@ -94,22 +95,30 @@ pub struct Service {
     pub order: OrderArgs,
 }
 
-const SERVICE_EXAMPLES: [&str; 2] =
-    ["mco service nginx status", "mco service nginx restart -W hagroup=c"];
+const SERVICE_EXAMPLES: [&str; 4] = [
+    "mco service nginx status",
+    "mco service nginx restart -W hagroup=c",
+    "mco service stale openssl",
+    "mco service restart --stale openssl -W hagroup=c",
+];
 
 impl Service {
     /// What was typed of the service, for the agent's declaration to judge.
-    pub fn typed(&mut self) -> Typed {
-        let mut words = std::mem::take(&mut self.words);
-        let mut flags = Vec::new();
-        if let Some(library) = self.stale.take() {
-            // It is an action of its own: it chooses the services.
-            words.iter_mut().filter(|word| *word == "restart").for_each(|word| {
-                RESTART_STALE.1.clone_into(word);
-            });
-            flags.push(("library", library));
+    ///
+    /// # Errors
+    /// With exit 64, for `--stale` beside anything but `restart`: it chooses the services itself.
+    pub fn typed(&mut self) -> Result<Typed, Failure> {
+        let (words, name) = (std::mem::take(&mut self.words), self.name.take());
+        let Some(library) = self.stale.take() else {
+            return Ok(Typed { words, name, ..Typed::default() });
+        };
+        if words != ["restart"] || name.is_some() {
+            let text = "--stale stands beside restart alone: it chooses the services";
+            let hint = "mco service restart --stale LIBRARY";
+            return Err(Failure::new(Exit::Usage, text).hint(hint));
         }
-        Typed { words, name: self.name.take(), flags }
+        let words = vec![RESTART_STALE.1.to_owned()];
+        Ok(Typed { words, name: Some(library), ..Typed::default() })
     }
 }
 
