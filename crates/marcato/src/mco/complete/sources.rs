@@ -18,6 +18,7 @@ use crate::config::{self, ClientConfig, Fleet};
 use crate::environment;
 use crate::mco::cli::FleetArgs;
 use crate::mco::declared;
+use crate::mco::grammar::RESTART_STALE;
 
 /// What divides a fact's name from its value.
 const OPERATORS: [char; 5] = ['=', '!', '<', '>', '~'];
@@ -85,7 +86,12 @@ fn words(place: &Place<'_>) -> Vec<Candidate> {
     let is_action = |word: &str| ddl.actions.keys().any(|action| action.as_str() == word);
     match place.value("words") {
         Some(word) if is_action(word) => Vec::new(),
-        _ => actions_of(&ddl),
+        _ => {
+            let mut actions = actions_of(&ddl);
+            // Typed as a flag of another: `restart --stale`.
+            actions.retain(|action| action.word != RESTART_STALE.1);
+            actions
+        }
     }
 }
 
