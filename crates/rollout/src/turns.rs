@@ -82,12 +82,6 @@ impl Turns {
         }
     }
 
-    /// How many nodes have the order and have not ended.
-    #[must_use]
-    pub fn flying(&self) -> usize {
-        self.flying.len()
-    }
-
     fn look(&mut self, last: Timestamp, now: Timestamp) -> Vec<Effect> {
         while self.resting.first().is_some_and(|(until, _)| *until <= now) {
             self.resting.pop_first();

@@ -38,7 +38,37 @@ fn span(span: Span) -> String {
 
 #[cfg(test)]
 mod tests {
+    use marcato_client::core::{Aim, Limit};
+
     use super::*;
+
+    #[test]
+    fn what_the_flags_mean() {
+        let check = |agent: &str, changes: bool, args: PaceArgs, want: Pace| {
+            let task = Task {
+                agent: agent.parse().unwrap(),
+                action: "update".parse().unwrap(),
+                inputs: Default::default(),
+                changes,
+                filter: Default::default(),
+                aim: Aim::Set,
+                reason: None,
+                wait: Span::from_secs(10),
+                run_limit: Span::from_secs(60),
+            };
+            assert_eq!(of(&args, &task), want, "{agent}");
+        };
+        let no_flags = PaceArgs::default;
+        check("service", true, no_flags(), Pace::default());
+        check("package", false, no_flags(), Pace::default());
+        check("package", true, no_flags(), Pace { parallel: Some(200), ..Pace::default() });
+        let parallel = Some(7);
+        let flags = PaceArgs { parallel, ..no_flags() };
+        check("package", true, flags.clone(), Pace { parallel, ..Pace::default() });
+        let (batch, rest) = (Some(Limit::Nodes(2)), Span::from_secs(30));
+        let flags = PaceArgs { batch, batch_sleep: Some(rest), keep_going: true, ..flags };
+        check("service", true, flags, Pace { batch, rest, keep_going: true, parallel });
+    }
 
     #[test]
     fn a_pace_in_words() {
