@@ -230,8 +230,14 @@ fn a_batch_stops_at_the_node_that_fails() {
     let after = pids();
     assert_ne!(after[0], before[0]);
     assert_eq!(after[1], before[1], "web3 was not touched");
+    let job = lab.jobs().pop().unwrap()["id"].as_str().unwrap().to_owned();
+    assert!(err.contains(&format!("mco again {job} --untouched")), "{err}");
+    lab.run(&["again", &job, "--untouched", "--yes"], 0);
+    let again = pids();
+    assert_eq!(again[0], after[0], "web1 is done");
+    assert_ne!(again[1], after[1]);
     lab.run(&[&restart[..], &["--keep-going"]].concat(), 2);
-    assert_ne!(pids()[1], before[1]);
+    assert_ne!(pids()[1], again[1]);
 }
 
 /// Whoever leaves in the middle of a batch has sent it to those alone whose turn it was.
