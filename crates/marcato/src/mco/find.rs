@@ -21,7 +21,7 @@ use crate::words::time::since;
 use crate::words::{coverage, table};
 
 /// The version of the JSON form.
-const SCHEMA: &str = "marcato.find.v1";
+pub const SCHEMA: &str = "marcato.find.v1";
 
 /// Runs the command, and says how it ended.
 pub fn main(args: &Find) -> Exit {

@@ -10,7 +10,7 @@ mod declared;
 mod doctor;
 mod early;
 mod filter;
-mod find;
+pub(crate) mod find;
 mod grammar;
 mod guard;
 mod interrupt;
@@ -19,8 +19,9 @@ mod next;
 mod nothing;
 mod order;
 mod pace;
-mod plugin;
+pub(crate) mod plugin;
 mod progress;
+mod schema;
 mod secret;
 mod sign;
 mod systems;
@@ -60,6 +61,7 @@ pub fn main() -> Exit {
         Command::Filter(args) => filter::main(&args.command),
         Command::Plugin(args) => plugin::main(args.command),
         Command::Doctor(args) => doctor::main(&args),
+        Command::Schema(args) => schema::main(&args),
         Command::Completion(args) => complete::script(args.shell),
         Command::Complete(args) => complete::main(&args, started),
         // Those that send an order are sent already.

@@ -13,7 +13,7 @@ use crate::words::group::escape;
 use crate::words::{self, Failure};
 
 /// The version of the JSON form.
-const SCHEMA: &str = "marcato.plugins.v1";
+pub const SCHEMA: &str = "marcato.plugins.v1";
 
 /// Runs the command, and says how it ended.
 pub fn main(command: PluginCommand) -> Exit {

@@ -8,7 +8,7 @@ use super::Failure;
 use super::group::escape;
 
 /// The version of the JSON form.
-const SCHEMA: &str = "marcato.doctor.v1";
+pub const SCHEMA: &str = "marcato.doctor.v1";
 
 /// How a thing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,5 +13,6 @@ mod kit;
 mod looking;
 mod pace;
 mod pipes;
+mod schema;
 mod scripts;
 mod terminal;

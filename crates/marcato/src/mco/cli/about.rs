@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use marcato_core::{ActionName, AgentName};
 
 use super::{FleetArgs, OrderArgs, OutputArgs};
+use crate::words::schema::Form;
 
 /// `mco can AGENT.ACTION`
 #[derive(Debug, Args)]
@@ -65,4 +66,12 @@ pub struct Doctor {
     /// The output.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// `mco schema FORM`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  mco schema replies > replies.schema.json")]
+pub struct Schema {
+    /// The form
+    pub form: Form,
 }

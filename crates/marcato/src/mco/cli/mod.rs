@@ -13,7 +13,7 @@ mod pace;
 
 use clap::{Parser, Subcommand};
 
-pub use self::about::{Can, Doctor, Plugin, PluginCommand};
+pub use self::about::{Can, Doctor, Plugin, PluginCommand, Schema};
 pub use self::authority::{Authority, AuthorityCommand};
 pub use self::complete::{Complete, Completion, Shell};
 pub use self::filter::{FilterCommand, FilterCommands, HostArgs};
@@ -72,6 +72,8 @@ pub enum Command {
     Plugin(Plugin),
     /// Look for what keeps commands from working, and say what to do
     Doctor(Doctor),
+    /// Print the JSON Schema of what a command writes with --json
+    Schema(Schema),
     /// Print what a shell needs to complete commands, flags and the fleet's own names
     Completion(Completion),
     /// Complete a word (asked by the shell)
