@@ -21,6 +21,8 @@ pub enum Command {
     Node(NodeArgs),
     /// The fleet's broker and registry
     Hub(HubArgs),
+    /// Look for what keeps this host's node from its work, and say what to do
+    Doctor(DoctorArgs),
     /// What a node says of this host
     Facts(FactsArgs),
     /// Run one prepared change (started by the node)
@@ -105,4 +107,16 @@ pub struct RunArgs {
     /// The folder of a lab's simulated packages and services
     #[arg(long, value_name = "DIR", hide = true)]
     pub lab: Option<PathBuf>,
+}
+
+/// `mcod doctor`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mcod doctor\n  ssh web1 mcod doctor --json")]
+pub struct DoctorArgs {
+    /// Where the files are.
+    #[command(flatten)]
+    pub places: Places,
+    /// One JSON object on standard output, in a stable form
+    #[arg(long)]
+    pub json: bool,
 }

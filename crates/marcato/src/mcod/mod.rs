@@ -4,6 +4,7 @@
 //! which journald takes.
 
 pub mod cli;
+mod doctor;
 mod facts;
 mod hub;
 mod logging;
@@ -31,6 +32,7 @@ pub fn main() -> Exit {
     let result = match cli.command {
         cli::Command::Node(args) => node::main(args),
         cli::Command::Hub(args) => hub::main(args),
+        cli::Command::Doctor(args) => doctor::main(&args),
         cli::Command::Facts(args) => facts::main(&args),
         cli::Command::Run(args) => node::run(&args),
     };

@@ -130,18 +130,24 @@ pub(super) fn read_config(file: &Path) -> Result<NodeConfig, Failure> {
 
 /// Prints everything that is wrong with the node's files.
 fn check(file: &Path, places: &Places) -> Exit {
-    let mut findings = shell::check(places);
-    if let Ok(config) = read_config(file) {
-        let catalog = marcato_agents::catalog(&Platform::Native, About::default());
-        let unfit = host(config.agents_dir).check(&catalog.unwrap_or_default());
-        findings.extend(unfit.iter().map(ToString::to_string));
-    }
+    let findings = findings(file, places);
     let mut err = anstream::stderr().lock();
     for finding in &findings {
         // Nobody is left to be told when standard error is closed.
         let _ = writeln!(err, "{finding}");
     }
     if findings.is_empty() { Exit::Ok } else { Exit::Config }
+}
+
+/// Everything that is wrong with the node's files.
+pub(super) fn findings(file: &Path, places: &Places) -> Vec<String> {
+    let mut findings = shell::check(places);
+    if let Ok(config) = read_config(file) {
+        let catalog = marcato_agents::catalog(&Platform::Native, About::default());
+        let unfit = host(config.agents_dir).check(&catalog.unwrap_or_default());
+        findings.extend(unfit.iter().map(ToString::to_string));
+    }
+    findings
 }
 
 fn read_certificate(source: &Path) -> Result<String, Failure> {

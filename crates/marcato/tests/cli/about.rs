@@ -1,5 +1,7 @@
 //! The commands about the product itself: what may be done, what agents declare, what is wrong.
 
+use std::process::Command;
+
 use rustix::process::Signal;
 
 use crate::kit::{Lab, mco, transcript, words};
@@ -60,4 +62,39 @@ fn a_doctor_says_what_is_wrong() {
     let nothing = mco(home.path()).arg("doctor").output().unwrap();
     let nothing = transcript("doctor", &nothing, home.path());
     insta::assert_snapshot!([well, silent, stranger, keyless, gone, nothing].join("\n"));
+}
+
+/// A lab's node has the files of a real one, but for its folder of agents.
+#[test]
+fn a_nodes_doctor_says_what_is_wrong() {
+    let lab = Lab::up(1);
+    let text = std::fs::read_to_string(lab.home().join("lab/lab.json")).unwrap();
+    let running: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let address = running["address"].as_str().unwrap();
+    let (config, state) = (lab.home().join("etc"), lab.home().join("state"));
+    std::fs::create_dir_all(config.join("policy.d")).unwrap();
+    let doctor = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mcod"));
+        command.arg("doctor").arg("--config").arg(&config).arg("--state").arg(&state);
+        let output = command.env_clear().env("NO_COLOR", "1").output().unwrap();
+        let text = transcript("doctor", &output, lab.home()).replace("$ mco ", "$ mcod ");
+        // Of this machine, which is none of a fleet.
+        let lines = text.lines().filter(|line| !line.contains("/etc/machine-id"));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let nothing = doctor();
+    let authority = std::fs::read_to_string(lab.home().join("lab/authority.pub")).unwrap();
+    let node = format!(
+        "collective = 'lab'\nbroker = 'nats://{address}'\nauthority = '{}'\nidentity = 'web1'\n",
+        authority.trim()
+    );
+    std::fs::write(config.join("node.toml"), node).unwrap();
+    std::fs::write(config.join("allowed_signers"), format!("ops {authority}")).unwrap();
+    std::fs::write(config.join("policy.d/a.policy"), "allow callers=* agents=* actions=*\n")
+        .unwrap();
+    std::fs::create_dir(&state).unwrap();
+    std::fs::write(state.join("clock"), "2999-01-01T00:00:00.000Z\n").unwrap();
+    let facts = regex::Regex::new(r"\d+ facts").unwrap();
+    let unjoined = facts.replace(&doctor(), "N facts").into_owned();
+    insta::assert_snapshot!([nothing, unjoined].join("\n"));
 }
