@@ -43,7 +43,7 @@ pub struct Screen {
 pub struct Shown {
     /// What the nodes said.
     pub data: Vec<String>,
-    /// Everything else; the tally is the last line.
+    /// Everything else; at the end the tally, and what still uses old files.
     pub talk: Vec<String>,
     /// What can be done about what went wrong.
     pub hints: Vec<String>,
@@ -251,7 +251,7 @@ impl Table<'_> {
             }
         }
         if shown < items.len() {
-            lines.push(format!("… and {} more: see --each", items.len() - shown));
+            lines.push(format!("… and {} more: {}", items.len() - shown, self.all()));
         }
         if !without.is_empty() {
             lines.push(self.aside("nothing", &without));
@@ -355,6 +355,14 @@ impl Table<'_> {
         lines
     }
 
+    /// What shows the lines that are left out.
+    fn all(&self) -> String {
+        match self.about.job {
+            Some(id) => format!("mco job show {id} --all"),
+            None => "see --each".to_owned(),
+        }
+    }
+
     /// One line in the place of several groups.
     fn more(&self, groups: &[Group<'_>]) -> Option<String> {
         let sizes = || groups.iter().map(|group| group.nodes.len());
@@ -370,10 +378,7 @@ impl Table<'_> {
         }
         let states: Vec<_> =
             states.iter().map(|(state, count)| format!("{count} {state}")).collect();
-        let all = match self.about.job {
-            Some(id) => format!("mco job show {id} --all"),
-            None => "see --each".to_owned(),
-        };
+        let all = self.all();
         Some(format!(
             "… and {} groups of {size} nodes ({}): {all}",
             groups.len(),
