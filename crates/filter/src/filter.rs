@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use marcato_core::facts::is_volatile;
 use marcato_core::limits::filter::REGEXES_MAX;
 use marcato_core::limits::protocol::FILTER_TERMS_MAX;
 use marcato_core::{AgentName, Facts, Identity, Terms};
@@ -192,6 +193,22 @@ impl Filter {
             Leaf::Class(_) => None,
         });
         self.facts.iter().chain(inner).map(|term| term.fact.as_str())
+    }
+
+    /// The terms without those that ask for a volatile fact; `None` where there are none of these. A
+    /// registry knows no such fact, so that it can only say by the others who may be meant.
+    #[must_use]
+    pub fn registered(&self) -> Option<Terms> {
+        let asks = |term: &FactTerm| is_volatile(&term.fact);
+        let facts = self.terms.facts.iter().zip(&self.facts);
+        let facts = facts.filter(|(_, term)| !asks(term)).map(|(text, _)| text.clone());
+        let expressions = self.terms.expressions.iter().zip(&self.expressions);
+        let expressions = expressions.filter(|(_, tree)| {
+            !tree.leaves().into_iter().any(|leaf| matches!(leaf, Leaf::Fact(term) if asks(term)))
+        });
+        let expressions = expressions.map(|(text, _)| text.clone()).collect();
+        let rest = Terms { facts: facts.collect(), expressions, ..self.terms.clone() };
+        (rest.len() < self.terms.len()).then_some(rest)
     }
 
     /// The identities that are given in full, for messages about those that nobody is called.

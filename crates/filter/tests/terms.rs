@@ -411,3 +411,24 @@ fn values_that_are_missing() {
     check(&[], &["role= and hagroup=c"], Some("role="));
     check(&[], &["not (role!=)"], Some("not (role!="));
 }
+
+#[test]
+fn what_a_registry_can_decide() {
+    let check = |facts: &[&str], expressions: &[&str], want: Option<(&[&str], &[&str])>| {
+        let own = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let classes = own(&["common"]);
+        let terms = |facts, expressions| Terms {
+            facts: own(facts),
+            expressions: own(expressions),
+            classes: classes.clone(),
+            ..Terms::default()
+        };
+        let filter = Filter::parse(&terms(facts, expressions)).unwrap();
+        assert_eq!(filter.registered(), want.map(|(facts, expressions)| terms(facts, expressions)));
+    };
+    check(&["role=web"], &["not role=db"], None);
+    check(&["role=web", "uptime_days>30"], &[], Some((&["role=web"], &[])));
+    check(&["memory.system.total_bytes>1"], &["role=web or load_averages.1m<1"], {
+        Some((&["memory.system.total_bytes>1"], &[]))
+    });
+}

@@ -6,10 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use marcato_core::limits::client::{CONNECT_WAIT, SHOWN_EVERY};
-use marcato_core::limits::timing::READ_WAIT;
-use marcato_core::{
-    CallerId, Collective, Exit, FactName, Identity, NameError, OrderId, Terms, Timestamp,
-};
+use marcato_core::{CallerId, Collective, Exit, FactName, Identity, NameError, OrderId, Timestamp};
 use marcato_link::{Event as LinkEvent, Link, LinkConfig, LinkError, ServerUrl};
 use marcato_protocol::question::{Beginning, Values};
 use marcato_protocol::sshsig::{PublicKey, Signature};
@@ -22,8 +19,8 @@ use super::known_nodes::{self, KnownNodesError};
 use super::pool::Pool;
 use super::signer::{Signer, SignerError};
 use crate::core::{
-    Aim, Coverage, Directory, Effect, Event, Inquiry, InquirySetup, Job, JobSetup, KnownNode,
-    LeftOut, Machine, NodeReport, Outcome, Purpose, Report, Selection, Task, TaskError,
+    Directory, Effect, Event, Inquiry, InquirySetup, Job, JobSetup, KnownNode, Machine, Outcome,
+    Purpose, Report, Task, TaskError,
 };
 
 /// What a connection to a fleet needs.
@@ -101,19 +98,6 @@ impl FleetError {
     }
 }
 
-/// The nodes that a hub lists.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
-    /// The names that match, sorted, each with the time since which it is not connected.
-    pub nodes: Vec<(Identity, Option<Timestamp>)>,
-    /// Whether a hub said so. Otherwise these are the nodes that answered, and there may be others.
-    pub complete: bool,
-    /// What there is to say of the hub's list as a whole.
-    pub coverage: Coverage,
-    /// Without a hub: nodes that are there, and refused to say whether they match.
-    pub left_out: Vec<LeftOut>,
-}
-
 /// What happens while a job runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Live<'a> {
@@ -141,10 +125,10 @@ impl Interrupter {
 /// A connection to one fleet.
 #[derive(Debug)]
 pub struct Fleet {
-    setup: ClientSetup,
+    pub(super) setup: ClientSetup,
     link: Link,
-    clock: Clock,
-    directory: Arc<Directory>,
+    pub(super) clock: Clock,
+    pub(super) directory: Arc<Directory>,
     subscribed: BTreeSet<String>,
     interrupt: Arc<Notify>,
     saving: Vec<JoinHandle<Result<(), KnownNodesError>>>,
@@ -207,30 +191,6 @@ impl Fleet {
         Interrupter(Arc::clone(&self.interrupt))
     }
 
-    /// Asks the hub which nodes match; nothing is signed. Where no hub is, the nodes are asked
-    /// themselves, with an order that `signer` signs.
-    ///
-    /// # Errors
-    /// [`FleetError`].
-    pub async fn find(&mut self, terms: Terms, signer: &dyn Signer) -> Result<Found, FleetError> {
-        let (_, inquiry) = self.inquire(Purpose::Find(terms.clone())).await?;
-        if inquiry.outcome() != Some(&Outcome::NoHub) {
-            let nodes = inquiry.found().into_iter().map(|(node, down)| (node.clone(), down));
-            let (nodes, coverage) = (nodes.collect(), inquiry.coverage());
-            return Ok(Found { nodes, complete: true, coverage, left_out: Vec::new() });
-        }
-        let report = self.sweep(terms, signer).await?;
-        let unknown_names = report.unknown_names;
-        let (there, others): (Vec<_>, Vec<_>) =
-            report.nodes.into_iter().partition(NodeReport::is_there);
-        Ok(Found {
-            nodes: there.into_iter().map(|node| (node.node, None)).collect(),
-            complete: false,
-            coverage: Coverage { unknown_names, ..Coverage::default() },
-            left_out: others.iter().map(LeftOut::of).collect(),
-        })
-    }
-
     /// Asks the hub for the values of a fact over the fleet.
     ///
     /// # Errors
@@ -255,42 +215,6 @@ impl Fleet {
             Some(Outcome::NoHub) => Err(FleetError::NoHub(self.server())),
             _ => Err(FleetError::NoAnswer(self.server())),
         }
-    }
-
-    /// Asks the hub for whom a task is. Where no hub is, a read is for whoever answers; for a
-    /// change the nodes are asked first, with an order that `signer` signs.
-    ///
-    /// # Errors
-    /// [`FleetError`].
-    pub async fn choose(&mut self, task: &Task, signer: &dyn Signer) -> Result<Choice, FleetError> {
-        let purpose = Purpose::Order { terms: task.terms(), changes: task.changes };
-        let (id, inquiry) = self.inquire(purpose).await?;
-        let selection = if inquiry.outcome() == Some(&Outcome::NoHub) && !task.is_matching() {
-            let report = self.sweep(task.terms(), signer).await?;
-            Selection::of_answered(&report, &self.directory, self.setup.spoken)
-        } else {
-            inquiry.selection(self.clock.now())
-        };
-        Choice::new(id, selection)
-    }
-
-    /// Has every node that matches say that it is there, where no hub can be asked.
-    async fn sweep(&mut self, terms: Terms, signer: &dyn Signer) -> Result<Report, FleetError> {
-        let task = Task {
-            agent: "rpcutil".parse()?,
-            action: "ping".parse()?,
-            inputs: serde_json::Map::new(),
-            changes: false,
-            filter: terms,
-            aim: Aim::Matching,
-            reason: None,
-            wait: READ_WAIT,
-            run_limit: READ_WAIT,
-        };
-        let selection = Selection::unknown(self.setup.spoken);
-        let id = OrderId::from_bytes(random()?);
-        let choice = Choice::new(id, selection)?;
-        self.run(task, choice, signer, &mut |_, _| ()).await
     }
 
     /// Signs the order, sends it, and accounts for each node. `watch` is told what happens.
@@ -412,7 +336,10 @@ impl Fleet {
         }
     }
 
-    async fn inquire(&mut self, purpose: Purpose) -> Result<(OrderId, Inquiry), FleetError> {
+    pub(super) async fn inquire(
+        &mut self,
+        purpose: Purpose,
+    ) -> Result<(OrderId, Inquiry), FleetError> {
         // What was waited for before is over: a broker grants no connection endless subscriptions.
         self.link.unsubscribe_all();
         self.subscribed.clear();

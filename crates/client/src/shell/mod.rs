@@ -7,7 +7,9 @@ mod fleet;
 mod known_nodes;
 mod pool;
 pub mod signer;
+mod who;
 
 pub use choice::Choice;
-pub use fleet::{ClientSetup, Fleet, FleetError, Found, Interrupter, Live};
+pub use fleet::{ClientSetup, Fleet, FleetError, Interrupter, Live};
 pub use known_nodes::{KnownNodesError, load, save};
+pub use who::Found;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use marcato_client::core::{Coverage, Report, Selection, Task};
 use marcato_client::shell::Fleet as Connection;
+use marcato_core::facts::is_volatile;
 use marcato_core::{FactName, Identity, Reason};
 use marcato_filter::Filter;
 use marcato_protocol::question::Values;
@@ -66,6 +67,11 @@ pub async fn why(connection: &mut Connection, which: &Which, coverage: &Coverage
     let facts: BTreeSet<FactName> =
         filter.fact_names().filter_map(|fact| fact.parse().ok()).collect();
     for fact in facts.into_iter().take(FACTS_MAX) {
+        if is_volatile(fact.as_str()) {
+            let name = escape(fact.as_str());
+            lines.push(format!("{name} changes all the time: the nodes were asked themselves"));
+            continue;
+        }
         // Without these words the answer is as true; a hub that has gone meanwhile harms nothing.
         if let Ok(values) = connection.values(fact.clone()).await {
             lines.push(values_in_words(&fact, &values));

@@ -157,3 +157,24 @@ fn standard_input_is_read_when_it_is_asked_for() {
     assert_eq!(run("find --nodes -"), "web1.example.com\n");
     assert_eq!(run("find").lines().count(), 3);
 }
+
+/// No registration has facts that change all the time, so that the nodes themselves are asked.
+#[test]
+fn facts_that_change_all_the_time() {
+    let lab = Lab::up(3);
+    for (node, uptime) in [("web1", "864000.0 1"), ("web2", "60.0 1")] {
+        let proc = lab.home().join(format!("lab/nodes/{node}.example.com/root/proc"));
+        std::fs::create_dir_all(&proc).unwrap();
+        std::fs::write(proc.join("uptime"), uptime).unwrap();
+    }
+    insta::assert_snapshot!(lab.session(&[
+        "find -F uptime_days=10 -I /example/",
+        "find -F uptime_days=10 -I /example/ --json",
+        "find -S 'uptime_days<1 and hagroup=b' -I /example/",
+        "find -F uptime_days=11 -I /example/",
+        "ping -F uptime_days=10 -I /example/",
+        "ping -F uptime_days=11 -I /example/",
+        "service nginx restart -F uptime_days=10 -I /example/ --yes",
+        "service nginx restart -F uptime_days=11 -I /example/ --yes",
+    ]));
+}
