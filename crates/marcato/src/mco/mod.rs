@@ -14,7 +14,7 @@ pub(crate) mod find;
 mod grammar;
 mod guard;
 mod interrupt;
-mod job;
+pub(crate) mod job;
 mod next;
 mod nothing;
 mod order;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::findings;
 use super::json::{Line, SCHEMA, SCHEMA_LAST};
-use crate::mco::{find, plugin};
+use crate::mco::{find, job, plugin};
 
 /// A form that has a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -18,6 +18,8 @@ pub enum Form {
     Reply,
     /// The last line with --jsonl
     Tally,
+    /// What mco job list writes with --json; mco job show writes replies
+    Jobs,
     /// What mco find writes with --json
     Find,
     /// What mco doctor and mcod doctor write with --json
@@ -36,6 +38,7 @@ pub fn of(form: Form) -> Value {
         Form::Replies => (SCHEMA, "The answer of a command that sends an order", replies()),
         Form::Reply => (Line::SCHEMA, "What became of an order on one node", answer()),
         Form::Tally => (SCHEMA_LAST, "The last of the lines: the whole", tally()),
+        Form::Jobs => (job::SCHEMA, "The jobs that are kept", jobs()),
         Form::Find => (find::SCHEMA, "The nodes that match", found()),
         Form::Doctor => (findings::SCHEMA, "What a doctor found", findings()),
         Form::Plugins => (plugin::SCHEMA, "What agents declare", plugins()),
@@ -114,10 +117,10 @@ fn reason() -> Value {
     json!({ "enum": Reason::ALL.iter().map(|reason| reason.code()).collect::<Vec<_>>() })
 }
 
-fn reason_or_null() -> Value {
-    let mut schema = reason();
-    if let Some(codes) = schema["enum"].as_array_mut() {
-        codes.push(Value::Null);
+/// The words of a list, or nothing.
+fn or_null(mut schema: Value) -> Value {
+    if let Some(words) = schema["enum"].as_array_mut() {
+        words.push(Value::Null);
     }
     schema
 }
@@ -185,7 +188,7 @@ fn answer() -> Vec<Field> {
         always("statusmsg", text(), "OK, or what the node says of it"),
         always("data", map(anything()), "The outputs"),
         always("state", json!({ "enum": states }), "The end state"),
-        always("reason", reason_or_null(), "Why"),
+        always("reason", or_null(reason()), "Why"),
         always(
             "changed",
             json!({ "enum": [true, false, "unknown"] }),
@@ -197,6 +200,19 @@ fn answer() -> Vec<Field> {
         maybe("may_start_until", time(), "Until when a silent node may still start"),
         maybe("truncated", flag(), "Whether outputs were left out because they exceed the limit"),
     ]
+}
+
+fn jobs() -> Vec<Field> {
+    let job = object([
+        always("job", text(), "The job's id"),
+        always("begun", time(), "When it was begun"),
+        always("fleet", text(), "The fleet"),
+        always("caller", text(), "Who signed"),
+        always("command", list(text()), "The command, a word each"),
+        always("again", null_or(text()), "The job of which it repeats a part"),
+        always("exit", or_null(exit()), "The exit code; null where the command ended before it"),
+    ]);
+    vec![always("jobs", list(job), "The jobs, as mco job list orders them")]
 }
 
 fn found() -> Vec<Field> {

@@ -63,6 +63,8 @@ fn words_that_fit() {
     check(&lab, "mco service nginx rel", "reload\tLets a service read its configuration anew\n");
     check(&lab, "mco find --col", "--color\tWhen to use colour\n");
     check(&lab, "mco find --color n", "never\tNever\n");
+    let kept = ask(&lab, "mco job show ");
+    assert_eq!(kept.trim_end().len(), 4, "the id of the ping: {kept}");
     let fleets = ask(&lab, "mco find --fleet l");
     assert!(fleets.starts_with("lab\tnats://127.0.0.1:"), "{fleets}");
     let file = lab.mco("__complete -- mco find --nodes x").output().unwrap();

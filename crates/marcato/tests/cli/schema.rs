@@ -84,6 +84,10 @@ fn every_form_is_as_its_schema_says() {
     all(&schema("find"), "find --json -I nosuch.example.com");
     all(&schema("doctor"), "doctor --json");
     all(&schema("plugins"), "plugin doc --json");
+    let kept = written(&lab, "job list --json").remove(0);
+    check(&schema("jobs"), &kept, "job list");
+    let job = kept["jobs"][0]["job"].as_str().unwrap();
+    all(&replies, &format!("job show {job} --json"));
     let mut lines = written(&lab, "ping --jsonl");
     check(&schema("tally"), &lines.pop().unwrap(), "the last line");
     assert_eq!(lines.len(), 4);

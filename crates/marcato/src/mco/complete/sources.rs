@@ -53,10 +53,10 @@ pub fn values(argument: &Arg, place: &Place<'_>, since: Instant) -> Option<Vec<C
         "identities" => names(Named::Nodes),
         "inputs" => inputs(place, since),
         "words" => words(place),
+        "id" => jobs(place),
         _ if is(TypeId::of::<Identity>()) => names(Named::Nodes),
         _ if is(TypeId::of::<AgentName>()) => agents(place),
         _ if is(TypeId::of::<ActionName>()) => actions(place),
-        _ if is(TypeId::of::<JobId>()) => jobs(place),
         _ => Vec::new(),
     })
 }

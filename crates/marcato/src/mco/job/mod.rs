@@ -26,7 +26,7 @@ use crate::words::jobs::{LISTED_MAX, Row, list};
 use crate::words::tally::{self, Look};
 
 /// The version of the list's JSON form.
-const SCHEMA: &str = "marcato.jobs.v1";
+pub const SCHEMA: &str = "marcato.jobs.v1";
 
 /// Runs the command, and says how it ended.
 pub fn main(command: JobCommand, started: Instant) -> Exit {
