@@ -64,8 +64,15 @@ pub fn main() -> Exit {
         Command::Schema(args) => schema::main(&args),
         Command::Completion(args) => complete::script(args.shell),
         Command::Complete(args) => complete::main(&args, started),
-        // Those that send an order are sent already.
-        _ => Exit::Usage,
+        // These send an order, and have.
+        Command::Ping(_)
+        | Command::Rpc(_)
+        | Command::Package(_)
+        | Command::Service(_)
+        | Command::Facts(_)
+        | Command::Inventory(_)
+        | Command::Can(_)
+        | Command::Agent(_) => Exit::Usage,
     }
 }
 
