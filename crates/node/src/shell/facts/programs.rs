@@ -69,7 +69,7 @@ impl Program {
             Self::Facter(_, has_puppet) => {
                 // With Puppet's it takes external ones too, and cannot be told otherwise.
                 let which = if *has_puppet { "--puppet" } else { "--no-external-facts" };
-                command.args(["--json", which]);
+                command.args(["--json", "--no-color", which]);
                 FACTER_LIMIT
             }
         };
@@ -80,7 +80,9 @@ impl Program {
         let Some(status) = status else {
             return Err(self.wrong(format!("ended after {} s", limit.as_duration().as_secs())));
         };
-        if !status.success() {
+        // Facter ends so whenever one fact fails, and has printed the others.
+        let is_facter = matches!(self, Self::Facter(..)) && !stdout.is_empty();
+        if !status.success() && !is_facter {
             let said = String::from_utf8_lossy(&stderr);
             let last: String = said.trim_end().lines().next_back().unwrap_or_default().into();
             let last: String = last.chars().filter(|c| !c.is_control()).take(200).collect();

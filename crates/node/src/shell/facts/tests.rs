@@ -215,8 +215,7 @@ async fn run(source: &mut FactSource) -> bool {
 #[tokio::test]
 async fn programs_print_facts() {
     let dir = tempfile::tempdir().unwrap();
-    let facter =
-        "#!/bin/sh\necho '{\"custom\": \"'$*'\", \"uptime\": \"old\", \"kernel\": \"F\"}'\n";
+    let facter = "#!/bin/sh\necho '{\"custom\": \"'$*'\", \"uptime\": \"old\", \"kernel\": \"F\"}'\nexit 1\n";
     let yaml = "#!/bin/sh\necho \"by_yaml: [$HOME]\"\n";
     write(
         dir.path(),
@@ -232,7 +231,7 @@ async fn programs_print_facts() {
     assert!(run(&mut source).await);
     assert_eq!(source.health(), [] as [&str; 0]);
     let facts = source.facts();
-    assert_eq!(facts["custom"], json!("--json --no-external-facts"));
+    assert_eq!(facts["custom"], json!("--json --no-color --no-external-facts"));
     assert_eq!((&facts["by_pairs"], &facts["by_yaml"]), (&json!("1"), &json!([])));
     assert_eq!(facts["kernel"], json!("mine"), "an external fact comes before Facter's");
     assert!(!facts.contains_key("uptime"), "the node's own is newer");
@@ -247,7 +246,7 @@ async fn programs_print_facts() {
     );
     source.refresh();
     assert!(run(&mut source).await);
-    assert_eq!(source.facts()["custom"], json!("--json --puppet"));
+    assert_eq!(source.facts()["custom"], json!("--json --no-color --puppet"));
     assert_eq!(source.facts()["by_pairs"], json!("1"));
     assert_eq!(
         health(&source, dir.path()),
@@ -260,7 +259,7 @@ async fn programs_print_facts() {
     fs::remove_file(dir.path().join("a.d/two.sh")).unwrap();
     assert!(source.refresh());
     assert!(!source.facts().contains_key("by_pairs"));
-    assert_eq!(source.facts()["custom"], json!("--json --puppet"));
+    assert_eq!(source.facts()["custom"], json!("--json --no-color --puppet"));
     let no_facter = Sources { facter: false, classes: None, ..sources(dir.path()) };
     assert_eq!(FactSource::new(no_facter).programs(), []);
 }
