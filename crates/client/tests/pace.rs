@@ -152,6 +152,24 @@ fn what_comes_before_its_turn() {
     assert_eq!(bench.job.counts().held, 1);
 }
 
+/// A node that runs a read before its turn is waited for no longer than the others.
+#[test]
+fn who_runs_it_before_its_turn() {
+    let fleet = nodes(&["web1", "web2"]);
+    let mut bench = Bench::paced(&fleet, false, VALID);
+    release(&mut bench, &fleet[..1]);
+    let order = bench.order(&fleet[0]);
+    bench.after(4000);
+    bench.message(fleet[1].progress(&order, Phase::Running));
+    assert_eq!(bench.job.counts().held, 0);
+    bench.after(4999);
+    assert!(!bench.done);
+    bench.after(1);
+    bench.assert_done();
+    assert_eq!(bench.end(&fleet[1]).1, Some(Reason::WentSilent));
+    assert_eq!(bench.copies(&fleet[1]).len(), 0);
+}
+
 /// A link that is gone and back: what was sent is sent once more, and nothing else.
 #[test]
 fn a_new_connection_gives_nobody_a_turn() {

@@ -19,7 +19,8 @@ pub(super) struct Account {
     pub round: usize,
     /// How many copies of that order were handed to the broker.
     pub copies: u32,
-    /// When the first copy was: where a pace is kept, its wait counts from here.
+    /// When the first copy was, or it ran the order without one: where a pace is kept, its wait counts
+    /// from here.
     pub since: Option<Timestamp>,
     /// When the last copy was.
     pub sent: Option<Timestamp>,

@@ -137,6 +137,8 @@ impl Job {
         self.last_reply = now;
         self.open += usize::from(!account.is_open());
         account.last = Some(running);
+        // Whoever has it without a turn waits no longer than the others.
+        account.since.get_or_insert(now);
         account.stage = Stage::Running(running);
         self.plan(node, now);
         effects.push(Effect::Moved(node.clone()));
