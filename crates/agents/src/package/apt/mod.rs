@@ -31,9 +31,12 @@ pub(crate) use places::short;
 const REBOOT: &str = "/run/reboot-required";
 
 /// What every run of apt-get is told. The lock is waited for elsewhere, and which packages go along
-/// is chosen elsewhere, alike for every release of apt.
-const ALWAYS: [&str; 7] = [
+/// is chosen elsewhere, alike for every release of apt. With a terminal of apt's own, a package that
+/// asks there would wait for ever.
+const ALWAYS: [&str; 9] = [
     "-q",
+    "-o",
+    "Dpkg::Use-Pty=false",
     "-o",
     "DPkg::Lock::Timeout=0",
     "-o",
