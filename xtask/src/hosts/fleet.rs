@@ -82,7 +82,10 @@ impl Programs {
     /// # Errors
     /// When cargo-deb cannot be built or fails.
     pub fn package(&self, into: &Path) -> Result<PathBuf> {
-        Tool::DEB.ensure(&workspace()).map_err(Error::Machine)?;
+        // Not asked before: it says on standard output that it is there.
+        if !Tool::DEB.program().is_file() {
+            Tool::DEB.ensure(&workspace()).map_err(Error::Machine)?;
+        }
         let package = into.join("marcato.deb");
         let profile = self.folder.file_name().unwrap_or_default();
         let profile = if profile == "debug" { "dev".as_ref() } else { profile };
