@@ -75,6 +75,19 @@ impl Archive {
         Ok(path)
     }
 
+    /// Takes all packages of a name out.
+    ///
+    /// # Errors
+    /// When one cannot be removed or Debian's tools fail.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        for path in packages_in(&self.folder)? {
+            if package_name(&path) == name {
+                fs::remove_file(&path).map_err(file("remove", path))?;
+            }
+        }
+        self.index()
+    }
+
     /// Writes what apt reads of it.
     fn index(&self) -> Result<()> {
         let folder = self.folder.to_string_lossy();

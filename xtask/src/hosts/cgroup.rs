@@ -54,6 +54,18 @@ impl Cgroup {
         Ok(())
     }
 
+    /// The units of a systemd that runs in this group, each with the ids of its processes on this
+    /// machine.
+    pub fn units(&self) -> Vec<(String, u32)> {
+        let [.., folder] = self.folders.as_slice() else { return Vec::new() };
+        let unit_of = |process: Process| {
+            let groups = fs::read_to_string(format!("/proc/{}/cgroup", process.pid)).ok()?;
+            let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+            Some((Path::new(path).file_name()?.to_string_lossy().into_owned(), process.pid))
+        };
+        processes_below(folder).into_iter().filter_map(unit_of).collect()
+    }
+
     /// Ends every process in the group and below, and removes it.
     ///
     /// # Errors

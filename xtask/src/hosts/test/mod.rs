@@ -10,15 +10,21 @@ mod changing;
 mod debian;
 mod hung;
 mod looking;
+mod openssl;
 mod operator;
 mod orphans;
 mod plugins;
 mod policy;
+mod probe;
+mod refusals;
 mod rest;
 mod restarts;
 mod service;
 mod site;
 mod tenth;
+mod transactions;
+mod units;
+mod upgrade;
 
 use super::error::{Error, Result};
 use super::fleet::Programs;
@@ -40,11 +46,30 @@ const CASES: &[Case] = &[
     ("ping is answered by every node", looking::ping),
     ("the versions shown are those that dpkg has", looking::versions),
     ("a package that comes, changes and goes is followed", looking::a_package_comes_and_goes),
+    ("a hole in OpenSSL is closed on every host, and nothing runs the old library", openssl::hole),
+    ("an update of one host touches that host", openssl::one_host),
+    ("an update by two facts touches the hosts that have both", openssl::by_two_facts),
+    ("the shell is updated by one command", openssl::shell),
     ("a restart of one host touches that host", changing::one_host),
     ("the fault groups are restarted one after the other", changing::group_by_group),
     ("an unfiltered restart leaves a host without the service alone", changing::everywhere),
     ("a service that no host has is no success", changing::nobody_has_it),
     ("nothing is changed without being asked for", changing::not_confirmed),
+    ("a held package is kept", refusals::held),
+    ("a full disk is found before anything is changed", refusals::full_disk),
+    ("a held lock is waited for and named, a file that is left is none", refusals::locked),
+    ("a dead mirror changes nothing", refusals::dead_mirror),
+    (
+        "a package that asks is answered by nobody, and what an administrator wrote is kept",
+        transactions::asking,
+    ),
+    ("an interrupted dpkg is named, and repaired when asked for", transactions::interrupted),
+    ("a transaction outlives a killed daemon", transactions::outlives),
+    ("our own package brings what it should, and starts nothing", upgrade::installed),
+    ("our own package is updated by the daemon that it brings", upgrade::own_package),
+    ("a broken configuration leaves the running service alone", units::broken_configuration),
+    ("a service that dies in its first second is no success", units::dies),
+    ("a masked service is named as such", units::masked),
     ("a host that hangs is no response, and what it was sent may have run", hung::stopped),
     ("a host shut down in order is down at once, and back after its boot", away::shut_down),
     ("a node whose daemon was killed is down at once", away::killed),

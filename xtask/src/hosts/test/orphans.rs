@@ -9,7 +9,7 @@ use super::site::{SOON, Site, holds};
 use std::fs;
 
 /// What stands in the arguments of a change's runner alone: its folder.
-const RUNNER: &str = "/var/lib/marcato/runs/";
+pub const RUNNER: &str = "/var/lib/marcato/runs/";
 
 /// The processes that have this mark as an argument: not the operator's, whose argument is `NAME=MARK`.
 fn marked(mark: &str) -> Vec<u32> {

@@ -113,6 +113,14 @@ impl Site {
         self.says(host, &["rm", "-f", path]).map(drop)
     }
 
+    /// Whether there is such a file in a running host.
+    ///
+    /// # Errors
+    /// When the host cannot be asked.
+    pub fn exists(&self, host: &Spec, path: &str) -> Result<bool> {
+        Ok(self.hosts.exec(&host.name, &["test", "-e", path], b"")?.status == 0)
+    }
+
     /// A property of a unit, as the host's systemd has it.
     ///
     /// # Errors
