@@ -293,8 +293,16 @@ fn demo(folder: &Path) -> Command {
 fn the_demo_shows_what_it_says_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (out, _) = said(&demo(folder.path()).output().unwrap(), 0);
-    assert_eq!(out.matches("[exit ").count(), 7, "{out}");
-    assert!(out.contains("[exit 4]") && out.contains("web2.example.com"), "{out}");
+    assert_eq!(out.matches("[exit ").count(), 19, "{out}");
+    for part in [
+        "failed  held",
+        "failed  no-space",
+        "[exit 2]",
+        "[exit 4]",
+        "down  not-connected  web2.example.com",
+    ] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
     assert_eq!(names(folder.path()), BTreeSet::new());
 }
 

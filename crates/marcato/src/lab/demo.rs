@@ -1,5 +1,6 @@
 //! `mco lab demo`: the main job from beginning to end, on a fleet of its own that is gone afterwards.
 
+use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,61 +9,93 @@ use marcato_core::Exit;
 use tokio::process::Command;
 
 use super::layout::{Layout, Running};
-use super::processes::{self, Process};
 use super::{down, up};
 use crate::mco::Leave;
 use crate::words::Failure;
 
 /// How many nodes the demo has.
 const NODES: u32 = 20;
-/// The node that goes down: web2.
-const APART: u32 = 1;
 
 /// A command of the demo.
 struct Scene {
-    /// What there is to see.
+    /// What there is to see; nothing where it goes on with the one before.
     about: &'static str,
-    /// What is typed.
+    /// What is typed; commands of the lab are told its folder.
     words: &'static [&'static str],
     /// How it must end.
     exit: Exit,
 }
 
-const SCENES: [Scene; 6] = [
-    Scene {
-        about: "Which hosts run Debian 8.5? The registry knows; no list is kept anywhere.",
-        words: &["find", "-W", "operatingsystem=Debian operatingsystemrelease=8.5"],
-        exit: Exit::Ok,
-    },
-    Scene {
-        about: "Which openssl has every host? All are asked at once; what is alike is put together.",
-        words: &["package", "openssl", "status"],
-        exit: Exit::Ok,
-    },
-    Scene {
-        about: "Restart nginx in fault group c alone. Hosts without nginx do nothing, and are counted.",
-        words: &["service", "nginx", "restart", "-W", "hagroup=c", "--yes"],
-        exit: Exit::Ok,
-    },
-    Scene {
-        about: "The same from a script, as JSON (its first lines).",
-        words: &["service", "nginx", "status", "-W", "hagroup=c role=web", "--json"],
-        exit: Exit::Ok,
-    },
-    Scene {
-        about: "A change without a terminal and without --yes is refused before anything is sent.",
-        words: &["service", "nginx", "restart", "-W", "hagroup=c"],
-        exit: Exit::Usage,
-    },
-    Scene { about: "Who answers?", words: &["ping"], exit: Exit::Ok },
-];
+const fn scene(about: &'static str, words: &'static [&'static str], exit: Exit) -> Scene {
+    Scene { about, words, exit }
+}
 
-/// The last one, after a node went down.
-const WITHOUT_ONE: Scene = Scene {
-    about: "One host goes down. The next command names it, and says so in its exit code (4).",
-    words: &["service", "nginx", "status", "-W", "role=web"],
-    exit: Exit::Silent,
-};
+const SCENES: [Scene; 19] = [
+    scene(
+        "Which hosts run Debian 8.5? The registry knows; no list is kept anywhere.",
+        &["find", "-W", "operatingsystem=Debian operatingsystemrelease=8.5"],
+        Exit::Ok,
+    ),
+    scene(
+        "Which openssl has every host? All are asked at once; what is alike is put together.",
+        &["package", "openssl", "status"],
+        Exit::Ok,
+    ),
+    scene(
+        "openssl has a hole. Two hosts have a bad day: one is held by its administrator, …",
+        &["lab", "break", "web1", "held"],
+        Exit::Ok,
+    ),
+    scene("… and one has a full disk.", &["lab", "break", "db1", "disk-full"], Exit::Ok),
+    scene(
+        "A slip in a script: no filter. It is refused before anything is sent.",
+        &["package", "openssl", "update", "--yes"],
+        Exit::Usage,
+    ),
+    scene(
+        "Every host is meant. The library goes along; what fails says why, with nothing changed; \
+         this machine is read-only, and is left out by name.",
+        &["package", "openssl", "update", "--all", "--yes", "--reason", "DSA-5999"],
+        Exit::Failed,
+    ),
+    scene("The two are mended, …", &["lab", "mend", "web1"], Exit::Ok),
+    scene("", &["lab", "mend", "db1"], Exit::Ok),
+    scene(
+        "… and the order goes once more to those where it failed.",
+        &["again", "--failed", "--yes"],
+        Exit::Ok,
+    ),
+    scene(
+        "The hole is not closed yet: these services still run the old library.",
+        &["service", "stale", "openssl"],
+        Exit::Ok,
+    ),
+    scene(
+        "nginx is restarted in fault group c alone. Hosts without nginx do nothing, and are counted.",
+        &["service", "nginx", "restart", "-W", "hagroup=c", "--yes"],
+        Exit::Ok,
+    ),
+    scene(
+        "Then whatever still runs the old library, one fault group after the other.",
+        &["service", "restart", "--stale", "openssl", "-W", "hagroup=c", "--yes"],
+        Exit::Ok,
+    ),
+    scene("", &["service", "restart", "--stale", "openssl", "-W", "hagroup=b", "--yes"], Exit::Ok),
+    scene("", &["service", "restart", "--stale", "openssl", "-W", "hagroup=a", "--yes"], Exit::Ok),
+    scene("Nothing runs it any more.", &["service", "stale", "openssl"], Exit::Ok),
+    scene(
+        "For a script: one element for every host.",
+        &["package", "openssl", "status", "-I", "web1.example.com", "--json"],
+        Exit::Ok,
+    ),
+    scene("Who answers?", &["ping"], Exit::Ok),
+    scene("One host goes down.", &["lab", "break", "web2", "down"], Exit::Ok),
+    scene(
+        "The next command names it, and says so in its exit code (4).",
+        &["service", "nginx", "status", "-W", "role=web"],
+        Exit::Silent,
+    ),
+];
 
 /// Runs `mco lab demo`: whatever happens on the way, its fleet is gone afterwards.
 pub(super) fn main(dir: Option<PathBuf>) -> Result<Exit, Failure> {
@@ -80,7 +113,7 @@ pub(super) fn main(dir: Option<PathBuf>) -> Result<Exit, Failure> {
         "# A fleet of 20 simulated hosts on this machine: real programs, real keys, real connections.",
     )?;
     say(&format!("$ mco lab up --nodes {NODES} --dir {}", lab.word()))?;
-    up::with_one_apart(&lab, NODES, APART)?;
+    up::main(&lab, NODES)?;
     let shown = runtime.block_on(async {
         tokio::select! {
             biased;
@@ -98,18 +131,24 @@ async fn scenes(lab: &Layout) -> Result<(), Failure> {
     for scene in &SCENES {
         show(lab, scene).await?;
     }
-    stop_one(lab)?;
-    show(lab, &WITHOUT_ONE).await
+    Ok(())
 }
 
 /// Runs a command as its user would, and shows what is typed, what comes, and the exit code.
 async fn show(lab: &Layout, scene: &Scene) -> Result<(), Failure> {
-    say(&format!("\n# {}", scene.about))?;
-    let typed: Vec<String> = scene.words.iter().map(|word| typed(word)).collect();
-    say(&format!("$ mco {}", typed.join(" ")))?;
+    if !scene.about.is_empty() {
+        say(&format!("\n# {}", scene.about))?;
+    }
+    let mut words: Vec<&OsStr> = scene.words.iter().map(OsStr::new).collect();
+    let mut shown: Vec<String> = scene.words.iter().map(|word| typed(word)).collect();
+    if scene.words.first() == Some(&"lab") {
+        words.extend([OsStr::new("--dir"), lab.dir.as_os_str()]);
+        shown.extend(["--dir".to_owned(), lab.word()]);
+    }
+    say(&format!("$ mco {}", shown.join(" ")))?;
     let program = std::env::current_exe().map_err(|error| lab.failure(&error))?;
     let status = Command::new(program)
-        .args(scene.words)
+        .args(words)
         .env("MARCATO_CONFIG", lab.client_toml())
         .env_remove("MARCATO_BROKER")
         .env_remove("MARCATO_FLEET")
@@ -130,15 +169,6 @@ async fn show(lab: &Layout, scene: &Scene) -> Result<(), Failure> {
 /// A word as it is typed.
 fn typed(word: &str) -> String {
     if word.contains(' ') { format!("\"{word}\"") } else { word.to_owned() }
-}
-
-/// Ends the one node that has a process of its own.
-fn stop_one(lab: &Layout) -> Result<(), Failure> {
-    let running = lab.running()?.unwrap_or_default();
-    let own = up::process_name(APART);
-    let one: Vec<Process> = running.processes.into_iter().filter(|p| p.what == own).collect();
-    processes::end(&one, down::PATIENCE);
-    Ok(())
 }
 
 fn temporary() -> PathBuf {

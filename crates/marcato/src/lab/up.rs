@@ -31,15 +31,6 @@ const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs `mco lab up`.
 pub(super) fn main(lab: &Layout, nodes: u32) -> Result<Exit, Failure> {
-    up(lab, nodes, None)
-}
-
-/// The same with one node in a process of its own, so that it can go down alone.
-pub(super) fn with_one_apart(lab: &Layout, nodes: u32, apart: u32) -> Result<Exit, Failure> {
-    up(lab, nodes, Some(apart))
-}
-
-fn up(lab: &Layout, nodes: u32, apart: Option<u32>) -> Result<Exit, Failure> {
     let _lock = lab.claim()?;
     if let Some(running) = lab.running()? {
         if running.is_up() {
@@ -55,7 +46,7 @@ fn up(lab: &Layout, nodes: u32, apart: Option<u32>) -> Result<Exit, Failure> {
         }
         processes::end(&running.processes, down::PATIENCE);
     }
-    match bring_up(lab, nodes, apart) {
+    match bring_up(lab, nodes) {
         Ok(()) => {
             tell(&format!(
                 "the lab is up: {nodes} nodes and this machine, in {}",
@@ -73,7 +64,7 @@ fn up(lab: &Layout, nodes: u32, apart: Option<u32>) -> Result<Exit, Failure> {
     }
 }
 
-fn bring_up(lab: &Layout, nodes: u32, apart: Option<u32>) -> Result<(), Failure> {
+fn bring_up(lab: &Layout, nodes: u32) -> Result<(), Failure> {
     let keys = make::fleet(lab)?;
     let mut running = Running { address: None, nodes, processes: Vec::new() };
     let address = match start_hub(lab, &mut running) {
@@ -89,7 +80,7 @@ fn bring_up(lab: &Layout, nodes: u32, apart: Option<u32>) -> Result<(), Failure>
     make::hub(lab, &keys, address).map_err(|error| lab.failure(&error))?;
     make::client(lab, &keys, address)?;
     make::nodes(lab, &keys, address, nodes)?;
-    start_nodes(lab, &mut running, apart)?;
+    start_nodes(lab, &mut running)?;
     wait_for_nodes(lab, &running)
 }
 
@@ -118,15 +109,12 @@ fn start_hub(lab: &Layout, running: &mut Running) -> Result<SocketAddr, Failure>
         .hint(format_args!("see {}", lab.log("hub.log").display())))
 }
 
-fn start_nodes(lab: &Layout, running: &mut Running, apart: Option<u32>) -> Result<(), Failure> {
+fn start_nodes(lab: &Layout, running: &mut Running) -> Result<(), Failure> {
     // This machine comes behind the simulated ones.
     let all = running.nodes + 1;
     let mut first = 0;
     while first < all {
-        let mut last = all.min(first + NODES_PER_PROCESS);
-        if let Some(apart) = apart.filter(|apart| (first..last).contains(apart)) {
-            last = if apart == first { first + 1 } else { apart };
-        }
+        let last = all.min(first + NODES_PER_PROCESS);
         let (from, many) = (first.to_string(), (last - first).to_string());
         let arguments = ["nodes", "--first", &from, "--count", &many].map(OsStr::new);
         running.processes.push(start(lab, &process_name(first), &arguments)?);
@@ -137,7 +125,7 @@ fn start_nodes(lab: &Layout, running: &mut Running, apart: Option<u32>) -> Resul
 }
 
 /// What the process is called that runs the nodes from that one on.
-pub(super) fn process_name(first: u32) -> String {
+fn process_name(first: u32) -> String {
     format!("{NODES_PROCESS}{first}")
 }
 
