@@ -41,7 +41,8 @@ fn heartbeats_name_the_registration_that_is_sent_when_wanted() {
     let registration = registration(&got);
     assert_eq!(digest, heartbeat.registration);
     assert_eq!(registration.facts["role"], json!("web"));
-    assert_eq!(registration.agents[1].version, "1.2.0");
+    let service = registration.agents.iter().find(|agent| agent.name.as_str() == "service");
+    assert_eq!(service.unwrap().version, "1.2.0");
     assert_eq!((registration.spoken, registration.at), (Spoken::RELEASE, START));
     // A second wish within the second is answered after it.
     assert!(bench.step(wanted()).sent.is_empty());
