@@ -185,7 +185,7 @@ async fn an_update_makes_services_stale_until_they_are_restarted() {
     let (_, data) = fleet.ask("stale", json!({"library": "openssl"})).await;
     assert_eq!((&data["count"], &data["units"]), (&json!(2), &json!("nginx ssh")));
     let file = "/usr/lib/x86_64-linux-gnu/libssl.so.3";
-    let nginx = json!({ "unit": "nginx.service", "pids": [812], "files": [file] });
+    let nginx = json!({ "unit": "nginx.service", "processes": 1, "pids": [812], "files": [file] });
     assert_eq!(data["services"][0], nginx);
     assert_eq!(fleet.one("restart", "ssh").await, CHANGED);
     let (outcome, data) = fleet.ask("restart_stale", json!({"library": "libssl.so.3"})).await;

@@ -142,7 +142,7 @@ impl Host {
             });
             let files: BTreeSet<String> = old.map(|(package, _)| file(package)).collect();
             if !files.is_empty() {
-                let uses = Use { pids: vec![service.main_pid], files };
+                let uses = Use { processes: 1, pids: vec![service.main_pid], files };
                 report.services.push((format!("{name}.service"), uses));
             }
         }

@@ -25,7 +25,7 @@ use super::{Broken, Job, Services, Unit, Verb, shown};
 
 /// What the codes mean that a script ends with when it was to do something (LSB 5.0, 22.2).
 const CODES: [(i32, &str); 7] = [
-    (1, "it failed, without saying why"),
+    (1, "it failed, and its code names no reason"),
     (2, "it does not take these arguments"),
     (3, "it cannot do that"),
     (4, "it lacks the right to"),

@@ -96,14 +96,18 @@ impl Report {
     /// The outputs of the action `stale`.
     #[must_use]
     pub fn outputs(&self) -> Value {
-        let uses = |uses: &Use| (json!(uses.pids), json!(uses.files));
-        let services = self.services.iter().map(|(unit, used)| {
-            let (pids, files) = uses(used);
-            json!({ "unit": unit, "pids": pids, "files": files })
+        let services = self.services.iter().map(|(unit, Use { processes, pids, files })| {
+            json!({ "unit": unit, "processes": processes, "pids": pids, "files": files })
         });
         let left = self.left.iter().map(|left| {
-            let (pids, files) = uses(&left.uses);
-            json!({ "name": left.name, "reason": left.reason, "pids": pids, "files": files })
+            let Use { processes, pids, files } = &left.uses;
+            json!({
+                "name": left.name,
+                "reason": left.reason,
+                "processes": processes,
+                "pids": pids,
+                "files": files,
+            })
         });
         json!({
             "units": self.units(),

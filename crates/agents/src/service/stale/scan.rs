@@ -61,7 +61,9 @@ pub enum User {
 /// What one of them uses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Use {
-    /// Its processes, the first so many.
+    /// How many processes it has that use something.
+    pub processes: usize,
+    /// The first so many of them.
     pub pids: Vec<u32>,
     /// The files, the first so many.
     pub files: BTreeSet<String>,
@@ -248,6 +250,7 @@ impl Found {
             return;
         }
         let into = self.users.entry(user).or_default();
+        into.processes += 1;
         if into.pids.len() < STALE_NAMED_MAX {
             into.pids.push(pid);
         }

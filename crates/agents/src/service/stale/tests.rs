@@ -1,8 +1,10 @@
 //! Looks at a process table of files, and at this machine's own.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{major, minor};
@@ -205,7 +207,7 @@ fn a_library_is_picked_out_and_everything_is_bounded() {
     }
     let found = Report::of(host.found(None));
     let (_, many) = found.services.iter().find(|(unit, _)| unit == "many.service").unwrap();
-    assert_eq!((many.pids.len(), many.files.len()), (20, 20));
+    assert_eq!((many.processes, many.pids.len(), many.files.len()), (50, 20, 20));
 }
 
 fn found_units(found: &Found) -> Vec<(String, usize)> {
@@ -219,6 +221,36 @@ fn a_table_without_end_ends_at_the_time_limit() {
     host.service(10, "/", &[]);
     let scan = Scan { proc: &host.proc(), scratch: &[], library: None, until: Instant::now() };
     assert_eq!(scan.run().unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+}
+
+#[test]
+fn a_real_program_that_was_replaced_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().canonicalize().unwrap();
+    let (program, newer) = (dir.join("program"), dir.join("newer"));
+    // By another process: a file that this one has open for writing could not be run while another
+    // test starts something.
+    let copy = |to: &Path| {
+        assert!(Command::new("cp").arg("/bin/sleep").arg(to).status().unwrap().success());
+    };
+    copy(&program);
+    let path = program.to_str().unwrap();
+    let library = Library::find(path, Path::new("/nonexistent")).unwrap();
+    let mut child = Command::new(&program).arg("60").spawn().unwrap();
+    let uses = || -> Vec<Use> {
+        let until = Instant::now() + Duration::from_secs(60);
+        let proc = Path::new("/proc");
+        let scan = Scan { proc, scratch: &[], library: library.as_ref(), until };
+        scan.run().unwrap().users.into_values().collect()
+    };
+    assert_eq!(uses(), []);
+    copy(&newer);
+    fs::rename(newer, &program).unwrap();
+    let (pids, files) = (vec![child.id()], BTreeSet::from([path.to_owned()]));
+    assert_eq!(uses(), [Use { processes: 1, pids, files }]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(uses(), []);
 }
 
 #[tokio::test]
