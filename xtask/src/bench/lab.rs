@@ -9,6 +9,7 @@ use serde::Deserialize;
 use tempfile::TempDir;
 
 use super::page::{Figure, Section, Value, median, range, share};
+use super::request::Request;
 use super::{Effort, Programs, fleet, orders, process, tell};
 
 /// What `lab.json` says of the lab's processes.
@@ -62,7 +63,12 @@ pub fn measure(programs: &Programs, scratch: &Path, effort: &Effort) -> Result<S
     };
     // The first order also makes the nodes known to the client.
     let first = answered()?;
-    let cost = orders::cost(mco, &nodes, hub, (effort.lab_runs, Duration::ZERO, Duration::ZERO))?;
+    let cost = orders::cost(
+        || Request::Ping.of(mco()),
+        &nodes,
+        hub,
+        (effort.lab_runs, Duration::ZERO, Duration::ZERO),
+    )?;
     let answered = [first, answered()?];
     let memory = [fresh, memory()?];
     Ok(section(effort.lab, &Seen { up, processes: nodes.len(), memory, answered, cost }))

@@ -11,6 +11,7 @@ mod orders;
 mod page;
 mod peers;
 mod process;
+mod request;
 mod separate;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use tempfile::TempDir;
 use crate::nats_servers;
 use machine::Machine;
 use page::{Page, Section};
+use peers::Peers;
 
 /// The page, from the root of the repository.
 const PAGE: &str = "docs/benchmarks.md";
@@ -31,6 +33,9 @@ const PAGE: &str = "docs/benchmarks.md";
 pub struct Arguments {
     /// Only these parts; the page is written by a whole run alone.
     part: Vec<Part>,
+    /// Measure MCollective, clush, pssh and Ansible beside us, in the same run; needs root.
+    #[arg(long)]
+    peers: bool,
     /// Few rounds and small fleets, to see that everything works; no page.
     #[arg(long)]
     quick: bool,
@@ -41,7 +46,7 @@ pub struct Arguments {
 enum Part {
     /// One publish, answered by 1,000 connections, on our broker and on nats-servers.
     Broker,
-    /// 50 node processes, a hub and `mco`.
+    /// Up to 500 node processes, a hub and `mco`.
     Separate,
     /// A lab of 5,000 nodes.
     Lab,
@@ -56,8 +61,14 @@ struct Effort {
     rounds: usize,
     /// How often each server gets its turn.
     turns: usize,
-    /// Sizes of the fleet of separate processes; the last is the one with targets.
+    /// Sizes of the fleet of separate processes.
     fleets: &'static [usize],
+    /// The one of them whose costs are counted.
+    counted: usize,
+    /// Sizes of the peers' fleets.
+    peers: &'static [usize],
+    /// Runs of a peer's command.
+    peer_runs: usize,
     /// Runs of a command whose wall time is taken.
     runs: usize,
     /// Requests over which CPU is counted, at the least.
@@ -74,7 +85,10 @@ const WHOLE: Effort = Effort {
     connections: 1000,
     rounds: 20,
     turns: 5,
-    fleets: &[1, 10, 50],
+    fleets: &[1, 10, 50, 200, 500],
+    counted: 50,
+    peers: &[1, 10, 50, 200],
+    peer_runs: 5,
     runs: 50,
     requests: 200,
     seconds: 60,
@@ -87,6 +101,9 @@ const QUICK: Effort = Effort {
     rounds: 5,
     turns: 1,
     fleets: &[1, 5],
+    counted: 5,
+    peers: &[1, 5],
+    peer_runs: 2,
     runs: 5,
     requests: 10,
     seconds: 3,
@@ -124,7 +141,9 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), String> {
         sections.push(broker::measure(&programs, &servers, &scratch, effort)?);
     }
     if wanted(Part::Separate) {
-        sections.extend(separate::measure(&programs, &scratch, effort)?);
+        let peers =
+            if arguments.peers { Peers::measure(&scratch, effort)? } else { Peers::default() };
+        sections.extend(separate::measure(&programs, &scratch, effort, &peers)?);
     }
     if wanted(Part::Lab) {
         sections.push(lab::measure(&programs, &scratch, effort)?);

@@ -1,4 +1,4 @@
-//! `mco rpc rpcutil ping`, run as an operator runs it, and what it costs everyone.
+//! Requests, run as an operator runs them, and what they cost everyone.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::process;
+use super::request::Request;
 
 /// What so many orders cost, all nodes together.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ struct Reply {
 /// # Errors
 /// When a process is gone or an order does not end with `ok` from every node; one sentence.
 pub fn cost(
-    mco: impl Fn() -> Command,
+    request: impl Fn() -> Command,
     nodes: &[u32],
     hub: u32,
     (orders, time, apart): (usize, Duration, Duration),
@@ -56,7 +57,7 @@ pub fn cost(
     let mut walls = Vec::new();
     while walls.len() < orders || begun.elapsed() < time {
         let next = Instant::now() + apart;
-        let (_, took) = process::succeed(&mut ping(mco()))?;
+        let (_, took) = process::succeed(&mut request())?;
         walls.push(took);
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
@@ -77,7 +78,7 @@ pub fn cost(
 /// # Errors
 /// When it cannot be run or read, or the expected set is unknown; one sentence.
 pub fn states(mco: Command) -> Result<(usize, BTreeMap<String, usize>), String> {
-    let mut ping = ping(mco);
+    let mut ping = Request::Ping.of(mco);
     ping.arg("--json");
     let (output, _) = process::output(&mut ping)?;
     let said = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
@@ -89,9 +90,4 @@ pub fn states(mco: Command) -> Result<(usize, BTreeMap<String, usize>), String> 
         *states.entry(reply.state).or_default() += 1;
     }
     Ok((expected, states))
-}
-
-fn ping(mut mco: Command) -> Command {
-    mco.args(["rpc", "rpcutil", "ping"]);
-    mco
 }

@@ -1,5 +1,5 @@
-//! 50 node processes, a hub and `mco`, each as it is installed: what an operator waits for, and what
-//! a host pays.
+//! Up to 500 node processes, a hub and `mco`, each as it is installed: what an operator waits for,
+//! and what a host pays.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::fleet::Fleet;
 use super::page::{Figure, Section, Value, median, range, share};
-use super::peers;
+use super::peers::{Peers, choria};
 use super::process::{self, Memory};
+use super::request::Request;
 use super::{Effort, Programs, orders, tell};
 
 /// Runs before the first that counts.
@@ -22,72 +23,46 @@ pub fn measure(
     programs: &Programs,
     scratch: &Path,
     effort: &Effort,
+    peers: &Peers,
 ) -> Result<Vec<Section>, String> {
     tell("mco --help");
-    let start = start_of_client(programs, effort)?;
+    let mut walls = vec![start_of_client(programs, effort)?];
     let mut fleet = Fleet::start(programs, scratch)?;
-    let mut walls = Vec::new();
-    let mut alone = None;
+    let (mut counted, mut alone) = (Vec::new(), None);
     for &nodes in effort.fleets {
         tell(&format!("{nodes} node processes"));
         fleet.grow(nodes)?;
-        let times = wall(&fleet, nodes, effort)?;
+        for request in Request::ALL {
+            walls.push(wall(&fleet, request, nodes, effort)?.peer(peers.words(request, nodes)));
+        }
         if alone.is_none() {
             alone = fleet.nodes().first().map(|&pid| process::memory(pid)).transpose()?;
         }
-        walls.push(wall_figure(nodes, &times, effort));
+        if nodes == effort.counted {
+            counted = vec![costs(&fleet, effort)?, at_rest(&fleet, alone, effort)?];
+        }
     }
-    let nodes = fleet.nodes();
-    tell(&format!("{} node processes at rest for {} s", nodes.len(), effort.seconds));
-    let rest = at_rest(&fleet, alone, effort)?;
-    tell(&format!("{} requests", effort.requests));
-    let time = Duration::from_secs(effort.seconds);
-    let cost = orders::cost(|| fleet.mco(), &nodes, fleet.hub(), (effort.requests, time, APART))?;
-    let each = |cpu: Duration| share(cpu, cost.orders * nodes.len());
-    let mut figures = walls;
-    figures.push(start);
-    figures.push(
-        Figure::new("CPU of a node for one request", each(cost.nodes))
-            .at_most(Value::Ms(0.6))
-            .note(format!("{} requests in {:.0} s", cost.orders, cost.took.as_secs_f64()))
-            .peer(peers::CHORIA_NODE_CPU),
-    );
-    figures.push(
-        Figure::new("CPU of the hub for one node and request", each(cost.hub))
-            .peer(peers::CHORIA_BROKER_CPU),
-    );
-    figures.push(
-        Figure::new("CPU of `mco` for one request", share(cost.client, cost.orders))
-            .peer(peers::CHORIA_CLIENT_CPU),
-    );
-    figures.push(
-        Figure::new("wall of `mco` with pauses between", Value::time(median(cost.walls.clone())))
-            .note(range(&cost.walls)),
-    );
-    Ok(vec![section("separate processes: a request", &how_requests(effort), figures), rest])
+    let how = how_walls(effort) + " " + &peers.how();
+    let mut sections = vec![section("separate processes: a request", how, walls)];
+    sections.extend(counted);
+    Ok(sections)
 }
 
-fn section(what: &str, how: &str, figures: Vec<Figure>) -> Section {
+fn section(what: &str, how: String, figures: Vec<Figure>) -> Section {
     let mut title = what.to_owned();
     title[..1].make_ascii_uppercase();
-    Section {
-        title,
-        how: format!("{how} {}", peers::CHORIA_HOW),
-        peer: Some(peers::CHORIA),
-        figures,
-    }
+    Section { title, how, peer: Some("peers"), figures }
 }
 
-fn how_requests(effort: &Effort) -> String {
+fn how_walls(effort: &Effort) -> String {
     format!(
         "Each node is a process `mcod node` with folders, keys and a certificate of its own, the hub \
-         one `mcod hub`. Wall is that of the whole process `mco rpc rpcutil ping`, from its start to \
-         its end: configuration, key file, connection, the registry's answer, signature, order, all \
-         receipts opened and verified, the job written down; median of {} runs, one behind the other, \
-         after {WARM_UP} to warm up. CPU of nodes and hub is what the kernel's scheduler counted for \
-         all threads (schedstat) over at least {} requests and {} s, what they use at rest included; \
-         CPU of `mco` is that of the ended processes.",
-        effort.runs, effort.requests, effort.seconds
+         one `mcod hub`. Wall is that of the whole process `mco`, from its start to its end: \
+         configuration, key file, connection, the registry's answer and, but for `find`, which asks \
+         the registry alone, signature, order, all receipts opened and verified, the job written \
+         down; median of {} runs, one behind the other, after {WARM_UP} to warm up. openssl is \
+         looked up in this machine's own dpkg by every node.",
+        effort.runs
     )
 }
 
@@ -98,32 +73,72 @@ fn start_of_client(programs: &Programs, effort: &Effort) -> Result<Figure, Strin
     }
     let times: Vec<Duration> =
         (0..effort.runs).map(|_| help().map(|(_, took)| took)).collect::<Result<_, _>>()?;
-    Ok(Figure::new("wall of `mco --help`", Value::time(median(times.clone())))
+    Ok(Figure::new("`mco --help`", Value::time(median(times.clone())))
         .at_most(Value::Ms(6.0))
         .note(range(&times))
-        .peer(peers::CHORIA_START))
+        .peer(choria::START))
 }
 
-/// The wall times of a request that every node answers.
-fn wall(fleet: &Fleet<'_>, nodes: usize, effort: &Effort) -> Result<Vec<Duration>, String> {
-    for _ in 0..WARM_UP {
-        let (expected, states) = orders::states(fleet.mco())?;
-        if expected != nodes || states.get("ok") != Some(&nodes) {
-            return Err(format!("of {nodes} nodes {expected} were expected: {states:?}"));
-        }
+/// The wall time of a request that every node answers.
+fn wall(
+    fleet: &Fleet<'_>,
+    request: Request,
+    nodes: usize,
+    effort: &Effort,
+) -> Result<Figure, String> {
+    let (expected, states) = orders::states(fleet.mco())?;
+    if expected != nodes || states.get("ok") != Some(&nodes) {
+        return Err(format!("of {nodes} nodes {expected} were expected: {states:?}"));
     }
     // Ends with an error when any node is not ok.
-    let ping = || process::succeed(fleet.mco().args(["rpc", "rpcutil", "ping"]));
-    (0..effort.runs).map(|_| ping().map(|(_, took)| took)).collect()
+    let run = || process::succeed(&mut request.of(fleet.mco())).map(|(_, took)| took);
+    for _ in 0..WARM_UP {
+        run()?;
+    }
+    let times: Vec<Duration> = (0..effort.runs).map(|_| run()).collect::<Result<_, _>>()?;
+    let plural = if nodes == 1 { "node" } else { "nodes" };
+    let what = format!("{nodes} {plural}: `{}`", request.typed());
+    let mut figure = Figure::new(what, Value::time(median(times.clone()))).note(range(&times));
+    figure.most = request.at_most(nodes);
+    Ok(figure)
 }
 
-fn wall_figure(nodes: usize, times: &[Duration], effort: &Effort) -> Figure {
-    let plural = if nodes == 1 { "node" } else { "nodes" };
-    let value = Value::time(median(times.to_vec()));
-    let figure = Figure::new(format!("wall of `mco rpc rpcutil ping`, {nodes} {plural}"), value)
-        .note(range(times))
-        .peer(peers::choria_wall(nodes));
-    if Some(&nodes) == effort.fleets.last() { figure.at_most(Value::Ms(50.0)) } else { figure }
+/// What each request costs client, hub and nodes.
+fn costs(fleet: &Fleet<'_>, effort: &Effort) -> Result<Section, String> {
+    let nodes = fleet.nodes();
+    let mut figures = Vec::new();
+    for request in Request::ALL {
+        tell(&format!("{} × {}", effort.requests, request.typed()));
+        let time = Duration::from_secs(effort.seconds);
+        let one = || request.of(fleet.mco());
+        let cost = orders::cost(one, &nodes, fleet.hub(), (effort.requests, time, APART))?;
+        let each = |cpu: Duration| share(cpu, cost.orders * nodes.len());
+        let typed = request.typed();
+        let is_ping = request == Request::Ping;
+        let choria = |words: &'static str| if is_ping { words } else { "" };
+        let mut node = Figure::new(format!("`{typed}`: CPU of a node"), each(cost.nodes))
+            .note(format!("{} requests in {:.0} s", cost.orders, cost.took.as_secs_f64()))
+            .peer(choria(choria::NODE_CPU));
+        node.most = is_ping.then_some(Value::Ms(0.6));
+        figures.push(node);
+        let hub = Figure::new(format!("`{typed}`: CPU of the hub, per node"), each(cost.hub));
+        figures.push(hub.peer(choria(choria::BROKER_CPU)));
+        let client = share(cost.client, cost.orders);
+        let client = Figure::new(format!("`{typed}`: CPU of `mco`"), client);
+        figures.push(client.peer(choria(choria::CLIENT_CPU)));
+        let paused = Value::time(median(cost.walls.clone()));
+        let paused = Figure::new(format!("`{typed}`: wall, with pauses between"), paused);
+        figures.push(paused.note(range(&cost.walls)));
+    }
+    let how = format!(
+        "{} node processes. CPU of nodes and hub is what the kernel's scheduler counted for all \
+         threads (schedstat) over at least {} requests and {} s, what they use at rest included; CPU \
+         of `mco` is that of the ended processes.",
+        nodes.len(),
+        effort.requests,
+        effort.seconds
+    );
+    Ok(section("separate processes: what a request costs", how, figures))
 }
 
 /// What nodes and hub use while nobody asks anything.
@@ -146,18 +161,18 @@ fn at_rest(fleet: &Fleet<'_>, alone: Option<Memory>, effort: &Effort) -> Result<
             mean(memory.iter().map(|memory| memory.pss).sum()),
         )
         .at_most(Value::Mb(8.0))
-        .peer(peers::CHORIA_NODE_PSS),
+        .peer(choria::NODE_PSS),
     ];
     figures.extend(alone.map(|alone| {
         Figure::new("RSS of a node that is alone", Value::bytes(alone.rss))
             .at_most(Value::Mb(12.0))
-            .peer(peers::CHORIA_NODE_RSS)
+            .peer(choria::NODE_RSS)
     }));
     figures.push(
         Figure::new("CPU of a node", rate((after.0 - before.0) / each))
             .at_most(Value::CpuPerSecond(0.1))
             .note(format!("mean of {} over {seconds:.0} s", nodes.len()))
-            .peer(peers::CHORIA_NODE_REST),
+            .peer(choria::NODE_REST),
     );
     figures.push(Figure::new("CPU of the hub", rate(after.1 - before.1)));
     figures.push(Figure::new("RSS of the hub", Value::bytes(hub.rss)));
@@ -167,5 +182,5 @@ fn at_rest(fleet: &Fleet<'_>, alone: Option<Memory>, effort: &Effort) -> Result<
          read while there was one, after its first requests.",
         effort.seconds
     );
-    Ok(section("separate processes: at rest", &how, figures))
+    Ok(section("separate processes: at rest", how, figures))
 }
