@@ -27,8 +27,8 @@ const AGENT: &str = r#"module MCollective
   module Agent
     class Package < RPC::Agent
       action "status" do
-        out = ""
-        run(["dpkg-query", "-W", "-f", "${Version}", request[:package]].join(" "), :stdout => out)
+        query = ["dpkg-query", "-W", "-f", "${Version}", request[:package]]
+        out = IO.popen(query, &:read)
         reply[:ensure] = out.empty? ? "absent" : out
       end
     end

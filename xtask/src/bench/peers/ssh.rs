@@ -57,7 +57,7 @@ fn ansible_ping(nodes: usize) -> Vec<String> {
 fn ansible(nodes: usize, module: &[&str]) -> Vec<String> {
     let hosts = format!("/bench/hosts.{nodes}");
     let mut argv = ["ansible", "all", "-i", &hosts, "-f", "50"].map(str::to_owned).to_vec();
-    argv.extend(["--ssh-common-args", OPTIONS].map(str::to_owned));
+    argv.push(format!("--ssh-common-args={OPTIONS}"));
     argv.extend(module.iter().map(|word| (*word).to_owned()));
     argv
 }
