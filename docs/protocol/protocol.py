@@ -343,7 +343,7 @@ def check_heartbeat(message, key):
 NODE = form(
     {"node": identity, "key": digest, "spoken": SPOKEN},
     {"down": moment, "read_only": boolean, "not_capable": boolean})  # fmt: skip
-NAMES = form({"of": one_of("agents", "classes", "facts", "nodes"), "begin": text})
+NAMES_WANTED = form({"of": one_of("agents", "classes", "facts", "nodes"), "begin": text})
 VALUES = form({"values": anything, "without": number}, {"nearest": list_of(fact_name)})
 
 
@@ -358,7 +358,7 @@ def exactly_one(forms):
 QUESTION = form(
     {"v": version, "id": order_id, "caller": caller_id,
      "ask": exactly_one({"find": FILTER, "certificates": list_of(identity), "values": fact_name,
-                         "names": NAMES})})  # fmt: skip
+                         "names": NAMES_WANTED})})  # fmt: skip
 ANSWER = form(
     {"v": version, "id": order_id, "part": number, "parts": number, "since": moment,
      "found": exactly_one({"nodes": list_of(NODE), "certificates": list_of(text),
