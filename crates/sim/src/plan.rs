@@ -194,7 +194,8 @@ impl Plan {
 
     /// A small run, of which every effect can be crashed. First all is well; then a node is down
     /// while a read comes and back for its second copy, another stays silent when a change comes,
-    /// and a third is stopped in order; at the end a change is cancelled that waits for another.
+    /// and a third is stopped in order; at the end a change is cancelled that waits for another, and
+    /// one goes in batches.
     #[must_use]
     pub fn small(seed: u64) -> Self {
         let hosts = (0..4).map(Files::new).collect();

@@ -56,8 +56,8 @@ fn where_nothing_goes_wrong_all_is_well() {
     assert_eq!(reports.len(), commands);
     for (index, report) in reports.iter().enumerate() {
         let states: Vec<_> = report.nodes.iter().map(|line| line.state).collect();
-        // The last cancels the one before.
-        let cancelled = index + 2 == commands;
+        // The last but one cancels the one before it.
+        let cancelled = index + 3 == commands;
         let want = if cancelled { EndState::Cancelled } else { EndState::Ok };
         assert_eq!(states, vec![want; nodes], "{}", report.action);
     }
