@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Host, Lab, LabPackage};
 use crate::service::stale::{Report, Use};
-use crate::service::{Broken, Care, Job, Services, Unit, Verb};
+use crate::service::{Broken, Care, Job, Services, Unit, Verb, nearest};
 
 /// A simulated service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -274,6 +274,11 @@ impl Services for Lab {
         _until: Instant,
     ) -> BoxFuture<'a, Result<bool, String>> {
         Box::pin(async move { self.enable_unit(unit, on) })
+    }
+
+    fn nearest(&self, asked: &str) -> Option<String> {
+        let host = self.read().ok()?;
+        nearest::of(host.services.keys().map(String::as_str), asked)
     }
 
     fn failed(&self) -> BoxFuture<'_, Result<Vec<Broken>, String>> {

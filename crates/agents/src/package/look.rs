@@ -1,6 +1,7 @@
 //! What is asked of packages without changing any.
 
 use marcato_agent::Outcome;
+use marcato_core::nearest::nearest;
 use marcato_core::{Changed, Reason};
 use serde_json::{Map, Value, json};
 
@@ -17,10 +18,15 @@ pub(super) fn status(packages: &dyn Packages, asked: &str) -> Outcome {
     let found = plan::named(&index, asked);
     let Some((first, others)) = found.split_first() else {
         let state = index.find(asked).first().map_or(State::NotInstalled, |first| first.state);
-        let data = json!({
+        let mut data = crate::outputs(json!({
             "ensure": "absent", "name": asked, "state": state.word(), "provider": provider,
-        });
-        return Outcome::ok(crate::outputs(data)).because(Reason::Absent);
+        }));
+        let there = index.all().filter(|found| found.state.is_there()).map(|found| found.name);
+        let there: Vec<String> = there.collect();
+        if let Some(nearest) = nearest(asked, there.iter().map(String::as_str)) {
+            data.insert("nearest".into(), nearest.into());
+        }
+        return Outcome::ok(data).because(Reason::Absent);
     };
     let (same, siblings): (Vec<&Found>, Vec<&Found>) =
         others.iter().partition(|other| other.name == first.name);

@@ -13,6 +13,7 @@ mod care;
 mod change;
 mod cure;
 mod journal;
+pub(crate) mod nearest;
 mod shown;
 pub mod stale;
 mod systemctl;
@@ -20,6 +21,7 @@ mod systemd;
 mod sysv;
 mod unit;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +69,11 @@ pub trait Services: Send + Sync {
         on: bool,
         until: Instant,
     ) -> BoxFuture<'a, Result<bool, String>>;
+
+    /// The service that is most likely meant by a name that no unit has.
+    fn nearest(&self, asked: &str) -> Option<String> {
+        nearest::of_host(Path::new("/"), asked)
+    }
 
     /// The units that have failed.
     fn failed(&self) -> BoxFuture<'_, Result<Vec<Broken>, String>>;
@@ -162,7 +169,11 @@ impl Service {
     fn absent(&self, name: &str) -> Outcome {
         let provider = self.services.provider();
         let data = json!({ "status": "absent", "unit": name, "provider": provider });
-        Outcome::ok(crate::outputs(data)).because(Reason::Absent)
+        let mut data = crate::outputs(data);
+        if let Some(nearest) = self.services.nearest(name) {
+            data.insert("nearest".into(), nearest.into());
+        }
+        Outcome::ok(data).because(Reason::Absent)
     }
 
     async fn failed(&self, until: Instant) -> Outcome {

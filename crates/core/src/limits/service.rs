@@ -70,3 +70,6 @@ pub const LIBRARY_FILES_MAX: usize = 200_000;
 
 /// How much of the time limit must be left for one more of several restarts to be begun.
 pub const CURE_RESERVE: Span = Span::from_secs(10);
+
+/// How many entries of one folder of units are looked at for the nearest name.
+pub const SERVICES_LISTED_MAX: usize = 4_096;

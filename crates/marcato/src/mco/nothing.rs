@@ -1,6 +1,6 @@
 //! What to say where there is nothing: no node matches, or none has what was asked for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use marcato_client::core::{Coverage, Report, Selection, Task};
 use marcato_client::shell::Fleet as Connection;
@@ -100,7 +100,25 @@ pub async fn there(connection: &mut Connection, task: &Task, report: &Report) ->
         });
     }
     let item = input(task.agent.as_str()).filter(|_| is(Reason::Absent))?;
-    Some(format!("no node has a {} {item:?} ({asked} asked)", task.agent))
+    let line = format!("no node has a {} {item:?} ({asked} asked)", task.agent);
+    Some(match nearest(report) {
+        Some((name, 1)) => format!("{line}. Nearest: {} (1 node)", escape(name)),
+        Some((name, nodes)) => format!("{line}. Nearest: {} ({nodes} nodes)", escape(name)),
+        None => line,
+    })
+}
+
+/// What the most nodes say is most likely meant, and how many they are.
+fn nearest(report: &Report) -> Option<(&str, usize)> {
+    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+    for node in &report.nodes {
+        let name = node.data.get("nearest").and_then(|value| value.as_str());
+        if let Some(name) = name.filter(|name| !name.is_empty()) {
+            *names.entry(name).or_default() += 1;
+        }
+    }
+    // The first of equals, so that the same answers give the same words.
+    names.into_iter().rev().max_by_key(|(_, nodes)| *nodes)
 }
 
 fn values_in_words(fact: &FactName, values: &Values) -> String {
