@@ -1,4 +1,5 @@
-//! `mco lab up` with 5,000 nodes of the real code over real connections, in a few processes.
+//! `mco lab up` with 5,000 nodes of the real code over real connections, in a few processes: what an
+//! order to all of them costs, what a person sees of it, and how soon the key for completion answers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,33 @@ use tempfile::TempDir;
 
 use super::page::{Figure, Section, Value, median, range, share};
 use super::request::Request;
+use super::terminal::{self, Screen};
 use super::{Effort, Programs, fleet, orders, process, tell};
+
+/// What is typed at a terminal, and whether it changes the nodes; a service that is stale is so
+/// because of the update before.
+const TYPED: [(&[&str], bool); 10] = [
+    (&["find"], false),
+    (&["ping"], false),
+    (&["facts", "fqdn"], false),
+    (&["inventory"], false),
+    (&["package", "openssl", "status"], false),
+    (&["service", "nginx", "status"], false),
+    (&["package", "openssl", "update"], true),
+    (&["service", "stale", "openssl"], false),
+    (&["service", "restart", "--stale", "openssl"], true),
+    (&["job", "show"], false),
+];
+
+/// Where the key for completion is pressed: the end of each line.
+const COMPLETED: [&[&str]; 6] = [
+    &["find", "-F", "hagr"],
+    &["find", "-F", "fqdn="],
+    &["find", "-I", "no"],
+    &["find", "-A", ""],
+    &["service", "nginx", "re"],
+    &["job", "show", ""],
+];
 
 /// What `lab.json` says of the lab's processes.
 #[derive(Debug, Deserialize)]
@@ -46,7 +73,11 @@ struct Seen {
 }
 
 /// Measures orders to a large lab.
-pub fn measure(programs: &Programs, scratch: &Path, effort: &Effort) -> Result<Section, String> {
+pub fn measure(
+    programs: &Programs,
+    scratch: &Path,
+    effort: &Effort,
+) -> Result<Vec<Section>, String> {
     tell(&format!("a lab of {} nodes", effort.lab));
     let folder = TempDir::new_in(scratch).map_err(|error| error.to_string())?;
     let lab = Lab { programs, dir: folder.path().join("lab"), _folder: folder };
@@ -71,7 +102,80 @@ pub fn measure(programs: &Programs, scratch: &Path, effort: &Effort) -> Result<S
     )?;
     let answered = [first, answered()?];
     let memory = [fresh, memory()?];
-    Ok(section(effort.lab, &Seen { up, processes: nodes.len(), memory, answered, cost }))
+    let seen = Seen { up, processes: nodes.len(), memory, answered, cost };
+    Ok(vec![section(effort.lab, &seen), completions(effort, &mco)?, screens(effort, &mco)?])
+}
+
+/// How soon the key for completion brings something, at worst.
+fn completions(effort: &Effort, mco: &impl Fn() -> Command) -> Result<Section, String> {
+    let mut figures = Vec::new();
+    for line in COMPLETED {
+        let typed = format!("mco {}", line.join(" "));
+        tell(&format!("the key for completion behind `{typed}`"));
+        let mut times = Vec::new();
+        let mut empty = 0;
+        for _ in 0..effort.runs {
+            let mut command = mco();
+            command.args(["__complete", "--bash", "--", "mco"]).args(line);
+            let (output, took) = process::succeed(&mut command)?;
+            times.push(took);
+            empty += usize::from(output.stdout.is_empty());
+        }
+        let worst = times.iter().copied().max().unwrap_or_default();
+        let note = format!(
+            "median {}; {empty} of {} without a word",
+            Value::time(median(times.clone())),
+            times.len()
+        );
+        figures.push(
+            Figure::new(format!("`{typed}`, the slowest"), Value::time(worst))
+                .at_most(Value::Ms(150.0))
+                .note(note),
+        );
+    }
+    let how = format!(
+        "The same lab. Wall of `mco __complete`, which the shell's script runs when the key is \
+         pressed, over {} tries each. What the hub does not answer in time is left out rather than \
+         waited for.",
+        effort.runs
+    );
+    let title = format!("{} lab nodes: completion", Value::Count(effort.lab));
+    Ok(Section { title, how, peer: None, figures })
+}
+
+/// How many lines a person sees.
+fn screens(effort: &Effort, mco: &impl Fn() -> Command) -> Result<Section, String> {
+    let mut figures = Vec::new();
+    for (words, change) in TYPED {
+        let typed = format!("mco {}", words.join(" "));
+        tell(&format!("`{typed}` on a terminal"));
+        let mut command = mco();
+        command.args(words);
+        if change {
+            // Nobody is there to type the number of nodes.
+            command.args(["--all", "--yes"]);
+        }
+        let seen = terminal::show(&mut command)?;
+        figures.push(
+            Figure::new(format!("`{typed}`"), Value::Count(seen.lines()))
+                .at_most(Value::Count(20))
+                .note(format!("{}, exit {}", Value::time(seen.took), ended(&typed, &seen)?)),
+        );
+    }
+    let how = "The same lab, in which some packages are held and some hosts lack what is asked of \
+               them. Lines on a terminal of 80 columns, progress included; a change goes to every \
+               node."
+        .to_owned();
+    let title = format!("{} lab nodes: lines to be read", Value::Count(effort.lab));
+    Ok(Section { title, how, peer: None, figures })
+}
+
+/// The exit code, if it speaks of nodes rather than of a command that was wrong.
+fn ended(typed: &str, seen: &Screen) -> Result<i32, String> {
+    match seen.code {
+        Some(code) if code < 64 => Ok(code),
+        _ => Err(format!("{typed}: {:?}: {}", seen.code, seen.text.trim())),
+    }
 }
 
 fn section(size: usize, seen: &Seen) -> Section {

@@ -13,6 +13,7 @@ mod peers;
 mod process;
 mod request;
 mod separate;
+mod terminal;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -146,7 +147,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), String> {
         sections.extend(separate::measure(&programs, &scratch, effort, &peers)?);
     }
     if wanted(Part::Lab) {
-        sections.push(lab::measure(&programs, &scratch, effort)?);
+        sections.extend(lab::measure(&programs, &scratch, effort)?);
     }
     let page = Page { before, load_after: machine::load()?, sections };
     if arguments.quick || !arguments.part.is_empty() {
