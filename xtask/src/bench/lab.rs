@@ -16,24 +16,26 @@ use super::{Effort, Programs, fleet, orders, process, tell};
 
 /// What is typed at a terminal, and whether it changes the nodes; a service that is stale is so
 /// because of the update before.
-const TYPED: [(&[&str], bool); 10] = [
+const TYPED: [(&[&str], bool); 12] = [
     (&["find"], false),
     (&["ping"], false),
     (&["facts", "fqdn"], false),
-    (&["inventory"], false),
+    (&["rpc", "rpcutil", "inventory"], false),
     (&["package", "openssl", "status"], false),
     (&["service", "nginx", "status"], false),
     (&["package", "openssl", "update"], true),
     (&["service", "stale", "openssl"], false),
     (&["service", "restart", "--stale", "openssl"], true),
     (&["job", "show"], false),
+    (&["can", "package.update"], false),
+    (&["doctor"], false),
 ];
 
 /// Where the key for completion is pressed: the end of each line.
 const COMPLETED: [&[&str]; 6] = [
     &["find", "-F", "hagr"],
     &["find", "-F", "fqdn="],
-    &["find", "-I", "no"],
+    &["find", "-I", "this"],
     &["find", "-A", ""],
     &["service", "nginx", "re"],
     &["job", "show", ""],
@@ -162,10 +164,10 @@ fn screens(effort: &Effort, mco: &impl Fn() -> Command) -> Result<Section, Strin
                 .note(format!("{}, exit {}", Value::time(seen.took), ended(&typed, &seen)?)),
         );
     }
-    let how = "The same lab, in which some packages are held and some hosts lack what is asked of \
-               them. Lines on a terminal of 80 columns, progress included; a change goes to every \
-               node."
-        .to_owned();
+    let how =
+        "The same lab. Lines on a terminal of 80 columns, progress included; a change goes to \
+               every node."
+            .to_owned();
     let title = format!("{} lab nodes: lines to be read", Value::Count(effort.lab));
     Ok(Section { title, how, peer: None, figures })
 }
