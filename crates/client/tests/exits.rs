@@ -23,6 +23,7 @@ fn node(at: usize, state: EndState, reason: Option<Reason>) -> NodeReport {
         finished: None,
         answered: None,
         down_since: None,
+        read_only: false,
         may_start_until: None,
         clock: None,
     }
@@ -43,6 +44,7 @@ fn report(ends: &[(EndState, Option<Reason>)]) -> Report {
         hub_since: Some(kit::START - Span::from_secs(3600)),
         nodes: nodes.collect(),
         unexpected: vec![],
+        agents: Vec::new(),
         not_capable: vec![],
         read_only: vec![],
         gone: vec![],

@@ -57,6 +57,9 @@ pub struct NodeReport {
     /// Since when the node is not connected, where the registry knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub down_since: Option<Timestamp>,
+    /// Whether the node takes no changes, as the registry has it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
     /// Until when a silent node may still start the change, by its own clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may_start_until: Option<Timestamp>,
@@ -182,9 +185,12 @@ pub struct Report {
     pub nodes: Vec<NodeReport>,
     /// Nodes that answered and were not expected.
     pub unexpected: Vec<NodeReport>,
-    /// Nodes that match but lack the agent.
+    /// The agents that a node must have to be meant: the order's own, and those of the filter.
+    #[serde(default)]
+    pub agents: Vec<String>,
+    /// Nodes that match but lack one of these agents.
     pub not_capable: Vec<Identity>,
-    /// Nodes that take no changes.
+    /// Nodes that take no changes, and so were not sent one.
     pub read_only: Vec<Identity>,
     /// Nodes unheard for so long that they are not expected any more.
     pub gone: Vec<Identity>,

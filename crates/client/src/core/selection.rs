@@ -21,6 +21,8 @@ pub struct Chosen {
     pub spoken: Spoken,
     /// Since when the registry calls it down; it is sent the order all the same.
     pub down: Option<Timestamp>,
+    /// Whether the registry says that it takes no changes; then the order is a read.
+    pub read_only: bool,
 }
 
 /// A node that matches and is not sent the order. It is expected: it counts as `skipped`.
@@ -157,7 +159,8 @@ impl Selection {
             }
             Some(key) => {
                 let (key, spoken) = (key.clone(), line.spoken);
-                return self.chosen.push(Chosen { identity, key, spoken, down });
+                let read_only = line.read_only;
+                return self.chosen.push(Chosen { identity, key, spoken, down, read_only });
             }
         };
         self.left_out.push(LeftOut { identity, reason, text, down });
@@ -209,6 +212,7 @@ impl Selection {
                     key: known.sign().clone(),
                     spoken,
                     down: None,
+                    read_only: false,
                 }),
                 None => selection.left_out.push(LeftOut::of(node)),
             }

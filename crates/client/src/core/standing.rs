@@ -78,6 +78,7 @@ impl Earlier<'_> {
             finished: optional("finished")?,
             answered: Some(now),
             down_since: None,
+            read_only: false,
             may_start_until: None,
             clock: None,
         })))

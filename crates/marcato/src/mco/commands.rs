@@ -66,9 +66,10 @@ fn inventory(args: Inventory) -> Result<Intent, Failure> {
     Ok(Intent { look: Look::Inventory, ..intent(["rpcutil", "inventory"], Vec::new(), order)? })
 }
 
-/// `mco can`
-fn can(args: Can) -> Result<Intent, Failure> {
+/// `mco can`: asked of the nodes that have the agent; the others are named.
+fn can(mut args: Can) -> Result<Intent, Failure> {
     let (agent, action) = args.what;
+    args.order.filter.agents.push(agent.to_string());
     let words = [(policy::AGENT, agent.to_string()), (policy::ACTION, action.to_string())];
     let words = words.map(|(name, value)| (name.to_owned(), value)).into();
     intent([policy::NAME, policy::CAN], words, args.order)

@@ -121,6 +121,9 @@ fn question(
     aside(selection.limited_from.unwrap_or_default().saturating_sub(count), "not drawn");
     aside(selection.read_only.len(), "read-only, left out");
     aside(selection.not_capable.len(), "without the agent, left out");
+    if !selection.complete {
+        asides.push("no hub answers here: these are the nodes that answered".to_owned());
+    }
     asides.extend(coverage::lines(&selection.coverage, selection.complete));
     if !asides.is_empty() {
         text.push_str(&format!("   {}\n", asides.join("  ·  ")));
@@ -161,6 +164,7 @@ mod tests {
             key: PublicKey::from_ed25519(&[1; 32]),
             spoken: Spoken::RELEASE,
             down: (number == 2).then(Default::default),
+            read_only: false,
         });
         Selection { chosen: chosen.collect(), complete: true, ..Selection::default() }
     }
@@ -214,6 +218,18 @@ mod tests {
         let want = "fleet prod: restart service nginx on 1 node: the 2 names of canaries, limit 50% \
                     drawn with seed 7\n   web1.x  ·  1 not drawn\nGo on? [y/N] ";
         assert_eq!((text.as_str(), wanted), (want, Wanted::Letter));
+    }
+
+    /// Those that answered need not be all there are.
+    #[test]
+    fn the_question_says_that_no_hub_is_there() {
+        let selection = Selection { complete: false, ..selection(1) };
+        let (which, fleet) = (Which::default(), "prod".parse().unwrap());
+        let meant = Meant { which: &which, selection: &selection, systems: None, plan: None };
+        let (text, _) = question(&fleet, "restart service nginx", meant);
+        assert!(
+            text.contains("web1.x  ·  no hub answers here: these are the nodes that answered\n")
+        );
     }
 
     #[test]

@@ -10,9 +10,9 @@ use marcato_filter::Filter;
 use marcato_protocol::question::Values;
 
 use super::which::Which;
-use crate::words::coverage;
 use crate::words::fold::fold;
 use crate::words::group::escape;
+use crate::words::{coverage, tally};
 
 /// So many facts of a filter are explained.
 const FACTS_MAX: usize = 3;
@@ -29,8 +29,7 @@ pub async fn matched(
 ) -> Vec<String> {
     let mut lines = Vec::new();
     let mut list = |nodes: &[Identity], what: &str| lines.extend(listed(nodes, what));
-    let lack = format!("without the agent {}, not asked", task.agent);
-    list(&selection.not_capable, &lack);
+    list(&selection.not_capable, &tally::lack(&task.terms().agents, &task.agent));
     list(&selection.read_only, "read-only, left out");
     list(&selection.gone, "gone, unheard for seven days");
     let coverage = &selection.coverage;

@@ -2,7 +2,7 @@
 
 use marcato_client::core::NodeReport;
 use marcato_core::ddl::Action;
-use marcato_core::{Changed, Reason, Span};
+use marcato_core::{Changed, EndState, Reason, Span};
 use serde_json::Value;
 
 use super::group::{escape, plain};
@@ -35,7 +35,7 @@ pub fn is_told(action: &Action) -> bool {
 }
 
 /// What was changed on a node from what to what, with the names of all that changed along; nothing
-/// where it did not say.
+/// where it did not say, or where it failed and left all as it was: its message tells of that.
 #[must_use]
 pub fn outcome(node: &NodeReport, action: &Action, item: Option<&str>) -> Option<String> {
     let [before, after] = BEFORE_AND_AFTER.map(|name| node.data.get(name).map(plain));
@@ -43,6 +43,9 @@ pub fn outcome(node: &NodeReport, action: &Action, item: Option<&str>) -> Option
     let also = node.data.get(ALSO).and_then(Value::as_object);
     let also: Vec<String> =
         also.into_iter().flat_map(|all| all.keys()).map(|n| escape(n)).collect();
+    if node.state != EndState::Ok && before == after && also.is_empty() {
+        return None;
+    }
     if node.changed == Changed::False && before == after && also.is_empty() {
         let word = match node.reason {
             Some(Reason::Unchanged) if action.output.contains_key(LISTS_AGE) => "already newest",

@@ -89,6 +89,9 @@ pub struct Reply<'a> {
     /// Since when the node is not connected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub down_since: Option<Timestamp>,
+    /// Whether the node takes no changes; such nodes are asked reads alone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
     /// Until when a silent node may still start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub may_start_until: Option<Timestamp>,
@@ -216,6 +219,7 @@ fn reply<'a>(agent: &'a AgentName, action: &'a ActionName, node: &'a NodeReport)
         started: node.started,
         finished: node.finished,
         down_since: node.down_since,
+        read_only: node.read_only,
         may_start_until: node.may_start_until,
         truncated: node.truncated,
     }

@@ -197,6 +197,7 @@ fn answer() -> Vec<Field> {
         maybe("started", time(), "When the action began, by the node's clock"),
         maybe("finished", time(), "When it ended, by the node's clock"),
         maybe("down_since", time(), "Since when the node is not connected"),
+        maybe("read_only", flag(), "Whether the node takes no changes"),
         maybe("may_start_until", time(), "Until when a silent node may still start"),
         maybe("truncated", flag(), "Whether outputs were left out because they exceed the limit"),
     ]

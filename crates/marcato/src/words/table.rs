@@ -29,6 +29,9 @@ const NAMES_COLUMNS_MIN: usize = 16;
 /// Names of groups begin in the same column, unless what stands before them is longer than this.
 const WHAT_COLUMNS_MAX: usize = 56;
 
+/// So many columns of a node's message are shown on a terminal.
+const MESSAGE_COLUMNS_MAX: usize = 240;
+
 /// Where it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Screen {
@@ -193,8 +196,9 @@ impl Table<'_> {
 
     /// What a node says by which it is grouped: what became of versions, or the marked outputs.
     fn outputs(&self, node: &NodeReport) -> String {
-        let is_fine = node.state == EndState::Ok && !is_nothing(node);
-        if let Some(action) = self.about.action.filter(|action| is_fine && change::is_told(action))
+        let is_there = !is_nothing(node);
+        let is_fine = node.state == EndState::Ok && is_there;
+        if let Some(action) = self.about.action.filter(|action| is_there && change::is_told(action))
         {
             return change::outcome(node, action, self.about.item).unwrap_or_default();
         }
@@ -309,12 +313,15 @@ impl Table<'_> {
     fn note(&self, nodes: &[&NodeReport]) -> String {
         let mut notes = Vec::new();
         let Some(first) = nodes.first() else { return String::new() };
-        if first.state != EndState::Ok {
+        // Of what went well the outputs tell, where there are any.
+        if first.state != EndState::Ok || first.data.is_empty() || first.truncated {
             let is_shared = nodes.iter().all(|node| node.message == first.message);
             let whose = if is_shared { String::new() } else { format!("{}: ", first.node) };
             // Of several messages one stands for all: --each shows them.
-            notes.extend((!first.message.is_empty()).then(|| whose + &escape(&first.message)));
+            let told = !first.message.is_empty();
+            notes.extend(told.then(|| whose + &self.bounded(escape(&first.message))));
         }
+        notes.extend(self.left_out(nodes));
         notes.extend(change::lists(nodes));
         let now = self.report.ended.unwrap_or(self.report.issued);
         let down = nodes.iter().filter_map(|node| node.down_since).map(|down| now.since(down));
@@ -331,6 +338,29 @@ impl Table<'_> {
         }
         notes.retain(|note| !note.is_empty());
         notes.join("; ")
+    }
+
+    /// What a reader of the outputs has to know besides: that some are missing, and that nothing is
+    /// changed on these nodes.
+    fn left_out(&self, nodes: &[&NodeReport]) -> Vec<String> {
+        let of = |count: usize| match count {
+            0 => None,
+            count if count == nodes.len() => Some(String::new()),
+            count => Some(format!("{count} of them ")),
+        };
+        let left_out = nodes.iter().filter(|node| node.truncated).count();
+        let read_only = nodes.iter().filter(|node| node.read_only).count();
+        let read_only = if self.about.look == Look::Outputs { read_only } else { 0 };
+        let notes = [(left_out, "outputs left out"), (read_only, "read-only")];
+        notes.into_iter().filter_map(|(count, what)| Some(of(count)? + what)).collect()
+    }
+
+    /// A node's words on a terminal: whoever says too much must not push the others off it.
+    fn bounded(&self, text: String) -> String {
+        match self.screen.width {
+            Some(_) => cut(text, Screen { width: Some(MESSAGE_COLUMNS_MAX), ..self.screen }),
+            None => text,
+        }
     }
 
     fn group_lines(&self, groups: &[Group<'_>], room: usize) -> Vec<String> {
@@ -387,7 +417,7 @@ impl Table<'_> {
     }
 
     fn group_line(&self, group: &Group<'_>, width: usize, widest: usize) -> String {
-        let what = what(group);
+        let what = cut(what(group), self.screen);
         let note = self.note(&group.nodes);
         let columns = what.chars().count();
         let used = width + columns.max(widest) + note.chars().count() + 6;

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use clap::ValueEnum;
+use marcato_agent::{job, policy};
 use marcato_client::core::{NodeReport, Report, Stopped};
 use marcato_core::ddl::Action;
-use marcato_core::{Changed, EndState, Exit, Identity, JobId, Reason, Span};
+use marcato_core::{AgentName, Changed, EndState, Exit, Identity, JobId, Reason, Span};
 
 use super::coverage;
 use super::group::escape;
@@ -96,7 +97,7 @@ pub struct About<'a> {
 /// What else there is to say: who was left out, what did not count.
 pub(super) fn remarks(report: &Report, screen: Screen) -> Vec<String> {
     let mut lines = Vec::new();
-    let lack = format!("without the agent {}, not asked", report.agent);
+    let lack = lack(&report.agents, &report.agent);
     lines.extend(list(&report.not_capable, &lack, screen));
     lines.extend(list(&report.read_only, "read-only, left out", screen));
     if !report.gone.is_empty() {
@@ -111,6 +112,16 @@ pub(super) fn remarks(report: &Report, screen: Screen) -> Vec<String> {
         lines.push(what.to_owned());
     }
     lines
+}
+
+/// What nodes lack that are not asked: one of these agents, of which every node has some by itself.
+#[must_use]
+pub fn lack(agents: &[String], own: &AgentName) -> String {
+    let is_built_in = |agent: &str| [job::NAME, policy::NAME].contains(&agent);
+    let agents = agents.iter().filter(|agent| !is_built_in(agent)).map(|agent| escape(agent));
+    let agents: Vec<String> = agents.collect();
+    let agents = if agents.is_empty() { own.to_string() } else { agents.join(" or ") };
+    format!("without the agent {agents}, not asked")
 }
 
 /// Why an order was not sent to all nodes: `stopped after web2 (failed, action); 3 were not sent it`

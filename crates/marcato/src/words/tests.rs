@@ -208,9 +208,8 @@ fn what_may_be_missing_is_named() {
     assert_eq!(said[0], "no answer from a1 b\\u{7}");
 }
 
-/// An update as it is declared and answered, shown line by line.
-#[test]
-fn what_was_changed_is_shown_from_version_to_version() {
+/// An update as it is declared.
+fn update() -> Action {
     let output = |group: bool| json!({"description": "d", "display_as": "d", "group": group});
     let ddl = json!({
         "metadata": {"name": "package", "description": "d", "author": "a", "license": "l",
@@ -221,7 +220,13 @@ fn what_was_changed_is_shown_from_version_to_version() {
                 "lists_age": output(false)}}],
     });
     let ddl = Ddl::parse(&serde_json::to_vec(&ddl).unwrap()).unwrap();
-    let action = &ddl.actions[&"update".parse().unwrap()];
+    ddl.actions[&"update".parse().unwrap()].clone()
+}
+
+/// An update as it is answered, shown line by line.
+#[test]
+fn what_was_changed_is_shown_from_version_to_version() {
+    let action = update();
     let with = |mut nodes: Vec<Value>, changed: &str, data: Value| {
         nodes.iter_mut().for_each(|node| {
             node["data"] = data.clone();
@@ -242,11 +247,15 @@ fn what_was_changed_is_shown_from_version_to_version() {
     let mut held = nodes("db", 2, "failed", Some("held"), "");
     held[0]["message"] = json!("kept at 3.0.20 by apt-mark hold");
     held[1]["message"] = json!("kept at 3.0.19 by apt-mark hold");
+    held[0]["data"] = versions("3.0.20", "3.0.20", "", 0);
+    held[1]["data"] = versions("3.0.19", "3.0.19", "", 0);
     all.extend(held);
+    let half = nodes("gw", 1, "failed", Some("action"), "");
+    all.extend(with(half, "true", versions("3.0.20", "3.0.22", "libssl3", 0)));
     let report = report(all);
     let next = ["mco service restart --stale openssl".to_owned()];
     let about = About {
-        action: Some(action),
+        action: Some(&action),
         item: Some("openssl"),
         job: None,
         took: Span::from_ms(41_200),
@@ -260,25 +269,61 @@ fn what_was_changed_is_shown_from_version_to_version() {
     assert_eq!(
         shown.data,
         [
-            "40  3.0.20 → 3.0.22  openssl libssl3        web[1-40].x",
-            "13  3.0.22  already newest                  app[1-13].x  (lists 4 min old)",
-            " 5  1.1.1w-2 → 1.1.1w-5  openssl libssl1.1  old[1-5].x",
-            " 2  failed  held                            db[1-2].x  \
+            "40  3.0.20 → 3.0.22  openssl libssl3                  web[1-40].x",
+            "13  3.0.22  already newest                            app[1-13].x  (lists 4 min old)",
+            " 5  1.1.1w-2 → 1.1.1w-5  openssl libssl1.1            old[1-5].x",
+            " 2  failed  held                                      db[1-2].x  \
              db1.x: kept at 3.0.20 by apt-mark hold",
+            " 1  failed  action  3.0.20 → 3.0.22  openssl libssl3  gw1.x",
         ]
     );
     assert_eq!(
         shown.talk,
         [
-            "Finished processing 60 / 60 hosts in 41.2 s · 45 changed, 13 unchanged, 2 failed · exit 2",
+            "Finished processing 61 / 61 hosts in 41.2 s · 46 changed, 13 unchanged, 3 failed · exit 2",
             "Old library still in use: 125 services on 45 nodes",
         ]
     );
     assert_eq!(shown.hints[0], "Next: mco service restart --stale openssl");
     let few = show(&report, &About { display: Display::Failed, shape: Shape::Each, ..about }, PIPE);
-    assert_eq!(few.data[1], "db2.x  failed  held  kept at 3.0.19 by apt-mark hold");
+    assert_eq!(few.data[1], "db2.x  failed  held    kept at 3.0.19 by apt-mark hold");
     let fine = About { display: Display::Ok, ..about };
     assert_eq!(show(&report, &fine, TERMINAL).data.len(), 3);
+}
+
+/// What a node did not send is no empty answer, and what it sends too much of does not fill the screen.
+#[test]
+fn outputs_that_are_missing_and_words_that_are_too_many() {
+    let mut all = nodes("web", 2, "ok", None, "");
+    all[0]["truncated"] = json!(true);
+    all[1]["truncated"] = json!(true);
+    all[1]["message"] = json!("its receipt is too long to be fetched");
+    let mut told = nodes("app", 1, "ok", None, "");
+    told[0]["message"] = json!("42 files saved");
+    let mut laptop = nodes("this", 1, "ok", None, "1");
+    laptop[0]["read_only"] = json!(true);
+    let mut loud = nodes("db", 1, "failed", Some("action"), "");
+    loud[0]["message"] = json!("x".repeat(100_000));
+    all.extend([told, laptop].concat());
+    check(
+        all.clone(),
+        PIPE,
+        &[
+            "app1.x   ok  42 files saved",
+            "this1.x  ok  1  read-only",
+            "web1.x   ok  outputs left out",
+            "web2.x   ok  its receipt is too long to be fetched; outputs left out",
+            "Finished processing 4 / 4 hosts in 38 ms · job K7PX",
+        ],
+    );
+    all.extend(nodes("this", 12, "ok", None, "1").split_off(1));
+    all.extend(loud);
+    let (data, _) = lines(&report(all), TERMINAL, false);
+    assert!(
+        data.iter().any(|line| line == "12  1               this[1-12].x  1 of them read-only"),
+        "{data:?}"
+    );
+    assert!(data.last().unwrap().chars().count() < 300);
 }
 
 /// Answers that are lists, as `service stale` gives them.

@@ -12,6 +12,9 @@ fn what_may_be_done() {
     insta::assert_snapshot!(lab.session(&[
         "can package.status -I web1.example.com",
         "can service.restart",
+        "can service.restart -I this-machine",
+        "can service.restart -I this-machine --json",
+        "package openssl status -A service -I this-machine",
         "can policy.can -I web1.example.com",
         "can service.nosuch -I web1.example.com",
         "can service",

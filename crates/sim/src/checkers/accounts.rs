@@ -135,6 +135,7 @@ mod tests {
             hub_since: None,
             nodes: vec![line.clone()],
             unexpected: Vec::new(),
+            agents: Vec::new(),
             not_capable: Vec::new(),
             read_only: Vec::new(),
             gone: Vec::new(),

@@ -151,6 +151,7 @@ impl Bench {
             finished: None,
             answered: None,
             down_since: None,
+            read_only: false,
             may_start_until: None,
             clock: None,
         }

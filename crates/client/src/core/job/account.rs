@@ -13,6 +13,8 @@ use crate::core::{NodeReport, Skew};
 pub(super) struct Account {
     /// Since when the registry calls it down.
     pub down: Option<Timestamp>,
+    /// Whether the registry says that it takes no changes.
+    pub read_only: bool,
     /// Whether it may be sent the order: where a pace is kept, only once it is its turn.
     pub released: bool,
     /// Which of the job's orders it is asked to carry out.
@@ -60,6 +62,7 @@ impl Account {
     pub const fn new(down: Option<Timestamp>) -> Self {
         Self {
             down,
+            read_only: false,
             released: true,
             round: 0,
             copies: 0,
@@ -147,6 +150,7 @@ impl Words {
             finished: None,
             answered: None,
             down_since: None,
+            read_only: false,
             may_start_until: may_start.then(|| self.start_by + SKEW),
             clock: None,
         }
@@ -198,6 +202,7 @@ pub(in crate::core) fn signed(
         finished: Some(outer.finished),
         answered: Some(now),
         down_since: None,
+        read_only: false,
         may_start_until: None,
         clock,
     }

@@ -103,7 +103,8 @@ impl Job {
         self.open += usize::from(!account.is_open());
         // That of the next order, whatever else is being signed meanwhile.
         let round = self.rounds.len();
-        *account = Account { round, last: account.last, ..Account::new(account.down) };
+        let Account { last, read_only, down, .. } = *account;
+        *account = Account { round, last, read_only, ..Account::new(down) };
         self.resign_at.get_or_insert(now + RESIGN_AFTER);
         effects.push(Effect::Moved(report.node.clone()));
         self.restarted.insert(report.node.clone(), report);

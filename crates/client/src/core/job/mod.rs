@@ -169,7 +169,9 @@ impl Job {
 
     fn open_accounts(&mut self) {
         for node in &self.selection.chosen {
-            let account = Account { released: !self.is_paced(), ..Account::new(node.down) };
+            let released = !self.is_paced();
+            let account =
+                Account { released, read_only: node.read_only, ..Account::new(node.down) };
             self.accounts.insert(node.identity.clone(), account);
         }
         self.open = self.accounts.len();
@@ -315,6 +317,7 @@ impl Job {
             hub_since: coverage.since,
             nodes: nodes.collect(),
             unexpected: self.unexpected.values().cloned().collect(),
+            agents: self.task.terms().agents,
             not_capable: self.selection.not_capable.clone(),
             read_only: self.selection.read_only.clone(),
             gone: self.selection.gone.clone(),
@@ -358,6 +361,7 @@ impl Job {
         if report.state == EndState::Down || report.reason == Some(Reason::KeyChanged) {
             report.down_since = account.down;
         }
+        report.read_only = account.read_only;
         effects.push(Effect::Moved(report.node.clone()));
         account.stage = Stage::Ended(Box::new(report));
     }

@@ -39,7 +39,7 @@ pub struct Plugin {
 pub enum PluginCommand {
     /// Show which agents are declared here, and what they declare
     #[command(after_help = "Examples:\n  mco plugin doc\n  mco plugin doc service\n  \
-        mco plugin doc service restart\n  mco plugin doc package --json | jq .actions")]
+        mco plugin doc service restart\n  mco plugin doc package --json | jq .agents.package.actions")]
     Doc {
         /// The agent
         agent: Option<AgentName>,

@@ -102,7 +102,7 @@ const BREAKS: [char; 2] = ['=', ':'];
 fn in_bash(word: &str, words: &[String]) -> String {
     let typed = words.last().map_or("", String::as_str);
     let kept = typed.rfind(BREAKS).map_or(0, |at| at + 1);
-    let is_plain = |c: char| c.is_alphanumeric() || "._-+/@%,:=~^[]".contains(c);
+    let is_plain = |c: char| c.is_alphanumeric() || "._-+/@%,:=^[]".contains(c);
     let mut text = String::new();
     for c in word.get(kept..).unwrap_or_default().chars() {
         if !is_plain(c) {
@@ -195,6 +195,7 @@ mod tests {
         check("hagroup=c", "hagroup=", "c");
         check("os.name=GNU/Linux 12", "os.name=G", "GNU/Linux\\ 12");
         check("a=$(reboot)", "a=", "\\$\\(reboot\\)");
+        check("dir=~root", "dir=", "\\~root");
         check("--fleet=prod", "--fleet=p", "prod");
     }
 }

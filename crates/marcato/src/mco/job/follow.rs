@@ -279,6 +279,7 @@ fn unheard(kept: &Kept, order: OrderId, nodes: &[Identity]) -> Report {
         finished: None,
         answered: None,
         down_since: None,
+        read_only: false,
         may_start_until: None,
         clock: None,
     };
@@ -295,6 +296,7 @@ fn unheard(kept: &Kept, order: OrderId, nodes: &[Identity]) -> Report {
         hub_since: None,
         nodes: nodes.iter().map(line).collect(),
         unexpected: Vec::new(),
+        agents: Vec::new(),
         not_capable: Vec::new(),
         read_only: Vec::new(),
         gone: Vec::new(),
