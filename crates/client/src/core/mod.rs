@@ -24,5 +24,5 @@ pub use job::{Job, JobSetup, Waiting};
 pub use limit::{Limit, LimitError, Pick};
 pub use report::{Counts, NodeReport, Refusal, RefusedWhy, Report, Skew, Stopped};
 pub use selection::{Chosen, LeftOut, Selection, Wish};
-pub use standing::{Earlier, Standing};
+pub use standing::{Earlier, Overheard, Standing};
 pub use task::{Aim, Task, TaskError};

@@ -256,6 +256,22 @@ impl Selection {
         self.left_out.sort_by(|a, b| a.identity.cmp(&b.identity));
     }
 
+    /// Expects those too who are left aside for what they are by now: what they were sent before may
+    /// still begin, and whoever wants to prevent that must know where he could not.
+    pub fn expect_aside(&mut self) {
+        let lists = [
+            (Reason::ReadOnly, "it takes no changes by now", &mut self.read_only),
+            (Reason::UnknownAgent, "it does not have the agent", &mut self.not_capable),
+            (Reason::NotConnected, "unheard for seven days", &mut self.gone),
+        ];
+        for (reason, why, nodes) in lists {
+            let text = format!("{why}: not asked, and what waits there may still begin");
+            let left_out = |identity| LeftOut { identity, reason, text: text.clone(), down: None };
+            self.left_out.extend(nodes.drain(..).map(left_out));
+        }
+        self.left_out.sort_by(|a, b| a.identity.cmp(&b.identity));
+    }
+
     /// Takes some of the chosen nodes. Who could not have been sent the order is not expected then.
     pub fn limit(&mut self, pick: Pick) {
         self.limited_from = Some(self.chosen.len());

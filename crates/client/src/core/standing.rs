@@ -1,9 +1,13 @@
 //! How an earlier order stands on a node, by what the node's agent `job` says of it.
 
-use marcato_core::{Changed, EndState, Identity, OrderId, Timestamp};
+use marcato_core::{Changed, EndState, Identity, OrderId, Reason, Timestamp};
+use marcato_protocol::digest::Digest;
 use marcato_protocol::keys::OpenKey;
-use marcato_protocol::receipt::{Expected, ReceivedReceipt, SignedReceipt};
+use marcato_protocol::message::{self, Kind, Message};
+use marcato_protocol::progress::{Phase, Progress};
+use marcato_protocol::receipt::{Expected, Outer, ReceivedReceipt, SignedReceipt};
 use marcato_protocol::sshsig::PublicKey;
+use marcato_protocol::subject::Subjects;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -22,6 +26,17 @@ pub enum Standing {
     Running,
     /// The node knows nothing of it, and it does not run there.
     Unknown,
+}
+
+/// What a node said of an earlier order without being asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Overheard {
+    /// The node.
+    pub node: Identity,
+    /// How the order stands there.
+    pub standing: Standing,
+    /// When it said so, by its own clock: whoever carries messages may carry one twice.
+    pub at: Timestamp,
 }
 
 /// An earlier order.
@@ -49,7 +64,15 @@ impl Earlier<'_> {
         match outputs.get("state").and_then(Value::as_str) {
             Some("waiting") => return Ok(Standing::Waiting),
             Some("running") => return Ok(Standing::Running),
-            Some("unknown" | "barred") => return Ok(Standing::Unknown),
+            Some("unknown") => return Ok(Standing::Unknown),
+            Some("barred") => {
+                return Ok(Standing::Ended(Box::new(NodeReport {
+                    reason: Some(Reason::Operator),
+                    changed: Changed::False,
+                    message: "it was cancelled before it came".to_owned(),
+                    ..told(node, EndState::Cancelled, now)
+                })));
+            }
             Some("ended") => {}
             _ => return Err("it does not say how the order stands".to_owned()),
         }
@@ -65,23 +88,48 @@ impl Earlier<'_> {
         }
         let optional = |name: &str| outputs.get(name).map(read).transpose();
         Ok(Standing::Ended(Box::new(NodeReport {
-            node: node.clone(),
-            state,
             reason: outputs.get("reason").map(read).transpose()?,
             changed: outputs.get("changed").map_or(Ok(Changed::Unknown), read)?,
-            signed: true,
-            data: Map::new(),
-            message: "its receipt is too long to be fetched: its outputs are left out".to_owned(),
+            message: "its receipt is too long to be fetched".to_owned(),
             truncated: true,
-            received: None,
-            started: None,
             finished: optional("finished")?,
-            answered: Some(now),
-            down_since: None,
-            read_only: false,
-            may_start_until: None,
-            clock: None,
+            ..told(node, state, now)
         })))
+    }
+
+    /// What a message says that came on the subjects of the order's own answers. Nothing where it
+    /// proves nothing: whoever can write there ends no wait. `key` is the one that signs what a node
+    /// says.
+    #[must_use]
+    pub fn overheard<'a>(
+        &self,
+        message: &Message,
+        key: impl FnOnce(&Identity) -> Option<&'a PublicKey>,
+        now: Timestamp,
+    ) -> Option<Overheard> {
+        let node = Subjects::last_identity(&message.subject)?;
+        let key = key(&node)?;
+        let (standing, at) = match message.headers.kind()? {
+            Kind::Progress => {
+                let Progress { v, order_digest, step, step_digest, .. } =
+                    serde_json::from_slice(&message.body).ok()?;
+                let expected = self.expected((v, order_digest, step, step_digest), &node, key);
+                let progress = Progress::verify(message, &expected).ok()?;
+                let standing = match progress.phase {
+                    Phase::Accepted => Standing::Waiting,
+                    Phase::Running => Standing::Running,
+                };
+                (standing, progress.at)
+            }
+            Kind::Receipt => {
+                let length = message.headers.get(message::OUTER)?.parse().ok()?;
+                let outer: Outer = serde_json::from_slice(message.body.get(..length)?).ok()?;
+                let line = self.line(message, &outer, (&node, key), now).ok()?;
+                (Standing::Ended(line), outer.finished)
+            }
+            _ => return None,
+        };
+        Some(Overheard { node, standing, at })
     }
 
     fn receipt(
@@ -92,17 +140,20 @@ impl Earlier<'_> {
         now: Timestamp,
     ) -> Result<Box<NodeReport>, String> {
         let outer = receipt.outer().ok_or("it carries no receipt")?;
-        let expected = Expected {
-            v: outer.v,
-            order: self.order,
-            // The id alone names the order: what the node took under it, its caller signed.
-            order_digest: outer.order_digest,
-            step: outer.step,
-            step_digest: outer.step_digest,
-            node,
-            key,
-        };
-        let received = ReceivedReceipt::parse(&receipt.message(String::new(), None));
+        self.line(&receipt.message(String::new(), None), &outer, (node, key), now)
+    }
+
+    /// What a receipt's message says, of which this is the outer part.
+    fn line(
+        &self,
+        message: &Message,
+        outer: &Outer,
+        (node, key): (&Identity, &PublicKey),
+        now: Timestamp,
+    ) -> Result<Box<NodeReport>, String> {
+        let claimed = (outer.v, outer.order_digest, outer.step, outer.step_digest);
+        let expected = self.expected(claimed, node, key);
+        let received = ReceivedReceipt::parse(message);
         let verified = received.and_then(|received| received.verify(&expected));
         let verified = verified.map_err(|error| error.to_string())?;
         let inner = match self.reader {
@@ -112,6 +163,38 @@ impl Earlier<'_> {
         let proved = Proved { outer: verified.outer.clone(), inner, learned: None };
         Ok(Box::new(line_of(proved, None, now)))
     }
+
+    /// The id alone names the order: what the node took under it, its caller signed.
+    const fn expected<'a>(
+        &self,
+        (v, order_digest, step, step_digest): (u32, Digest, u64, Digest),
+        node: &'a Identity,
+        key: &'a PublicKey,
+    ) -> Expected<'a> {
+        Expected { v, order: self.order, order_digest, step, step_digest, node, key }
+    }
+}
+
+/// A line of what a node said itself, though not by the order's receipt.
+fn told(node: &Identity, state: EndState, now: Timestamp) -> NodeReport {
+    NodeReport {
+        node: node.clone(),
+        state,
+        reason: None,
+        changed: Changed::Unknown,
+        signed: true,
+        data: Map::new(),
+        message: String::new(),
+        truncated: false,
+        received: None,
+        started: None,
+        finished: None,
+        answered: Some(now),
+        down_since: None,
+        read_only: false,
+        may_start_until: None,
+        clock: None,
+    }
 }
 
 fn read<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
@@ -120,10 +203,8 @@ fn read<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
 
 #[cfg(test)]
 mod tests {
-    use marcato_core::Reason;
-    use marcato_protocol::digest::Digest;
     use marcato_protocol::keys::NodeSignKey;
-    use marcato_protocol::receipt::{Inner, Outer};
+    use marcato_protocol::receipt::Inner;
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng as _;
     use serde_json::json;
@@ -177,7 +258,6 @@ mod tests {
         check("running", Standing::Running);
         check("ended", Standing::Running);
         check("unknown", Standing::Unknown);
-        check("barred", Standing::Unknown);
         for wrong in [json!({}), json!({ "state": "fine" }), json!({ "state": 7 })] {
             assert!(standing(wrong, None).is_err());
         }
@@ -215,6 +295,54 @@ mod tests {
         let mut altered = json!(receipt(ORDER, &key));
         altered["sealed"] = json!("AAAA");
         check(altered, "sealed");
+    }
+
+    #[test]
+    fn what_was_cancelled_before_it_came_has_ended() {
+        let Ok(Standing::Ended(line)) = standing(json!({ "state": "barred" }), None) else {
+            panic!("it never begins");
+        };
+        assert_eq!((line.state, line.reason), (EndState::Cancelled, Some(Reason::Operator)));
+        assert_eq!((line.changed, line.signed), (Changed::False, true));
+    }
+
+    #[test]
+    fn what_is_said_unasked_counts_where_it_is_proved() {
+        let key = NodeSignKey::generate(&mut random(1));
+        let other = NodeSignKey::generate(&mut random(9));
+        let progress = |order, phase, key: &NodeSignKey| {
+            let digest = Digest::of(b"order");
+            Progress {
+                v: 1,
+                order,
+                order_digest: digest,
+                step: 0,
+                step_digest: digest,
+                node: "web1".parse().unwrap(),
+                phase,
+                at: NOW,
+                ext: Map::new(),
+            }
+            .message("x.reply.ops.id.web1".to_owned(), key)
+        };
+        let hear = |message: &Message| {
+            let known = |node: &Identity| (node.as_str() == "web1").then(|| key.public());
+            let heard = Earlier { order: ORDER, reader: None }.overheard(message, known, NOW)?;
+            assert_eq!((heard.node.as_str(), heard.at), ("web1", NOW));
+            Some(heard.standing)
+        };
+        assert_eq!(hear(&progress(ORDER, Phase::Accepted, &key)), Some(Standing::Waiting));
+        assert_eq!(hear(&progress(ORDER, Phase::Running, &key)), Some(Standing::Running));
+        assert_eq!(hear(&progress(ORDER, Phase::Running, &other)), None);
+        assert_eq!(hear(&progress(OrderId::from_bytes([8; 16]), Phase::Running, &key)), None);
+        let subject = || "x.reply.ops.id.web1".to_owned();
+        let ended = receipt(ORDER, &key).message(subject(), None);
+        let Some(Standing::Ended(line)) = hear(&ended) else { panic!("it ended") };
+        assert_eq!((line.state, line.changed), (EndState::Failed, Changed::True));
+        assert_eq!(hear(&receipt(ORDER, &other).message(subject(), None)), None);
+        assert_eq!(hear(&Message { subject: "x.reply.ops.id.web2".to_owned(), ..ended }), None);
+        let nothing = Message { body: b"{".to_vec(), ..progress(ORDER, Phase::Running, &key) };
+        assert_eq!(hear(&nothing), None);
     }
 
     #[test]

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use marcato_core::limits::client::{CONNECT_WAIT, SHOWN_EVERY};
+use marcato_core::limits::client::{CONNECT_WAIT, OVERHEARD_MAX, SHOWN_EVERY};
 use marcato_core::{CallerId, Collective, Exit, FactName, Identity, NameError, OrderId, Timestamp};
 use marcato_link::{Event as LinkEvent, Link, LinkConfig, LinkError, ServerUrl};
+use marcato_protocol::message::Message;
 use marcato_protocol::question::{Beginning, Values};
 use marcato_protocol::sshsig::{PublicKey, Signature};
+use marcato_protocol::subject::Subjects;
 use marcato_protocol::version::Spoken;
 use tokio::sync::{Notify, oneshot};
 
@@ -131,7 +133,30 @@ pub struct Fleet {
     pub(super) directory: Arc<Directory>,
     subscribed: BTreeSet<String>,
     interrupt: Arc<Notify>,
+    overheard: Option<EarlierOrder>,
     saving: Vec<JoinHandle<Result<(), KnownNodesError>>>,
+}
+
+/// Answers to an earlier order that come of their own accord.
+#[derive(Debug)]
+struct EarlierOrder {
+    /// The subjects on which they come.
+    subjects: String,
+    /// Those that came while something else was waited for.
+    messages: VecDeque<Message>,
+}
+
+impl EarlierOrder {
+    /// Keeps the message if it answers that order; gives any other back.
+    fn others(&mut self, message: Message) -> Option<Message> {
+        if !message.subject.starts_with(self.subjects.trim_end_matches('*')) {
+            return Some(message);
+        }
+        if self.messages.len() < OVERHEARD_MAX {
+            self.messages.push_back(message);
+        }
+        None
+    }
 }
 
 /// What is left of a machine's effects once they are carried out.
@@ -175,6 +200,7 @@ impl Fleet {
             directory: Arc::new(directory),
             subscribed: BTreeSet::new(),
             interrupt: Arc::new(Notify::new()),
+            overheard: None,
             saving: Vec::new(),
         })
     }
@@ -214,6 +240,27 @@ impl Fleet {
             Some(Outcome::Names(names)) => Ok(names.clone()),
             Some(Outcome::NoHub) => Err(FleetError::NoHub(self.server())),
             _ => Err(FleetError::NoAnswer(self.server())),
+        }
+    }
+
+    /// From now on also takes what nodes say of an earlier order of the operator's without being asked
+    /// for it: that they work on it, and their receipts. Nothing is signed for that.
+    pub fn overhear(&mut self, order: OrderId) {
+        let subjects = Subjects::of(&self.setup.collective).replies(&self.setup.caller, order);
+        self.overheard = Some(EarlierOrder { subjects, messages: VecDeque::new() });
+    }
+
+    /// The next such message; nothing where none comes until then.
+    pub async fn overheard(&mut self, until: tokio::time::Instant) -> Option<Message> {
+        loop {
+            let kept = self.overheard.as_mut()?.messages.pop_front();
+            if kept.is_some() {
+                return kept;
+            }
+            tokio::select! {
+                event = self.link.recv() => drop(self.link_event(event)),
+                () = tokio::time::sleep_until(until) => return None,
+            }
         }
     }
 
@@ -343,6 +390,11 @@ impl Fleet {
         // What was waited for before is over: a broker grants no connection endless subscriptions.
         self.link.unsubscribe_all();
         self.subscribed.clear();
+        // Before anything is asked: what ends after the answer is heard.
+        if let Some(overheard) = &self.overheard {
+            let subscribe = Effect::Subscribe(overheard.subjects.clone());
+            self.perform(vec![subscribe]).await;
+        }
         let id = OrderId::from_bytes(random()?);
         let setup = InquirySetup {
             id,
@@ -423,9 +475,12 @@ impl Fleet {
     }
 
     /// What the link tells, as an event of the core's.
-    fn link_event(&self, event: LinkEvent) -> Option<Event> {
+    fn link_event(&mut self, event: LinkEvent) -> Option<Event> {
         match event {
-            LinkEvent::Message(message) => Some(Event::Message(message)),
+            LinkEvent::Message(message) => match &mut self.overheard {
+                Some(earlier) => earlier.others(message).map(Event::Message),
+                None => Some(Event::Message(message)),
+            },
             LinkEvent::NoResponders { subject } => Some(Event::NoResponders(subject)),
             // What was thrown away is asked for once more, as after a break.
             LinkEvent::Connected | LinkEvent::Dropped => Some(Event::Connected),

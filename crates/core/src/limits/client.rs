@@ -73,14 +73,19 @@ pub const CONFIRMED_BY_LETTER_MAX: usize = 50;
 /// The longest passphrase that can be typed, in bytes.
 pub const PASSPHRASE_BYTES_MAX: usize = 1024;
 
-/// How soon the nodes of a job that is followed are asked again; each time twice as long as before.
-pub const FOLLOWED_EVERY_MIN: Span = Span::from_ms(500);
+/// After what silence a node of a job that is followed is asked again, for which a key may want to be
+/// touched: longer than that of a node that works. Each time twice as long as before.
+pub const FOLLOWED_QUIET_MIN: Span = super::timing::LOST_AFTER;
 
-/// How long it may come to be until they are asked again.
-pub const FOLLOWED_EVERY_MAX: Span = Span::from_secs(30);
+/// How long that silence may come to be.
+pub const FOLLOWED_QUIET_MAX: Span = Span::from_secs(30);
 
 /// How often in a row a node of a job that is followed is asked in vain before its word is left.
 pub const FOLLOWED_SILENT_MAX: u32 = 2;
+
+/// How many messages of nodes whose job is followed are kept while they are asked about it; who is
+/// beyond that is asked again.
+pub const OVERHEARD_MAX: usize = 1024;
 
 /// How many results of an operator's last commands are kept.
 pub const JOBS_KEPT_MAX: usize = 200;

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::task::Poll;
 
 use marcato_client::shell::Interrupter;
-use marcato_core::Exit;
+use marcato_core::{Exit, JobId};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::words::Failure;
@@ -13,14 +13,14 @@ use crate::words::Failure;
 /// What there is to interrupt.
 #[derive(Debug, Default)]
 pub struct Interrupt {
-    job: OnceCell<Interrupter>,
+    job: OnceCell<(Interrupter, Option<JobId>)>,
 }
 
 impl Interrupt {
-    /// From now on a job runs whose accounts are to be closed first.
-    pub fn job(&self, interrupter: Interrupter) {
+    /// From now on a job runs whose accounts are to be closed first; under this id it is kept.
+    pub fn job(&self, interrupter: Interrupter, id: Option<JobId>) {
         // There is one job in a command; a second one would be interrupted with the first.
-        let _ = self.job.set(interrupter);
+        let _ = self.job.set((interrupter, id));
     }
 
     /// Runs a command until it ends or the operator goes.
@@ -41,12 +41,17 @@ impl Interrupt {
 
     async fn wait(&self, mut leave: Leave) -> Failure {
         leave.wait().await;
-        let Some(job) = self.job.get() else {
+        let Some((job, id)) = self.job.get() else {
             return Failure::new(Exit::Interrupted, "interrupted. Nothing was sent.");
         };
         job.interrupt();
         leave.wait().await;
-        Failure::new(Exit::Interrupted, "interrupted twice; what was sent runs on its nodes.")
+        let text = "interrupted twice; what was sent runs on its nodes.";
+        let failure = Failure::new(Exit::Interrupted, text);
+        match id {
+            Some(id) => failure.hint(format!("mco job follow {id}")),
+            None => failure,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use marcato_core::ddl::Action;
 use super::cli::{FilterArgs, NodesArgs, Part};
 use super::declared;
 use super::grammar::RESTART_STALE;
-use super::job::again;
+use super::job::{again, cancel::is_open};
 use super::order::Intent;
 use crate::words::change;
 
@@ -29,7 +29,12 @@ pub fn commands(
         commands.push(format!("mco service restart --stale {}{flags}", quoted(item)));
     }
     match (job, &intent.earlier) {
-        (Some(job), _) if action.changes() => commands.extend(again(report, job)),
+        (Some(job), _) if action.changes() => {
+            if report.nodes.iter().any(is_open) {
+                commands.push(format!("mco job follow {job}"));
+            }
+            commands.extend(again(report, job));
+        }
         // What was cancelled has its ends there.
         (None, Some(earlier)) => commands.push(format!("mco job follow {}", earlier.job)),
         _ => {}

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use marcato_agent::job;
 use marcato_client::core::{Aim, Job, JobSetup, Report, Selection, Task};
 use marcato_client::shell::signer::Signer;
 use marcato_client::shell::{Choice, ClientSetup, Fleet as Connection, FleetError, Live};
@@ -270,7 +271,7 @@ impl Errand<'_> {
             console.note(&pace::in_words(plan));
         }
         let job = self.begin(&choice, console);
-        interrupt.job(self.connection.interrupter());
+        interrupt.job(self.connection.interrupter(), job.as_deref().map(Begun::id).cloned());
         let (mut progress, mut lines) = (Progress::start(), Lines::default());
         let (intent, each) = (self.intent, self.intent.order.report.jsonl);
         let watch = &mut |job: &Job, live: Live<'_>| match live {
@@ -374,6 +375,9 @@ impl Errand<'_> {
         }
         selection.expect_unknown(missing);
         selection.coverage.unknown_names.retain(|unknown| !self.which.expects(&unknown.name));
+        if self.intent.agent.as_str() == job::NAME {
+            selection.expect_aside();
+        }
         if let Some(pick) = self.which.pick {
             selection.limit(pick);
             let (some, all) = (selection.chosen.len(), selection.limited_from.unwrap_or_default());

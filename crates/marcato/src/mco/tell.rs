@@ -139,7 +139,7 @@ impl Ended<'_> {
 }
 
 /// How a command ends; nodes that were down already may be left out of that, where others answered.
-fn exit(report: &Report, allow_down: bool) -> Exit {
+pub fn exit(report: &Report, allow_down: bool) -> Exit {
     let is_up = |node: &NodeReport| node.state != EndState::Down || node.down_since.is_none();
     if !allow_down || !report.nodes.iter().any(is_up) {
         return report.exit();

@@ -1,7 +1,11 @@
 //! Going back to earlier jobs: what hangs on a host is interrupted, cancelled, followed, done again.
 
-use std::fs::File;
-use std::time::Duration;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,6 +21,16 @@ fn hold(lab: &Lab) -> File {
     let lock = File::options().write(true).create(true).truncate(false).open(file).unwrap();
     flock(&lock, FlockOperation::LockExclusive).unwrap();
     lock
+}
+
+/// Waits until the change that is held has begun.
+fn until_it_runs(lab: &Lab) {
+    let runs = lab.home().join("lab/nodes/web1.example.com/state/runs");
+    let end = Instant::now() + Duration::from_secs(60);
+    while fs::read_dir(&runs).map_or(0, Iterator::count) == 0 {
+        assert!(Instant::now() < end, "it never began");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// The ids of the kept jobs, the oldest first.
@@ -63,17 +77,125 @@ fn what_a_killed_command_began_is_followed() {
     let lab = Lab::up(3);
     let lock = hold(&lab);
     let mut child = lab.mco(RESTART).spawn().unwrap();
-    let runs = lab.home().join("lab/nodes/web1.example.com/state/runs");
-    while std::fs::read_dir(&runs).map_or(0, Iterator::count) == 0 {
-        assert_eq!(child.try_wait().unwrap(), None);
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until_it_runs(&lab);
     kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
     child.wait().unwrap();
     let before = lab.session(&["job list", "job show"]);
     drop(lock);
     let after = lab.session(&["job follow", "job show"]);
     insta::assert_snapshot!([before, after].join("\n"));
+}
+
+/// A real ssh-agent whose key has to be confirmed each time, by a program that counts how often.
+struct Confirmed {
+    agent: Child,
+    socket: PathBuf,
+    count: PathBuf,
+}
+
+impl Confirmed {
+    fn start(lab: &Lab) -> Self {
+        let at = |name: &str| lab.home().join(name);
+        let (socket, count, asked) = (at("agent"), at("count"), at("asked"));
+        let script = format!("#!/bin/sh\necho once >> '{}'\n", count.display());
+        let mut file =
+            File::options().write(true).create_new(true).mode(0o700).open(&asked).unwrap();
+        file.write_all(script.as_bytes()).unwrap();
+        drop(file);
+        let mut agent = Command::new("ssh-agent");
+        agent.args(["-D", "-a"]).arg(&socket).stdout(Stdio::piped());
+        agent.env("SSH_ASKPASS", &asked).env("SSH_ASKPASS_REQUIRE", "force").env("DISPLAY", "none");
+        let mut agent = agent.spawn().unwrap();
+        // It prints its variables once the socket is there.
+        agent.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let mut add = Command::new("ssh-add");
+        add.args(["-q", "-c"]).arg(at("lab/operator")).env("SSH_AUTH_SOCK", &socket);
+        assert!(add.stderr(Stdio::null()).status().unwrap().success());
+        Self { agent, socket, count }
+    }
+
+    fn count(&self) -> usize {
+        fs::read_to_string(&self.count).unwrap_or_default().lines().count()
+    }
+}
+
+impl Drop for Confirmed {
+    fn drop(&mut self) {
+        self.agent.kill().unwrap();
+        self.agent.wait().unwrap();
+    }
+}
+
+/// The configuration without its key, in place of which there is one in an agent.
+fn keyless(lab: &Lab) -> PathBuf {
+    let text = fs::read_to_string(lab.config()).unwrap();
+    let others = text.lines().filter(|line| !line.starts_with("key = "));
+    let file = lab.home().join("keyless.toml");
+    fs::write(&file, others.collect::<Vec<_>>().join("\n")).unwrap();
+    file
+}
+
+/// However long the job goes on, its end is heard without another question.
+#[test]
+fn who_follows_signs_once() {
+    let lab = Lab::up(3);
+    let lock = hold(&lab);
+    leave(&lab);
+    let key = Confirmed::start(&lab);
+    let mut follow = lab.mco("job follow");
+    follow.env("MARCATO_CONFIG", keyless(&lab)).env("SSH_AUTH_SOCK", &key.socket);
+    let mut follow = follow.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while key.count() == 0 {
+        assert_eq!(follow.try_wait().unwrap(), None);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(lock);
+    assert_eq!(follow.wait().unwrap().code(), Some(0));
+    assert_eq!(key.count(), 1);
+}
+
+/// Who does not wait for the rest leaves the job as it was.
+#[test]
+fn following_is_interrupted() {
+    let lab = Lab::up(3);
+    lab.signal_nodes(Signal::STOP);
+    let begun = lab.type_("service nginx restart -I web1.example.com --yes -t 0.5");
+    let lock = hold(&lab);
+    lab.signal_nodes(Signal::CONT);
+    until_it_runs(&lab);
+    let waits = "\u{1b}[Kwaiting for 1";
+    let text = on_terminal(&lab.mco("job follow"), &[(waits, "\u{3}")], lab.home());
+    drop(lock);
+    let after = lab.session(&["job list", "job follow", "job list"]);
+    insta::assert_snapshot!([begun, format!("$ mco job follow\n{text}"), after].join("\n"));
+}
+
+/// A node that takes no changes is not asked to cancel what it was sent, and that is said.
+#[test]
+fn what_cannot_be_cancelled_is_named() {
+    let lab = Lab::up(1);
+    lab.signal_nodes(Signal::STOP);
+    lab.type_("ping -t 0.5 -I this-machine -I web1.example.com");
+    lab.signal_nodes(Signal::CONT);
+    insta::assert_snapshot!(lab.session(&["job cancel", "job cancel --json"]));
+}
+
+/// Nodes that were down already are listed and do not count, also once the job is looked at again.
+#[test]
+fn nodes_that_were_down_already() {
+    let lab = Lab::up(3);
+    let broken = format!("lab break web1 down --dir {}", lab.home().join("lab").display());
+    assert!(lab.mco(&broken).output().unwrap().status.success());
+    insta::assert_snapshot!(lab.session(&[
+        "package openssl status -I /web/",
+        "package openssl status -I /web/ --allow-down",
+        "job show",
+        "job follow",
+        "package openssl status -I /web/ --allow-down --json",
+        "package openssl status -I /web/ --allow-down -q",
+        "service nginx restart -I /web/ --allow-down --yes",
+        "service nginx restart -I web1.example.com --allow-down --yes",
+    ]));
 }
 
 #[test]

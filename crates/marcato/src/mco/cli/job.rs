@@ -21,7 +21,7 @@ pub enum JobCommand {
     /// Show a job's report again, as it is known by now
     #[command(after_help = "Examples:\n  mco job show\n  mco job show K7PX --all")]
     Show(Show),
-    /// Ask the nodes that had not answered until all have ended, then show the report
+    /// Ask the nodes that had not answered, wait until all have ended, and show the report
     #[command(after_help = "Example:\n  mco job follow K7PX")]
     Follow(Follow),
     /// Cancel what of a job has not begun; what runs is left

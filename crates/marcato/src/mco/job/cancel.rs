@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use marcato_agent::job;
+use marcato_client::core::NodeReport;
 use marcato_core::{EndState, Exit, Identity, OrderId};
 
 use super::{find, fleet_of, jobs};
@@ -35,6 +36,12 @@ fn cancel(args: Cancel) -> Result<Intent, Failure> {
     })
 }
 
+/// Whether it is not known how a node ended, or whether it began. What was not sent, or found nobody, is
+/// nowhere.
+pub fn is_open(node: &NodeReport) -> bool {
+    !node.signed && !matches!(node.state, EndState::Down | EndState::Skipped)
+}
+
 /// A job's order, and the nodes of which it is not known how they ended, or whether they began.
 ///
 /// # Errors
@@ -43,9 +50,7 @@ pub fn open(kept: &Kept) -> Result<(OrderId, BTreeSet<Identity>), Failure> {
     let (order, nodes): (Option<OrderId>, BTreeSet<Identity>) = match &kept.stage {
         Stage::Begun { order, nodes } => (Some(*order), nodes.iter().cloned().collect()),
         Stage::Ended { report, .. } => {
-            // What was not sent, or found nobody, is nowhere.
-            let is_nowhere = |state| matches!(state, EndState::Down | EndState::Skipped);
-            let open = report.nodes.iter().filter(|n| !n.signed && !is_nowhere(n.state));
+            let open = report.nodes.iter().filter(|node| is_open(node));
             // Of a read that was signed anew the last one is the one that is not answered.
             (report.orders.last().copied(), open.map(|node| node.node.clone()).collect())
         }

@@ -1,26 +1,37 @@
-//! `mco job follow`: asks the nodes of a job that had not answered until all have ended.
+//! `mco job follow`: asks the nodes of a job that had not answered, and waits until all have ended.
 //!
 //! A node answers with the receipt that it made when it ended. So a word of the client's own is
 //! replaced by the node's, and nothing else is: what a node has signed stays.
+//!
+//! Each question is signed, and a key may want to be touched for it. So it is asked once: a node that
+//! works on the job says so of its own accord, and sends its receipt when it ends. Only who is not
+//! heard for too long is asked again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use marcato_agent::job;
-use marcato_client::core::{Aim, Earlier, NodeReport, Report, Standing, Task};
-use marcato_client::shell::Fleet as Connection;
+use marcato_client::core::{
+    Aim, Earlier, Job, KnownNode, NodeReport, Overheard, Report, Standing, Task,
+};
 use marcato_client::shell::signer::Signer;
-use marcato_core::limits::client::{FOLLOWED_EVERY_MAX, FOLLOWED_EVERY_MIN, FOLLOWED_SILENT_MAX};
+use marcato_client::shell::{Fleet as Connection, Live};
+use marcato_core::limits::client::{
+    FOLLOWED_QUIET_MAX, FOLLOWED_QUIET_MIN, FOLLOWED_SILENT_MAX, SHOWN_EVERY,
+};
 use marcato_core::limits::timing::READ_WAIT;
-use marcato_core::{Changed, EndState, Exit, Identity, OrderId, Reason, Span};
+use marcato_core::{Changed, EndState, Exit, Identity, OrderId, Reason, Span, Timestamp};
 use marcato_node::shell::now;
 use marcato_protocol::keys::OpenKey;
+use marcato_protocol::message::Message;
 use serde_json::Map;
+use tokio::time::Instant;
 
 use super::{Shown, cancel, find, fleet_of, jobs, with_console};
 use crate::config::Fleet;
 use crate::jobs::{Jobs, Kept, Late, Stage};
 use crate::mco::cli::Follow;
 use crate::mco::console::Console;
+use crate::mco::progress::Progress;
 use crate::mco::which::Which;
 use crate::mco::{Leave, block_on, order, sign};
 use crate::words::Failure;
@@ -42,39 +53,44 @@ fn follow(args: Follow, console: &mut Console) -> Result<Exit, Failure> {
     let setup = order::setup(&fleet, &fleet_args);
     let asked = block_on(async {
         if followed.open.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let signer = sign::open(&fleet).await?;
         let mut connection = Connection::connect(setup).await?;
         let mut leave = Leave::watch();
-        followed.report.interrupted = tokio::select! {
+        let left = tokio::select! {
             biased;
             () = leave.wait() => true,
             asked = followed.ask(&mut connection, &*signer, console) => asked.map(|()| false)?,
         };
-        Ok(connection.close().await?)
+        connection.close().await?;
+        Ok(left)
     });
     console.wipe();
-    let is_new = followed.is_new();
-    let Followed { report, late, .. } = followed;
-    let took = match &kept.stage {
-        Stage::Ended { took_ms, .. } if !is_new => *took_ms,
-        _ => now().since(kept.what.begun),
+    let (took, before) = match &kept.stage {
+        Stage::Ended { took_ms, report, .. } if !followed.is_new() => {
+            (*took_ms, report.interrupted)
+        }
+        Stage::Ended { report, .. } => (now().since(kept.what.begun), report.interrupted),
+        Stage::Begun { .. } => (now().since(kept.what.begun), true),
     };
-    // What is known now is kept, also where the next question found no hub.
-    keep(&jobs, kept, &report, (&late, took), console);
-    asked?;
+    let Followed { mut report, late, .. } = followed;
+    // What is known now is kept, also where the next question found no hub. Who does not wait for the
+    // rest interrupts this command and not the job.
+    report.interrupted = before && !matches!(asked, Ok(false));
+    keep(&jobs, kept, shown.exit(&report), (&report, &late, took), console);
+    report.interrupted = asked?;
     shown.tell(&report, &late, took, console)
 }
 
 fn keep(
     jobs: &Jobs,
     kept: Kept,
-    report: &Report,
-    (late, took_ms): (&[Late], Span),
+    exit: Exit,
+    (report, late, took_ms): (&Report, &[Late], Span),
     console: &mut Console,
 ) {
-    let (exit, report, late) = (report.exit().code(), Box::new(report.clone()), late.to_vec());
+    let (exit, report, late) = (exit.code(), Box::new(report.clone()), late.to_vec());
     let stage = Stage::Ended { exit, took_ms, report, late };
     if kept.stage == stage {
         return;
@@ -103,6 +119,10 @@ struct Open {
     was: EndState,
     /// How often in a row it was asked in vain.
     misses: u32,
+    /// Since when it was neither heard nor asked.
+    quiet: Instant,
+    /// When it said the last thing of its own accord, by its own clock.
+    said: Option<Timestamp>,
 }
 
 impl Followed {
@@ -121,7 +141,7 @@ impl Followed {
             report.nodes.iter().map(|line| (&line.node, line.state)).collect();
         let open = open.into_iter().map(|node| {
             let was = was.get(&node).copied().unwrap_or(EndState::NoResponse);
-            (node, Open { was, misses: 0 })
+            (node, Open { was, misses: 0, quiet: Instant::now(), said: None })
         });
         let open = open.collect();
         Ok(Self {
@@ -138,46 +158,86 @@ impl Followed {
         self.late.len() > self.late_before
     }
 
-    /// Asks until all have ended, or do not answer any more.
+    /// Asks and listens until all have ended, or do not answer any more.
     async fn ask(
         &mut self,
         connection: &mut Connection,
         signer: &dyn Signer,
         console: &mut Console,
     ) -> Result<(), Failure> {
-        let mut pause = FOLLOWED_EVERY_MIN;
+        connection.overhear(self.order);
+        self.ask_once(self.open.keys().cloned().collect(), connection, signer, console).await?;
+        let mut longest = FOLLOWED_QUIET_MIN;
         loop {
-            self.ask_once(connection, signer, console).await?;
+            self.listen(longest, connection, console).await;
             if self.open.is_empty() {
                 return Ok(());
             }
+            let quiet =
+                self.open.iter().filter(|(_, open)| open.quiet.elapsed() >= longest.as_duration());
+            let quiet = quiet.map(|(node, _)| node.clone()).collect();
+            self.ask_once(quiet, connection, signer, console).await?;
+            longest = (longest + longest).min(FOLLOWED_QUIET_MAX);
+        }
+    }
+
+    /// Waits for what nodes say of their own accord, until all have ended or one was quiet for so long.
+    async fn listen(&mut self, longest: Span, connection: &mut Connection, console: &mut Console) {
+        while let Some(quiet) = self.open.values().map(|open| open.quiet).min()
+            && quiet.elapsed() < longest.as_duration()
+        {
             let start = format!("waiting for {}: ", self.open.len());
             let screen = Screen { width: Some(80), color: false };
             console.progress(&format!("{start}{}", names(self.open.keys(), screen, start.len())));
-            tokio::time::sleep(pause.as_duration()).await;
-            pause = (pause + pause).min(FOLLOWED_EVERY_MAX);
+            let beat = Instant::now() + SHOWN_EVERY.as_duration();
+            let until = beat.min(quiet + longest.as_duration());
+            while !self.open.is_empty()
+                && let Some(message) = connection.overheard(until).await
+            {
+                self.overheard(&message, connection);
+            }
+        }
+    }
+
+    fn overheard(&mut self, message: &Message, connection: &Connection) {
+        let earlier = Earlier { order: self.order, reader: self.reader.as_ref() };
+        let key = |node: &Identity| connection.directory().get(node).map(KnownNode::sign);
+        let Some(Overheard { node, standing, at }) = earlier.overheard(message, key, now()) else {
+            return;
+        };
+        let Some(open) = self.open.get_mut(&node) else { return };
+        // A word that is carried once more is none.
+        if open.said < Some(at) || matches!(standing, Standing::Ended(_)) {
+            (open.said, open.misses, open.quiet) = (Some(at), 0, Instant::now());
+            self.stands(&node, standing);
         }
     }
 
     async fn ask_once(
         &mut self,
+        nodes: BTreeSet<Identity>,
         connection: &mut Connection,
         signer: &dyn Signer,
         console: &mut Console,
     ) -> Result<(), Failure> {
-        let names: BTreeSet<Identity> = self.open.keys().cloned().collect();
-        let which = Which::exactly(names, String::new());
+        let which = Which::exactly(nodes.clone(), String::new());
         let task = self.task(&which)?;
         let mut choice = connection.choose(&task, signer).await?;
         which.only_listed(&mut choice.selection);
         let chosen: BTreeSet<Identity> =
             choice.selection.chosen.iter().map(|node| node.identity.clone()).collect();
         // Who cannot be asked keeps the word that stands there.
-        self.open.retain(|node, _| chosen.contains(node));
+        self.open.retain(|node, _| chosen.contains(node) || !nodes.contains(node));
         if chosen.is_empty() {
             return Ok(());
         }
-        let answers = connection.run(task, choice, signer, &mut |_, _| ()).await?;
+        let mut progress = Progress::start();
+        let watch = &mut |job: &Job, live: Live<'_>| match live {
+            // What the nodes answer is told below.
+            Live::Moved(_) => {}
+            live => progress.show(console, job, live),
+        };
+        let answers = connection.run(task, choice, signer, watch).await?;
         for answer in &answers.nodes {
             self.take(answer, connection, console);
         }
@@ -204,6 +264,7 @@ impl Followed {
     fn take(&mut self, answer: &NodeReport, connection: &Connection, console: &mut Console) {
         let node = &answer.node;
         let Some(open) = self.open.get_mut(node) else { return };
+        open.quiet = Instant::now();
         if !answer.signed {
             open.misses += 1;
             if open.misses >= FOLLOWED_SILENT_MAX {
@@ -219,20 +280,27 @@ impl Followed {
             None => Err(answer.message.clone()),
         };
         match standing {
-            Ok(Standing::Ended(line)) => {
+            Ok(standing) => self.stands(node, standing),
+            Err(why) => {
+                self.open.remove(node);
+                console.warn(&format!("{node} does not say how it ended: {}", escape(&why)));
+            }
+        }
+    }
+
+    /// A node has proved how the job stands there.
+    fn stands(&mut self, node: &Identity, standing: Standing) {
+        match standing {
+            Standing::Ended(line) => {
                 if let Some(open) = self.open.remove(node) {
                     self.replace(*line, open.was);
                 }
             }
-            Ok(Standing::Running) => self.runs(node),
-            Ok(Standing::Waiting) => {}
-            Ok(Standing::Unknown) if self.may_come(node) => {}
-            Ok(Standing::Unknown) => {
+            Standing::Running => self.runs(node),
+            Standing::Waiting => {}
+            Standing::Unknown if self.may_come(node) => {}
+            Standing::Unknown => {
                 self.open.remove(node);
-            }
-            Err(why) => {
-                self.open.remove(node);
-                console.warn(&format!("{node} does not say how it ended: {}", escape(&why)));
             }
         }
     }

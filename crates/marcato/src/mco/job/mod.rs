@@ -1,7 +1,7 @@
 //! `mco job`: earlier commands, listed, shown, followed and cancelled.
 
 pub mod again;
-mod cancel;
+pub mod cancel;
 mod follow;
 
 use std::time::Instant;
@@ -207,6 +207,11 @@ impl Shown {
 
     fn action(&self) -> Result<&Action, Failure> {
         declared::action(&self.ddl, &self.intent.action)
+    }
+
+    /// How its command ends with this report.
+    fn exit(&self, report: &Report) -> Exit {
+        tell::exit(report, self.intent.order.allow_down)
     }
 
     fn tell(
