@@ -14,6 +14,7 @@ pub mod job;
 pub mod policy;
 pub mod process;
 pub mod runner;
+pub mod safe;
 mod tree;
 
 pub use call::{ActionResult, Call, Outcome};

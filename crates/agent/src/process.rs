@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use marcato_core::AgentName;
 use marcato_core::limits::agent::{
-    EXTERNAL_LOG_BYTES_MAX, EXTERNAL_LOG_LINE_BYTES_MAX, OUTPUT_GRACE, TERM_GRACE,
+    EXTERNAL_LOG_BYTES_MAX, EXTERNAL_LOG_LINE_BYTES_MAX, KILL_GRACE, OUTPUT_GRACE, TERM_GRACE,
 };
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -41,7 +41,8 @@ pub struct Ended {
 }
 
 /// Runs a program to its end, at most for `limit`; then its group gets TERM, and KILL when the grace
-/// is over. Standard input is empty.
+/// is over; one that waits in the kernel outlives even that, and is not waited for much longer.
+/// Standard input is empty.
 ///
 /// # Errors
 /// The program could not be started.
@@ -74,8 +75,9 @@ pub async fn run(mut command: Command, limit: Duration, output: Output) -> io::R
             }
         };
         drop(group);
-        if status.is_none() {
-            child.wait().await?;
+        if status.is_none() && timeout(KILL_GRACE.as_duration(), child.wait()).await.is_err() {
+            // It is dead to all but the kernel, and must not take whoever waits for it along.
+            tracing::error!(pid = child.id(), "not even KILL ends it");
         }
         if !read {
             // A process outside of the group may hold the pipes open for ever.

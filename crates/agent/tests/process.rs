@@ -1,4 +1,7 @@
 //! The ways in which a program can end.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod kit;
 
 use std::path::Path;
 use std::time::Duration;
@@ -29,4 +32,17 @@ async fn ways_to_end() {
     check("closed", 60_000, Some(7), "", "").await;
     // What it leaves behind holds the outputs open.
     check("leave", 60_000, Some(0), "a\n", "").await;
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_waited_for_is_given_up() {
+    let mark = tempfile::tempdir().unwrap();
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/endings");
+    let mut command = Command::new(program);
+    command.arg("traced").arg(mark.path());
+    let ended = run(command, Duration::from_secs(1), Output::Keep(4)).await.unwrap();
+    assert!(ended.status.is_none());
+    let left = kit::processes_with(mark.path().to_str().unwrap());
+    assert_eq!(left.len(), 1, "its tracer; what is dead has no arguments");
+    left.into_iter().for_each(kit::kill);
 }

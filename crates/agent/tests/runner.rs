@@ -7,11 +7,10 @@ mod kit;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use kit::{Kit, call, processes_with, runner, until};
+use kit::{Kit, call, kill, processes_with, runner, until};
 use marcato_agent::runner::{Launch, RunError, RunState, prepare, state, watch};
 use marcato_agent::{ActionResult, Catalog};
 use marcato_core::Reason;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 /// A kit, the folder of a prepared run that waits for a file, and that file.
@@ -51,18 +50,13 @@ async fn a_change_outlives_a_killed_daemon() {
     assert_eq!(state(&dir).unwrap(), RunState::Finished(outcome), "found again and again");
 }
 
-fn kill(pid: u32) {
-    let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
-    kill_process(pid, Signal::KILL).unwrap();
-}
-
 #[tokio::test]
 async fn a_killed_runner_is_gone_and_so_is_its_agent() {
     let (kit, dir, _) = waiting();
     let mut running = kit.launch().spawn(&dir).unwrap();
     let agents = || processes_with(kit.at("witness").to_str().unwrap());
     until("the agent has begun", || !agents().is_empty()).await;
-    kill(running.pid().unwrap());
+    kill(running.pid().unwrap().try_into().unwrap());
     assert_eq!(running.finished().await.unwrap(), RunState::Gone { began: true });
     assert_eq!(agents(), [0_i32; 0], "nobody would end it at its limit");
     assert_eq!(state(&dir).unwrap(), RunState::Gone { began: true });
@@ -88,12 +82,12 @@ async fn left_by_a_killed_runner(kind: &str) -> usize {
     let killed = async {
         // Behind the first look, which must find it alive.
         tokio::task::yield_now().await;
-        kill(runner.id());
+        kill(runner.id().try_into().unwrap());
     };
     let (state, ()) = tokio::join!(biased; watch(dir.path()), killed);
     assert_eq!(state.unwrap(), RunState::Gone { began: true }, "{kind}");
     let left = processes_with(mark);
-    left.iter().for_each(|pid| kill((*pid).try_into().unwrap()));
+    left.iter().copied().for_each(kill);
     runner.wait().unwrap();
     left.len()
 }

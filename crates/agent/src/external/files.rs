@@ -9,27 +9,8 @@ use std::path::{Path, PathBuf};
 
 use marcato_core::limits::agent::DDL_BYTES_MAX;
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat};
-use rustix::process::geteuid;
 
-/// A file or folder that must not be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{path}: {what}")]
-pub struct FileError {
-    /// Which.
-    pub path: String,
-    /// What is wrong, and what would be right.
-    pub what: String,
-}
-
-impl FileError {
-    fn new(path: &Path, what: impl Into<String>) -> Self {
-        Self { path: path.display().to_string(), what: what.into() }
-    }
-
-    fn io(path: &Path, error: impl Into<io::Error>) -> Self {
-        Self::new(path, error.into().to_string())
-    }
-}
+use crate::safe::{FileError, check};
 
 /// The folder of the agents, found safe from the root directory down.
 pub(super) struct Folder {
@@ -105,21 +86,7 @@ impl Folder {
 /// Refuses what anyone but root and this process's own user could change.
 fn safe(path: &Path, fd: &OwnedFd) -> Result<Stat, FileError> {
     let stat = fstat(fd).map_err(|error| FileError::io(path, error))?;
-    if stat.st_uid != 0 && stat.st_uid != geteuid().as_raw() {
-        let what = format!(
-            "belongs to user {}; it must belong to root or to mcod's own user",
-            stat.st_uid
-        );
-        return Err(FileError::new(path, what));
-    }
-    // In a sticky folder such as /tmp nobody can replace what belongs to another.
-    let sticky_folder =
-        FileType::from_raw_mode(stat.st_mode) == FileType::Directory && stat.st_mode & 0o1000 != 0;
-    if stat.st_mode & 0o022 != 0 && !sticky_folder {
-        let mode = stat.st_mode & 0o7777;
-        let what = format!("writable by group or others (mode {mode:04o}); run: chmod go-w");
-        return Err(FileError::new(path, format!("{what} {}", path.display())));
-    }
+    check(path, stat.st_uid, stat.st_mode)?;
     Ok(stat)
 }
 

@@ -27,7 +27,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::runner::{self, Launch, RunState};
 use crate::{ActionResult, Agent, BoxFuture, Call, Catalog, Outcome};
 
-pub use files::FileError;
+pub use crate::safe::FileError;
 pub(crate) use files::read_at_most;
 
 /// Names that the node or the ancestor keeps for itself; an executable of that name is refused.

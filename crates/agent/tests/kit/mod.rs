@@ -13,6 +13,7 @@ use marcato_agent::runner::Launch;
 use marcato_agent::{Call, Catalog, Outcome};
 use marcato_core::{Facts, OrderId, Span, Timestamp};
 use rustix::fs::{Mode, chmod};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// Agents in a temporary folder.
@@ -128,6 +129,11 @@ pub fn processes_with(mark: &str) -> Vec<i32> {
     let entries = std::fs::read_dir("/proc").unwrap();
     let pids = entries.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
     pids.filter(has_mark).collect()
+}
+
+/// Ends a process.
+pub fn kill(pid: i32) {
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
 }
 
 /// Looks again and again until something is so.

@@ -54,8 +54,15 @@ pub const ACTIVATIONS_LIMIT: Span = Span::from_secs(60);
 /// How much longer than its declared time limit an external agent may run: Choria's allowance.
 pub const EXTERNAL_ALLOWANCE: Span = Span::from_ms(1500);
 
+/// How many symbolic links may lie on the way to a program: the kernel's own limit.
+pub const LINKS_MAX: usize = 40;
+
 /// How long a process may take to end after TERM before KILL follows.
 pub const TERM_GRACE: Span = Span::from_secs(2);
+
+/// How long a process is waited for after KILL: one that waits in the kernel, such as for a dead
+/// disk, ends when that does.
+pub const KILL_GRACE: Span = Span::from_secs(2);
 
 /// How long what an ended agent left behind (a forked daemon that holds its output open) is read
 /// from before it is cut off.
