@@ -67,7 +67,8 @@ fn fits_all(name: &[&str], pattern: &str) -> bool {
 }
 
 /// Takes out each fact, and whatever lies inside of one, of which `is_out` says so by the parts of
-/// its name. A map that is left empty goes too.
+/// its name. A map that is left empty goes too; in a list nothing stays in the place, so that the
+/// others keep theirs.
 pub fn remove(facts: &mut Facts, is_out: &impl Fn(&[&str]) -> bool) {
     facts.retain(|name, value| is_kept(&[name], value, is_out));
 }
@@ -76,7 +77,20 @@ fn is_kept(name: &[&str], value: &mut Value, is_out: &impl Fn(&[&str]) -> bool) 
     if is_out(name) {
         return false;
     }
-    let Value::Object(entries) = value else { return true };
+    let entries = match value {
+        Value::Object(entries) => entries,
+        Value::Array(items) => {
+            for (place, item) in items.iter_mut().enumerate() {
+                let place = place.to_string();
+                let inner: Vec<&str> = name.iter().copied().chain([place.as_str()]).collect();
+                if !is_kept(&inner, item, is_out) {
+                    *item = Value::Null;
+                }
+            }
+            return true;
+        }
+        _ => return true,
+    };
     let was_empty = entries.is_empty();
     let keys: Vec<String> = entries.keys().cloned().collect();
     for key in keys {

@@ -6,8 +6,8 @@ use marcato_core::limits::facts::{NAME_BYTES_MAX, PRIVATE_MAX};
 use serde::Deserialize;
 
 /// The names of private facts, as `node.toml` has them: each hides the fact of this name and all
-/// that lies inside of it, with a `*` at its end every fact whose name begins so. What has a flat
-/// and a structured name is hidden under both.
+/// that lies inside of it, with a `*` at its end every fact whose name begins so; in lower case,
+/// for external facts change theirs. What has a flat and a structured name is hidden under both.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Vec<String>")]
 pub struct Private(Vec<String>);
@@ -28,7 +28,7 @@ impl TryFrom<Vec<String>> for Private {
                 ));
             }
         }
-        Ok(Self(names))
+        Ok(Self(names.iter().map(|name| name.to_lowercase()).collect()))
     }
 }
 
@@ -44,6 +44,7 @@ impl Private {
     }
 
     fn covers(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
         self.0.iter().any(|private| match private.strip_suffix('*') {
             Some(beginning) => name.starts_with(beginning),
             None => {
@@ -68,6 +69,8 @@ mod tests {
             let mut facts: Facts = serde_json::from_value(json!({
                 "dmi": {"product": {"uuid": "u", "name": "n"}}, "uuid": "u", "productname": "n",
                 "role": "web", "role2": "x", "a.b": 1, "ssh": {"rsa": {"key": "k"}}, "sshrsakey": "k",
+                "processor0": "A", "processors": {"models": ["A", "B"]}, "Cost": 1,
+                "users": [{"name": "a", "pin": 1}, {"name": "b"}],
                 "ipaddress_eth0": "i", "networking": {"interfaces": {"eth0": {"ip": "i", "mtu": 1}}},
             }))
             .unwrap();
@@ -87,6 +90,13 @@ mod tests {
         check(&["ipaddress_*"], json!({"ipaddress_eth0": null, "networking": without_ip}));
         let eth0 = "networking.interfaces.eth0.ip";
         check(&[eth0], json!({"ipaddress_eth0": null, "networking": without_ip}));
+        check(&["COST"], json!({"Cost": null}));
+        check(&["cost"], json!({"Cost": null}));
+        check(&["users.0.pin"], json!({"users": [{"name": "a"}, {"name": "b"}]}));
+        check(&["users.1"], json!({"users": [{"name": "a", "pin": 1}, null]}));
+        let models = |models| json!({"processor0": null, "processors": models});
+        check(&["processor0"], models(json!({"models": [null, "B"]})));
+        check(&["processors.models"], models(json!(null)));
         check(&["*"], json!({"role": null, "dmi": null, "a.b": null}));
     }
 
