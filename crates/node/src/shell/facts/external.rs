@@ -2,12 +2,11 @@
 //! reads them, down to its lower-case names.
 
 use std::fs::Metadata;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use marcato_core::limits::facts::{DEPTH_MAX, FOLDER_FILES_MAX};
 use marcato_core::{Facts, json};
-use rustix::process::geteuid;
 use serde_json::Value;
 
 use super::file::{FactError, check, read};
@@ -140,29 +139,6 @@ fn pairs(text: &str) -> Facts {
         (!value.is_empty()).then(|| (name.to_owned(), value.into()))
     };
     text.lines().filter_map(pair).collect()
-}
-
-/// Refuses an executable that anyone but root and this process's own user could have written: it
-/// is run as that user.
-pub(super) fn check_safe(path: &Path) -> Result<(), FactError> {
-    for path in path.parent().into_iter().chain([path]) {
-        let wrong = |what: String| FactError { path: path.to_owned(), line: None, what };
-        let metadata = path.metadata().map_err(|error| wrong(error.to_string()))?;
-        if metadata.uid() != 0 && metadata.uid() != geteuid().as_raw() {
-            return Err(wrong(format!(
-                "belongs to user {}, so it is not run; it must belong to root or to mcod's own user",
-                metadata.uid()
-            )));
-        }
-        let mode = metadata.mode() & 0o7777;
-        if mode & 0o022 != 0 {
-            return Err(wrong(format!(
-                "writable by group or others (mode {mode:04o}), so nothing is run; run: chmod go-w {}",
-                path.display()
-            )));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

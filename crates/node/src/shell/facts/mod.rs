@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use marcato_agent::safe::check_way;
 use marcato_core::Facts;
 use marcato_core::facts::{is_volatile, merge, remove_volatile};
 
@@ -127,10 +128,11 @@ impl FactSource {
     pub fn refresh(&mut self) -> bool {
         self.order.clear();
         self.programs.clear();
-        if let Some(facter) = Some(&self.sources.root).filter(|_| self.sources.facter) {
-            self.programs.extend(Program::facter(facter));
+        if self.sources.facter
+            && let Some(facter) = Program::facter(&self.sources.root)
+        {
+            self.add_program(facter);
         }
-        self.order.extend(self.programs.iter().map(|program| program.path().to_owned()));
         for folder in self.sources.folders.clone().iter().rev() {
             self.read_folder(folder);
         }
@@ -166,17 +168,30 @@ impl FactSource {
             }
         };
         for (path, kind) in files {
-            let reading = self.read.entry(path.clone()).or_default();
-            if kind != Kind::Executable {
-                reading.take(external::read_data(&path, kind), &path, false);
-            } else if let Err(error) = external::check_safe(&path) {
-                // Not even what it printed before: nobody knows whose word that was.
-                *reading = Reading { good: None, error: Some(error) };
-            } else {
-                self.programs.push(Program::Executable(path.clone()));
+            if kind == Kind::Executable {
+                self.add_program(Program::Executable(path));
+                continue;
             }
+            let reading = self.read.entry(path.clone()).or_default();
+            reading.take(external::read_data(&path, kind), &path, false);
             self.order.push(path);
         }
+    }
+
+    /// Has a program run, unless anyone but root and this process's own user could have written it:
+    /// it is run as that user.
+    fn add_program(&mut self, program: Program) {
+        let path = program.path().to_owned();
+        match check_way(&path) {
+            Ok(()) => self.programs.push(program),
+            Err(error) => {
+                let what = format!("it is not run: {error}");
+                let error = Some(FactError { path: path.clone(), line: None, what });
+                // Not even what it printed before: nobody knows whose word that was.
+                self.read.insert(path.clone(), Reading { good: None, error });
+            }
+        }
+        self.order.push(path);
     }
 
     /// The programs that give facts, to be run at times.

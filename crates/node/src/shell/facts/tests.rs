@@ -282,13 +282,17 @@ async fn an_executable_that_others_can_write_is_not_run() {
         assert!(said[0].starts_with(want) && said[0].ends_with("; nothing is taken"), "{said:?}");
         chmod(&path, Mode::from_raw_mode(0o755)).unwrap();
     };
-    check(
-        &mut source,
-        "a.d/x",
-        0o775,
-        "a.d/x: writable by group or others (mode 0775), so nothing",
+    let open = "writable by group or others (mode 0775); run: chmod go-w";
+    check(&mut source, "a.d/x", 0o775, &format!("a.d/x: it is not run: a.d/x: {open} a.d/x"));
+    check(&mut source, "a.d", 0o775, &format!("a.d/x: it is not run: a.d: {open} a.d"));
+    chmod(dir.path(), Mode::from_raw_mode(0o777)).unwrap();
+    write(dir.path(), &[("usr/bin/facter", "#!/bin/sh\n")]);
+    source.refresh();
+    assert!(
+        source.programs().is_empty(),
+        "of these two each lies in a folder that others can write"
     );
-    check(&mut source, "a.d", 0o777, "a.d: writable by group or others (mode 0777), so nothing is");
+    assert_eq!(source.health().len(), 2);
 }
 
 #[test]
