@@ -68,10 +68,8 @@ pub const OUTPUT_BYTES_MAX: usize = FILE_BYTES_MAX;
 /// How many executables run at once: the host has other things to do.
 pub const EXECUTABLES_AT_ONCE: usize = 2;
 
-/// How often executables are run, `facter` aside.
-pub const EXECUTABLES_RUN_EVERY: Span = Span::from_secs(15 * 60);
-
-/// How often they are run at most, however often the node is told to read everything again.
+/// How often each is run at most, however often the node is told to read everything again. It is run
+/// whenever facts are read, `facter` aside.
 pub const EXECUTABLES_AT_MOST_EVERY: Span = Span::from_secs(3 * 60);
 
 /// How often `facter` is run: it takes as much processor time as a node otherwise takes in hours.

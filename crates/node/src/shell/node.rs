@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -66,8 +66,6 @@ pub struct NodeShell {
     wake: Option<Pin<Box<Sleep>>>,
     facts_at: Instant,
     programs: Programs,
-    /// Whether somebody wants them run as soon as they may.
-    told: bool,
     /// By how much its clock is behind the system's, in milliseconds.
     behind_ms: Arc<AtomicU64>,
     /// Whether the link has ended by itself.
@@ -163,7 +161,6 @@ impl NodeShell {
             wake: None,
             facts_at: Instant::now() + first_look()?.as_duration(),
             programs: Programs::default(),
-            told: false,
             behind_ms,
             lost: false,
         };
@@ -218,41 +215,40 @@ impl NodeShell {
     /// Waits a while for what programs tell of the host, so that it is known as what it is. Its
     /// end must not wait.
     async fn first_facts(&mut self) {
-        self.start_programs();
-        if !self.programs.is_running() {
-            return;
-        }
-        tokio::select! {
-            () = self.stop.notified() => self.stop.notify_one(),
-            () = sleep(FIRST_RUN_LIMIT.as_duration()) => {
-                tracing::warn!(node = %self.identity, "programs that give facts are slow; the node begins without theirs");
-            }
-            printed = self.programs.next() => {
-                if let Some(event) = self.take(printed) {
-                    let now = self.now();
-            let effects = self.core.step(event, now);
-                    self.first.extend(effects);
+        self.start_programs(false);
+        let mut late = pin!(sleep(FIRST_RUN_LIMIT.as_duration()));
+        while self.programs.is_running() {
+            tokio::select! {
+                () = self.stop.notified() => return self.stop.notify_one(),
+                () = &mut late => {
+                    tracing::warn!(node = %self.identity, "programs that give facts are slow; the node begins without some of theirs");
+                    return;
+                }
+                printed = self.programs.next() => {
+                    if let Some(event) = self.take(printed) {
+                        let now = self.now();
+                        let effects = self.core.step(event, now);
+                        self.first.extend(effects);
+                    }
                 }
             }
         }
     }
 
-    fn start_programs(&mut self) {
-        let told = std::mem::take(&mut self.told);
-        if let Some(at) = self.programs.start(self.sourced.programs(), told) {
-            self.told = true;
+    fn start_programs(&mut self, told: bool) {
+        if let Some(at) = self.programs.start(self.sourced.programs(), told, Instant::now()) {
             self.facts_at = self.facts_at.min(at);
         }
     }
 
-    fn take(&mut self, printed: Vec<Printed>) -> Option<Event> {
+    fn take(&mut self, printed: Option<Printed>) -> Option<Event> {
         self.sourced.take(printed).then(|| self.reloaded())
     }
 
     fn facts_again(&mut self) -> Option<Event> {
-        self.facts_at = Instant::now() + FACTS_READ_EVERY.as_duration();
         let is_new = self.sourced.read_facts_again();
-        self.start_programs();
+        self.facts_at = Instant::now() + FACTS_READ_EVERY.as_duration();
+        self.start_programs(false);
         is_new.then(|| self.reloaded())
     }
 
@@ -320,8 +316,7 @@ impl NodeShell {
             tracing::warn!(node = %self.identity, keys, "changed in node.toml, for the next start only");
         }
         self.log_broken();
-        self.told = true;
-        self.start_programs();
+        self.start_programs(true);
         self.reloaded()
     }
 

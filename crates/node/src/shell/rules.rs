@@ -85,12 +85,12 @@ impl Sourced {
     }
 
     /// The programs that give facts.
-    pub(super) fn programs(&self) -> Vec<Program> {
-        self.facts.programs().to_vec()
+    pub(super) fn programs(&self) -> &[Program] {
+        self.facts.programs()
     }
 
     /// Takes what they printed, and says whether anything changed.
-    pub(super) fn take(&mut self, printed: Vec<Printed>) -> bool {
+    pub(super) fn take(&mut self, printed: Option<Printed>) -> bool {
         self.facts.take(printed)
     }
 
@@ -203,7 +203,7 @@ pub(super) fn sources(config: Option<&NodeConfig>, places: &Places) -> Sources {
 /// Finds the facts of this host once, as a node with this configuration would.
 pub async fn look_at(config: Option<&NodeConfig>, places: &Places) -> FactSource {
     let mut source = FactSource::new(sources(config, places));
-    let printed = run_all(source.programs().to_vec()).await;
+    let printed = run_all(source.programs()).await;
     source.take(printed);
     source
 }

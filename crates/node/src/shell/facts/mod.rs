@@ -201,7 +201,7 @@ impl FactSource {
     }
 
     /// Takes what programs printed, and says whether facts or health changed.
-    pub fn take(&mut self, printed: Vec<Printed>) -> bool {
+    pub fn take(&mut self, printed: impl IntoIterator<Item = Printed>) -> bool {
         for (program, facts) in printed {
             let path = program.path();
             // One that was taken out meanwhile is none.

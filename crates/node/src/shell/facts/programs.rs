@@ -1,14 +1,16 @@
 //! Programs that print facts, the executables among external facts and `facter` itself: run behind
 //! the node's back, within limits, and not often.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
 use std::path::{Path, PathBuf};
 
 use marcato_agent::external::DEFAULT_PATH;
 use marcato_agent::process::{self, Ended, Output};
 use marcato_core::Facts;
 use marcato_core::limits::facts::{
-    EXECUTABLE_LIMIT, EXECUTABLES_AT_MOST_EVERY, EXECUTABLES_AT_ONCE, EXECUTABLES_RUN_EVERY,
-    FACTER_LIMIT, FACTER_RUN_EVERY, OUTPUT_BYTES_MAX,
+    EXECUTABLE_LIMIT, EXECUTABLES_AT_MOST_EVERY, EXECUTABLES_AT_ONCE, FACTER_LIMIT,
+    FACTER_RUN_EVERY, OUTPUT_BYTES_MAX,
 };
 use tokio::process::Command;
 use tokio::task::JoinSet;
@@ -20,10 +22,11 @@ use super::file::{FactError, text};
 /// A program that prints facts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Program {
+    /// Facter, and whether Puppet is there to tell it its custom facts. It takes longest, and so
+    /// comes first.
+    Facter(PathBuf, bool),
     /// An executable in a folder of external facts.
     Executable(PathBuf),
-    /// Facter, and whether Puppet is there to tell it its custom facts.
-    Facter(PathBuf, bool),
 }
 
 /// What a program printed.
@@ -99,74 +102,111 @@ impl Program {
     }
 }
 
-/// Runs programs, a few at once.
-pub async fn run_all(programs: Vec<Program>) -> Vec<Printed> {
-    let mut waiting = programs.into_iter();
-    let mut running: JoinSet<Printed> = JoinSet::new();
-    waiting.by_ref().take(EXECUTABLES_AT_ONCE).for_each(|program| {
-        running.spawn(program.run());
-    });
-    let mut all = Vec::new();
-    while let Some(ended) = running.join_next().await {
-        // One that panicked has printed nothing.
-        all.extend(ended);
-        waiting.next().map(|program| running.spawn(program.run()));
+/// Runs programs once, a few at a time.
+pub async fn run_all(all: &[Program]) -> Vec<Printed> {
+    let mut programs = Programs::default();
+    programs.start(all, true, Instant::now());
+    let mut printed = Vec::new();
+    while programs.is_running() {
+        printed.extend(programs.next().await);
     }
-    all
+    printed
 }
 
 /// When which programs run.
 #[derive(Debug, Default)]
 pub struct Programs {
-    running: JoinSet<Vec<Printed>>,
-    executables_at: Option<Instant>,
-    facter_at: Option<Instant>,
+    /// Those whose turn it is, for which there is no room yet.
+    waiting: BTreeSet<Program>,
+    running: JoinSet<Printed>,
+    began: BTreeMap<Program, Instant>,
+    /// Those that somebody wants as soon as they may run.
+    wanted: BTreeSet<Program>,
 }
 
 impl Programs {
-    /// Starts those that are due, unless some still run. `told`: somebody wants it now, which counts
-    /// only as often as the limit allows. Gives back when that will be.
-    pub fn start(&mut self, all: Vec<Program>, told: bool) -> Option<Instant> {
-        if all.is_empty() || !self.running.is_empty() {
-            return None;
+    /// Starts those of `all` that are due at `now`, which is at every call but for the limits.
+    /// `told`: somebody wants all of them. Gives back when the last of the wanted ones may run.
+    pub fn start(&mut self, all: &[Program], told: bool, now: Instant) -> Option<Instant> {
+        let all: BTreeSet<&Program> = all.iter().collect();
+        self.waiting.retain(|program| all.contains(program));
+        self.began.retain(|program, _| all.contains(program));
+        self.wanted.retain(|program| !told && all.contains(program));
+        self.wanted.extend(all.iter().copied().filter(|_| told).cloned());
+        let mut later = None;
+        for program in all {
+            let is_wanted = self.wanted.contains(program);
+            let every = match program {
+                Program::Facter(..) if !is_wanted => FACTER_RUN_EVERY,
+                _ => EXECUTABLES_AT_MOST_EVERY,
+            };
+            let free = self.began.get(program).map(|began| *began + every.as_duration());
+            match free.filter(|at| *at > now) {
+                None => {
+                    self.wanted.remove(program);
+                    self.waiting.insert(program.clone());
+                }
+                at if is_wanted => later = later.max(at),
+                Some(_) => {}
+            }
         }
-        let now = Instant::now();
-        let is_due = |last: Option<Instant>, every: marcato_core::Span| {
-            let every = if told { EXECUTABLES_AT_MOST_EVERY } else { every };
-            last.is_none_or(|last| now.duration_since(last) >= every.as_duration())
-        };
-        let executables = is_due(self.executables_at, EXECUTABLES_RUN_EVERY);
-        let facter = is_due(self.facter_at, FACTER_RUN_EVERY);
-        let due: Vec<Program> = all
-            .into_iter()
-            .filter(|program| match program {
-                Program::Executable(_) => executables,
-                Program::Facter(..) => facter,
-            })
-            .collect();
-        if due.is_empty() {
-            let last = self.executables_at.max(self.facter_at).filter(|_| told);
-            return last.map(|last| last + EXECUTABLES_AT_MOST_EVERY.as_duration());
-        }
-        let facter_runs = due.iter().any(|program| matches!(program, Program::Facter(..)));
-        let executables_run = due.iter().any(|program| matches!(program, Program::Executable(_)));
-        self.facter_at = if facter_runs { Some(now) } else { self.facter_at };
-        self.executables_at = if executables_run { Some(now) } else { self.executables_at };
-        self.running.spawn(run_all(due));
-        None
+        self.fill();
+        later
     }
 
-    /// Waits for what has been started; never returns while nothing runs.
-    pub async fn next(&mut self) -> Vec<Printed> {
-        match self.running.join_next().await {
-            Some(printed) => printed.unwrap_or_default(),
-            None => std::future::pending().await,
+    fn fill(&mut self) {
+        while self.running.len() < EXECUTABLES_AT_ONCE
+            && let Some(program) = self.waiting.pop_first()
+        {
+            self.began.insert(program.clone(), Instant::now());
+            self.running.spawn(program.run());
         }
+    }
+
+    /// Waits for the next to end; nothing comes of one that panicked. Never returns while none runs.
+    pub async fn next(&mut self) -> Option<Printed> {
+        let Some(ended) = self.running.join_next().await else { return pending().await };
+        self.fill();
+        ended.ok()
     }
 
     /// Whether some run.
     #[must_use]
     pub fn is_running(&self) -> bool {
         !self.running.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn each_in_its_time() {
+        let facter = Program::Facter("/bin/true".into(), false);
+        let all = [facter, Program::Executable("/bin/false".into())];
+        let mut programs = Programs::default();
+        let begin = Instant::now();
+        for (minute, told, want, is_later) in [
+            (0, false, &all[..], false),
+            (2, false, &[], false),
+            (2, true, &[], true),
+            (2, false, &[], true),
+            (4, false, &all, false),
+            (4, false, &all[1..], false),
+            (4, true, &all, false),
+            (61, false, &all, false),
+        ] {
+            let now = begin + Duration::from_secs(60 * minute);
+            let later = programs.start(&all, told, now);
+            assert_eq!(later.is_some_and(|at| at > now), is_later, "{minute} {told}");
+            let mut ran = BTreeSet::new();
+            while programs.is_running() {
+                ran.extend(programs.next().await.map(|(program, _)| program));
+            }
+            assert!(ran.iter().eq(want), "{minute} {told}: {ran:?}");
+        }
     }
 }

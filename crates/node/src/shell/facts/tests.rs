@@ -6,6 +6,7 @@ use std::path::Path;
 use marcato_core::limits::facts::{CLASSES_BYTES_MAX, FACTS_BYTES_MAX, FILE_BYTES_MAX};
 use rustix::fs::{Mode, chmod};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::*;
 
@@ -208,7 +209,7 @@ fn a_file_that_leaves_a_folder_takes_its_facts_along_and_a_broken_one_does_not()
 
 /// Runs all programs of a source once.
 async fn run(source: &mut FactSource) -> bool {
-    let printed = run_all(source.programs().to_vec()).await;
+    let printed = run_all(source.programs()).await;
     source.take(printed)
 }
 
@@ -262,6 +263,27 @@ async fn programs_print_facts() {
     assert_eq!(source.facts()["custom"], json!("--json --no-color --puppet"));
     let no_facter = Sources { facter: false, classes: None, ..sources(dir.path()) };
     assert_eq!(FactSource::new(no_facter).programs(), []);
+}
+
+#[tokio::test]
+async fn one_that_hangs_keeps_no_other_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    write(
+        dir.path(),
+        &[
+            ("usr/bin/facter", "#!/bin/sh\nexec sleep 1000\n"),
+            ("a.d/one", "#!/bin/sh\necho one=1\n"),
+            ("a.d/two", "#!/bin/sh\necho two=2\n"),
+        ],
+    );
+    let mut source = FactSource::new(Sources { classes: None, ..sources(dir.path()) });
+    let mut programs = Programs::default();
+    assert_eq!(programs.start(source.programs(), false, Instant::now()), None);
+    for (name, value) in [("one", "1"), ("two", "2")] {
+        assert!(source.take(programs.next().await));
+        assert_eq!(source.facts()[name], json!(value));
+    }
+    assert!(programs.is_running());
 }
 
 #[tokio::test]
