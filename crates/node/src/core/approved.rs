@@ -71,6 +71,12 @@ impl Approved {
         Ok(Self { key, call, effect: action.effect })
     }
 
+    /// What the policy says of it now, which may be another one.
+    pub(super) fn asked_again<'a>(&self, policy: &'a Policy) -> Decision<'a> {
+        let Call { caller, agent, action, .. } = &self.call;
+        policy.decide(caller, agent, action, self.effect)
+    }
+
     /// Which order and step it is.
     #[must_use]
     pub const fn key(&self) -> RunKey {

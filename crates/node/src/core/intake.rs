@@ -285,8 +285,9 @@ impl Node {
                 format!("{} {} may change hosts: it needs a chosen set", step.agent, step.action);
             return Err(reject(Reason::Audience, text));
         }
-        if change && self.rules.read_only {
-            return Err(reject(Reason::ReadOnly, "this node takes no changes"));
+        // A cancel changes no host, and what it is about may wait here since the node did.
+        if change && step.agent.as_str() != job::NAME {
+            self.check_writable()?;
         }
         if let Some(damaged) = self.damaged.filter(|at| change && signed.issued <= *at + SKEW) {
             let text = format!(
@@ -381,8 +382,30 @@ impl Node {
         (about, change)
     }
 
+    fn check_writable(&self) -> Result<(), Stop> {
+        if self.rules.read_only {
+            return Err(reject(Reason::ReadOnly, "this node takes no changes"));
+        }
+        Ok(())
+    }
+
+    /// Whether what was approved may begin now: while it waited the node may have been told
+    /// otherwise, and other changes may have begun.
+    pub(super) fn check_again(&self, about: &About, approved: &Approved) -> Result<(), Stop> {
+        let decision = approved.asked_again(&self.rules.policy);
+        if !decision.is_allowed() {
+            let call = approved.call();
+            return Err(denied(&about.caller, (&call.agent, &call.action), decision));
+        }
+        if approved.changes() {
+            self.check_writable()?;
+            self.check_superseded(about)?;
+        }
+        Ok(())
+    }
+
     /// Whether a change of the same item that was issued later has begun already.
-    pub(super) fn check_superseded(&self, about: &About) -> Result<(), Stop> {
+    fn check_superseded(&self, about: &About) -> Result<(), Stop> {
         let Some((issued, order)) = self.last_changes.supersedes(about) else { return Ok(()) };
         let item = about.item.as_deref().map(|item| format!(" {item}")).unwrap_or_default();
         let text = format!(

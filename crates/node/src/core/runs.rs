@@ -387,11 +387,11 @@ impl Node {
     /// Begins a job, if it still may.
     fn start(&mut self, key: RunKey, now: Timestamp) {
         let Some(job) = self.runs.jobs.get(&key) else { return };
-        let superseded = if job.change { self.check_superseded(&job.about) } else { Ok(()) };
         if job.is_expired(now, self.steady) {
             return self.expire(key, now);
         }
-        if let Err(Stop::Refused(state, reason, text)) = superseded {
+        let again = job.approved.as_ref().map(|approved| self.check_again(&job.about, approved));
+        if let Some(Err(Stop::Refused(state, reason, text))) = again {
             return self.end_unbegun(key, End::refused(state, reason, &text), now);
         }
         let Some(job) = self.runs.jobs.get_mut(&key) else { return };

@@ -191,6 +191,26 @@ fn the_last_changes_have_a_bound() {
 }
 
 #[test]
+fn what_waits_does_not_start_where_the_rules_forbid_it_by_now() {
+    let check = |what: &str, many: usize, rules: Rules, want: (EndState, Option<Reason>)| {
+        let mut bench = Bench::new();
+        let runs: Vec<_> = (0..many).map(|_| bench.ask(what).run()).collect();
+        assert!(bench.ask(what).runs.is_empty());
+        let _ = bench.step(Event::Reloaded(Box::new(rules)));
+        let got = bench.ended(runs[0]);
+        let ends = got.receipts.iter().map(|(outer, _)| (outer.state, outer.reason));
+        assert!(got.runs.is_empty() && ends.eq([(EndState::Ok, None), want]), "{what}");
+        assert_eq!((got.receipts[1].0.changed, got.receipts[1].0.started), (Changed::False, None));
+    };
+    let read_only = Rules { read_only: true, ..rules() };
+    check(RESTART, 1, read_only, (EndState::Rejected, Some(Reason::ReadOnly)));
+    let denied = (EndState::Denied, Some(Reason::Policy));
+    for (what, many) in [(RESTART, 1), (STATUS, READS_RUNNING_MAX)] {
+        check(what, many, Rules { policy: Arc::default(), ..rules() }, denied);
+    }
+}
+
+#[test]
 fn one_that_is_superseded_while_it_waits_does_not_start() {
     let mut bench = Bench::new();
     let mut old = bench.draft("service restart service=a");
