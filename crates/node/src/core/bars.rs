@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use marcato_core::limits::node::BARS_PER_CALLER_MAX;
-use marcato_core::limits::timing::{SKEW, START_WINDOW_MAX};
 use marcato_core::{CallerId, OrderId, Timestamp};
 
 use super::steady::Steady;
@@ -30,21 +29,14 @@ impl Bars {
         self.counts.get(by).is_none_or(|count| *count < BARS_PER_CALLER_MAX)
     }
 
-    /// Bars an order that was cancelled at `at`.
-    pub(super) fn add(
-        &mut self,
-        order: OrderId,
-        by: &CallerId,
-        others: bool,
-        (at, steady): (Timestamp, Steady),
-    ) {
+    /// Bars an order that might start until then, by the steady clock.
+    pub(super) fn add(&mut self, order: OrderId, by: &CallerId, others: bool, until: Timestamp) {
         let bars = self.orders.entry(order).or_default();
         if let Some(known) = bars.get_mut(by) {
             *known |= others;
             return;
         }
         bars.insert(by.clone(), others);
-        let until = steady.of(at + START_WINDOW_MAX + SKEW + SKEW);
         self.by_end.insert((until, order, by.clone()));
         *self.counts.entry(by.clone()).or_default() += 1;
     }

@@ -9,6 +9,7 @@
 use marcato_agent::job;
 use marcato_core::ddl::Action;
 use marcato_core::limits::node::{BARS_PER_CALLER_MAX, RECEIPT_CARRIED_BYTES_MAX};
+use marcato_core::limits::timing::{SKEW, START_WINDOW_MAX};
 use marcato_core::{CallerId, Changed, EndState, OrderId, Reason, Timestamp};
 use marcato_protocol::order::Received;
 use marcato_protocol::receipt::{Inner, Outer, SignedReceipt};
@@ -145,8 +146,11 @@ impl Node {
                 ok(reason, data, "it is not known here, and will not begin")
             }
         };
-        self.bars.add(order, &by, ask.others, (now, self.steady));
-        let record = JournalRecord::Barred { order, by: by.clone(), others: ask.others, at: now };
+        // One that is not known may be issued by a clock that is ahead, and have any start-by.
+        let start_by = self.seen.steps(order).map(|known| known.about.start_by).max();
+        let until = start_by.unwrap_or(now + START_WINDOW_MAX) + SKEW + SKEW;
+        self.bars.add(order, &by, ask.others, self.steady.of(until));
+        let record = JournalRecord::Barred { order, by: by.clone(), others: ask.others, until };
         self.write(record, Pending::Barred(Box::new((about, answer, end))));
         // Behind it in the journal: were this the last thing that the daemon does, the next one
         // would come to the same end.

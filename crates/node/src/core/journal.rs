@@ -53,8 +53,8 @@ pub enum JournalRecord {
         by: CallerId,
         /// Whether this counts where another caller signed it.
         others: bool,
-        /// When.
-        at: Timestamp,
+        /// Until when it might start.
+        until: Timestamp,
     },
     /// Records before this one were damaged and are lost: a change that was issued before `at` may
     /// have run, so one that is not known is refused.
@@ -124,7 +124,7 @@ impl KeptMessage {
 
 /// What of a journal is still needed: all that has no end yet, answers for as long as copies of
 /// their orders may come, and the last change of each item for as long as an older one might start,
-/// what was cancelled for as long as it might.
+/// what was cancelled for as long as it might, once however often it was.
 /// A refusal only keeps its order from starting: callers who may do nothing must not fill the disk.
 #[must_use]
 pub fn retain(records: Vec<JournalRecord>, now: Timestamp) -> Vec<JournalRecord> {
@@ -143,6 +143,7 @@ pub fn retain(records: Vec<JournalRecord>, now: Timestamp) -> Vec<JournalRecord>
         let last = last.get(&(about.agent.clone(), about.item.clone()));
         last.is_some_and(|(_, key)| *key == about.key)
     };
+    let mut barred = BTreeSet::new();
     let needed = |record: &JournalRecord| match record {
         JournalRecord::Accepted { about, .. } => !ended.contains(&about.key),
         JournalRecord::Ended { about, began, at, .. } => {
@@ -151,8 +152,9 @@ pub fn retain(records: Vec<JournalRecord>, now: Timestamp) -> Vec<JournalRecord>
             answered || supersedes || about.start_by + SKEW + SKEW >= now
         }
         // Issued by a clock that is ahead, started by one that is behind.
-        JournalRecord::Damaged { at } | JournalRecord::Barred { at, .. } => {
-            *at + START_WINDOW_MAX + SKEW + SKEW >= now
+        JournalRecord::Damaged { at } => *at + START_WINDOW_MAX + SKEW + SKEW >= now,
+        JournalRecord::Barred { order, by, others, until } => {
+            *until >= now && barred.insert((*order, by.clone(), *others))
         }
     };
     records.into_iter().filter(needed).collect()

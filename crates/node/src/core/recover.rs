@@ -30,8 +30,8 @@ impl Node {
             match record {
                 JournalRecord::Accepted { about, message } => open.push((about, message)),
                 JournalRecord::Damaged { at } => self.damaged = self.damaged.max(Some(at)),
-                JournalRecord::Barred { order, by, others, at } => {
-                    self.bars.add(order, &by, others, (at, self.steady));
+                JournalRecord::Barred { order, by, others, until } => {
+                    self.bars.add(order, &by, others, self.steady.of(until));
                 }
                 JournalRecord::Ended { about, began, at, receipt } => {
                     let key = about.key;

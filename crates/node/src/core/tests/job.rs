@@ -220,6 +220,35 @@ fn progress_carries_the_receipt() {
 }
 
 #[test]
+fn a_node_that_takes_no_changes_any_more_takes_a_cancel() {
+    let mut bench = Bench::new();
+    let _ = bench.ask("service restart service=a");
+    let change = bench.draft(RESTART);
+    assert!(bench.send(&change).runs.is_empty());
+    let _ = bench.step(Event::Reloaded(Box::new(Rules { read_only: true, ..rules() })));
+    assert_eq!(ends(&bench.cancel(&change)), [CANCELLED, OK]);
+}
+
+#[test]
+fn what_is_cancelled_often_is_kept_once_and_what_is_known_for_its_own_time() {
+    let mut bench = Bench::new();
+    let later = bench.draft(RESTART);
+    for _ in 0..3 {
+        let _ = bench.cancel(&later);
+    }
+    let known = bench.draft(RESTART);
+    let _ = bench.send(&known);
+    let _ = bench.cancel(&known);
+    let barred = |bench: &Bench, at: Timestamp| {
+        let kept = retain(bench.disk.clone(), at);
+        kept.iter().filter(|record| matches!(record, JournalRecord::Barred { .. })).count()
+    };
+    assert_eq!((bench.node.held().bars, barred(&bench, bench.now)), (2, 2));
+    let _ = bench.pass(seconds(100));
+    assert_eq!((bench.node.held().bars, barred(&bench, bench.now)), (1, 1));
+}
+
+#[test]
 fn bars_have_bounds_and_an_end() {
     let mut bench = Bench::new();
     for _ in 0..BARS_PER_CALLER_MAX {
