@@ -73,6 +73,12 @@ pub const STOP_GRACE: Span = Span::from_secs(1);
 /// The longest text that a node puts into a log entry or a receipt of its own, in bytes.
 pub const TEXT_BYTES_MAX: usize = 2048;
 
+/// How many lines a node says of what is wrong with it; its log has the others.
+pub const HEALTH_LINES_MAX: usize = 32;
+
+/// The longest of these lines, in bytes.
+pub const HEALTH_LINE_BYTES_MAX: usize = 512;
+
 /// The longest journal, in bytes, before it is rewritten without what is not needed any more.
 pub const JOURNAL_BYTES_BEFORE_REWRITE: u64 = 16 * 1024 * 1024;
 

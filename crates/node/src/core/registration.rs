@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use marcato_core::limits::node::REGISTRATION_AT_MOST_EVERY;
+use marcato_core::limits::node::{
+    HEALTH_LINE_BYTES_MAX, HEALTH_LINES_MAX, REGISTRATION_AT_MOST_EVERY,
+};
 use marcato_core::limits::protocol::REGISTRATION_BYTES_MAX;
 use marcato_core::limits::timing::HEARTBEAT_EVERY;
 use marcato_core::{Facts, Span, Timestamp};
 use marcato_protocol::digest::Digest;
 use marcato_protocol::registration::{AgentInfo, Heartbeat, Registration};
 use rand_core::Rng as _;
-use serde_json::Map;
+use serde_json::{Map, Value, json};
 
 use super::cut_to;
 use super::effect::{Effect, Level, What};
@@ -24,7 +26,7 @@ pub(super) struct Presence {
     /// The facts that fit.
     facts: Arc<Facts>,
     /// What is to be said of those that do not.
-    left_out: Vec<String>,
+    left_out: Option<String>,
     heartbeat_at: Timestamp,
     registered_at: Option<Timestamp>,
     wanted: bool,
@@ -37,7 +39,7 @@ impl Presence {
             at: now,
             digest,
             facts,
-            left_out: Vec::new(),
+            left_out: None,
             heartbeat_at: now,
             registered_at: None,
             wanted: false,
@@ -59,9 +61,6 @@ impl Node {
             name: name.clone(),
             version: ddl.metadata.version.clone(),
         });
-        let mut health = self.rules.health.clone();
-        health.extend(self.journal_fault.clone());
-        health.extend(self.presence.left_out.iter().cloned());
         Registration {
             v: self.spoken.oldest,
             node: self.identity.clone(),
@@ -72,18 +71,33 @@ impl Node {
             classes: self.rules.classes.clone(),
             agents: agents.collect(),
             read_only: self.rules.read_only,
-            health,
+            health: self.health(),
             ext: Map::new(),
         }
+    }
+
+    /// What is wrong with the node, what weighs most first; bounded, for it must not crowd out what
+    /// the node is.
+    fn health(&self) -> Vec<String> {
+        let own = self.journal_fault.iter().chain(&self.presence.left_out);
+        let all = own.chain(&self.rules.health);
+        let said = all.clone().take(HEALTH_LINES_MAX);
+        let mut health: Vec<String> =
+            said.map(|line| cut_to(line, HEALTH_LINE_BYTES_MAX).to_owned()).collect();
+        let more = all.count() - health.len();
+        if more > 0 {
+            health.push(format!("and {more} more; see the node's log"));
+        }
+        health
     }
 
     /// Takes the rules into the registration. When that changes it, hubs hear of it at once.
     pub(super) fn describe(&mut self, now: Timestamp) {
         self.presence.facts = self.rules.facts.clone();
-        self.presence.left_out.clear();
+        self.presence.left_out = None;
         let mut registration = self.registration();
         let left_out = fit(&mut registration);
-        if !left_out.is_empty() {
+        if left_out.is_some() {
             self.presence.facts = Arc::new(std::mem::take(&mut registration.facts));
             self.presence.left_out = left_out;
             registration = self.registration();
@@ -94,7 +108,7 @@ impl Node {
         registration.at = now;
         self.presence.at = now;
         self.presence.digest = Digest::of(&registration.to_bytes());
-        for text in self.presence.left_out.clone() {
+        if let Some(text) = self.presence.left_out.clone() {
             self.log(Level::Warn, What::Registration, None, None, text);
         }
         if self.connected {
@@ -160,16 +174,27 @@ impl Node {
 }
 
 /// Leaves the largest facts out until the registration is not too long, and says which.
-fn fit(registration: &mut Registration) -> Vec<String> {
-    let mut left_out = Vec::new();
-    // The notes will be part of it.
-    let notes = |left_out: &[String]| left_out.iter().map(|note| note.len() + 4).sum::<usize>();
-    while registration.to_bytes().len() + notes(&left_out) > REGISTRATION_BYTES_MAX {
-        let weight = |value: &serde_json::Value| value.to_string().len();
-        let largest = registration.facts.iter().max_by_key(|(_, value)| weight(value));
-        let Some(name) = largest.map(|(name, _)| name.clone()) else { break };
-        registration.facts.remove(&name);
-        left_out.push(format!("fact {} is too large to be registered", cut_to(&name, 80)));
+fn fit(registration: &mut Registration) -> Option<String> {
+    let size = registration.to_bytes().len();
+    if size <= REGISTRATION_BYTES_MAX {
+        return None;
     }
-    left_out
+    // The note will be part of it, at worst with each of its bytes escaped.
+    let mut excess = size + 2 * HEALTH_LINE_BYTES_MAX - REGISTRATION_BYTES_MAX;
+    let weigh =
+        |(name, value): (&String, &Value)| (json!({ name: value }).to_string().len(), name.clone());
+    let mut by_weight: Vec<(usize, String)> = registration.facts.iter().map(weigh).collect();
+    by_weight.sort_unstable();
+    let mut names = Vec::new();
+    while excess > 0
+        && let Some((weight, name)) = by_weight.pop()
+    {
+        registration.facts.remove(&name);
+        // Its braces weigh more than a comma.
+        excess = excess.saturating_sub(weight - 1);
+        names.push(cut_to(&name, 80).to_owned());
+    }
+    let (count, all) = (names.len(), names.len() + registration.facts.len());
+    let names = names.join(", ");
+    Some(format!("{count} of {all} facts are left out, too large to be registered: {names}"))
 }

@@ -1,5 +1,7 @@
 //! Heartbeats, registrations, and the end of a daemon.
 
+use marcato_core::limits::node::{HEALTH_LINE_BYTES_MAX, HEALTH_LINES_MAX};
+use marcato_core::limits::protocol::REGISTRATION_BYTES_MAX;
 use marcato_core::limits::timing::HEARTBEAT_EVERY;
 use marcato_protocol::message::Headers;
 use marcato_protocol::registration::{Heartbeat, Registration};
@@ -106,8 +108,28 @@ fn facts_that_do_not_fit_are_left_out_by_name() {
     let got = bench.step(wanted());
     let registration = registration(&got);
     assert_eq!(registration.facts.len(), 2);
-    assert_eq!(registration.health, ["fact huge is too large to be registered"]);
+    let note = "1 of 3 facts are left out, too large to be registered: huge";
+    assert_eq!(registration.health, [note]);
     assert!(bench.step(Event::Reloaded(Box::new(large))).sent.is_empty(), "it is as it was");
+}
+
+/// However much there is, the registration is taken and holds what fits.
+#[test]
+fn many_facts_and_much_to_complain_of_leave_a_registration() {
+    let mut large = rules();
+    let facts = (0..30_000).map(|number| (format!("fact{number:05}"), json!("\u{e9}\"")));
+    large.facts = Arc::new(facts.collect());
+    large.health = vec!["\u{1}".repeat(100_000); 1000];
+    let mut bench = Bench::with(large);
+    let got = bench.step(wanted());
+    let size = registration_message(&got).body.len();
+    let least = REGISTRATION_BYTES_MAX - 8 * HEALTH_LINE_BYTES_MAX;
+    assert!((least..=REGISTRATION_BYTES_MAX).contains(&size), "{size}");
+    let registration = registration(&got);
+    let note = "facts are left out, too large to be registered: fact29999, ";
+    assert!(registration.health[0].contains(note), "{}", registration.health[0]);
+    assert_eq!(registration.health[HEALTH_LINES_MAX], "and 969 more; see the node's log");
+    assert!(!registration.facts.is_empty());
 }
 
 #[test]
