@@ -56,8 +56,8 @@ reasons! {
         "The package manager holds the package at its version; nothing was changed.",
         "apt-mark unhold on the host, if the hold is no longer wanted.";
     NoSpace = "no-space",
-        "There is too little free space on a filesystem of the host; nothing was changed.",
-        "Make room on the filesystem that the message names.";
+        "There is too little free space on a filesystem of the host.",
+        "Make room on the filesystem that the message names; where something was changed, mco package repair ends it.";
     Locked = "locked",
         "Another process held the package manager's lock until the end of the wait; nothing was changed.",
         "Wait until the process that the message names is done, then run the command again.";
@@ -156,7 +156,7 @@ reasons! {
         "Look at the host; then run the command again.";
     RunLimit = "run-limit",
         "The time limit of the action passed, and it was ended.",
-        "Look at the host; give the action more time in its declaration.";
+        "Look at the host; give it more time with --run-limit.";
     StillRunning = "still-running",
         "It runs and is not ended: the time limit passed, or it had begun when it was cancelled.",
         "Wait for its receipt.";

@@ -154,7 +154,7 @@ impl<'a> Change<'a> {
         let mut done = self.patiently(|| self.packages.repair()).await?;
         let left = self.packages.interrupted().map_err(Trouble::other)?;
         if done.error.is_none() {
-            done.error = left;
+            done.error = left.map(Trouble::other);
         }
         Ok(self.account(done, &before, &[], services).await)
     }
@@ -267,9 +267,13 @@ impl<'a> Change<'a> {
         {
             self.data.insert("stale".into(), stale.into());
         }
-        let changed = if difference.changed { Changed::True } else { Changed::False };
+        let changed = match (difference.changed, &done.error) {
+            (true, _) => Changed::True,
+            (false, Some(_)) if done.touched => Changed::Unknown,
+            (false, _) => Changed::False,
+        };
         match done.error {
-            Some(error) => Outcome::failed(Reason::Action, changed, error),
+            Some(Trouble { reason, message }) => Outcome::failed(reason, changed, message),
             None => Outcome::ok(Map::new()).changing(changed),
         }
     }

@@ -281,13 +281,16 @@ pub struct Step {
 /// How a work went that was begun.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Done {
-    /// What the package manager complained of, where it did not go well.
-    pub error: Option<String>,
+    /// What went wrong, where it did not go well.
+    pub error: Option<Trouble>,
+    /// Whether it came to the packages themselves. What it could not end it takes back, and the database
+    /// is as before; but what the packages' own scripts have done nobody takes back.
+    pub touched: bool,
     /// The configuration files of the host that were kept though the package brought other ones.
     pub kept: Vec<String>,
 }
 
-/// Why nothing was changed.
+/// What went wrong, or is in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
     /// As a reason code.

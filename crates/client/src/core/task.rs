@@ -34,7 +34,7 @@ pub struct Task {
     pub reason: Option<String>,
     /// How long to wait: a read ends then, a change must have begun by then.
     pub wait: Span,
-    /// How long it may run on a node: the declaration's.
+    /// How long it may run on a node.
     pub run_limit: Span,
 }
 

@@ -145,7 +145,7 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
         aim: if is_set { Aim::Set } else { Aim::Matching },
         reason: intent.order.reason.clone(),
         wait: intent.order.timeout.unwrap_or(default),
-        run_limit: ddl.metadata.timeout,
+        run_limit: intent.order.run_limit.unwrap_or(ddl.metadata.timeout),
     };
     let interrupt = Interrupt::default();
     let setup = setup(&fleet, args);

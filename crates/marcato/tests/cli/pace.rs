@@ -77,6 +77,15 @@ fn the_question_says_how_it_goes() {
     insta::assert_snapshot!(redact(&shown));
 }
 
+/// The wait, what was typed for the run, and the silence after it.
+#[test]
+fn a_turn_is_as_long_as_was_typed() {
+    let lab = Lab::up(3);
+    let line = "service nginx restart -I /web/ --batch 2 -t 10 --run-limit 30";
+    let shown = on_terminal(&lab.mco(line), &[("[y/N] ", "n\n")], lab.home());
+    assert!(shown.contains("at most 45 s each"), "{shown}");
+}
+
 #[test]
 fn flags_that_mean_nothing() {
     let lab = Lab::up(1);

@@ -232,11 +232,11 @@ fn ended(said: Said) -> Result<Done, Trouble> {
         true => None,
         false => match read::trouble(&said.text) {
             trouble if trouble.reason == Reason::Locked => return Err(trouble),
-            trouble if trouble.reason == Reason::Action => Some(trouble.message),
-            trouble => Some(format!("{}; {}", trouble.message, read::complaint(&said.text))),
+            _ => Some(read::failure(&said.text)),
         },
     };
-    Ok(Done { error, kept: read::kept(&said.text) })
+    let touched = read::touched(&said.text);
+    Ok(Done { error, touched, kept: read::kept(&said.text) })
 }
 
 /// A failed refresh, whatever failed, unless it is that of a lock or a filesystem.

@@ -100,12 +100,15 @@ pub(super) fn kept(text: &str) -> Vec<String> {
     kept
 }
 
+/// How the system says that a filesystem is full.
+const FULL: &str = "No space left on device";
+
 /// Words by which apt and dpkg are known to mean a reason of ours; the first that is found counts.
 const SIGNS: [(&str, Reason); 12] = [
     ("Could not get lock", Reason::Locked),
     ("Unable to acquire the dpkg frontend lock", Reason::Locked),
     ("dpkg was interrupted", Reason::InterruptedDpkg),
-    ("No space left on device", Reason::NoSpace),
+    (FULL, Reason::NoSpace),
     ("enough free space", Reason::NoSpace),
     ("Held packages were changed", Reason::Held),
     ("Packages need to be removed but remove is disabled", Reason::WouldRemove),
@@ -130,10 +133,27 @@ pub(super) fn trouble(text: &str) -> Trouble {
     }
 }
 
+/// Why a transaction went wrong that said this. Most reasons of their own say that nothing was changed,
+/// which the database alone knows by then.
+pub(super) fn failure(text: &str) -> Trouble {
+    let (trouble, complaint) = (trouble(text), complaint(text));
+    let message = match trouble.message == complaint {
+        true => complaint,
+        false => format!("{}; {complaint}", trouble.message),
+    };
+    let reason = if message.contains(FULL) { Reason::NoSpace } else { Reason::Action };
+    Trouble::new(reason, message)
+}
+
+/// Whether dpkg came to a package.
+pub(super) fn touched(text: &str) -> bool {
+    lines(text).any(|line| is_step(line) || is_dpkgs(line))
+}
+
 /// What a run complained of, in one line.
 pub(super) fn complaint(text: &str) -> String {
     let all: Vec<&str> = lines(text).collect();
-    if let Some(at) = all.iter().position(|line| line.starts_with("dpkg: error")) {
+    if let Some(at) = all.iter().position(|line| is_dpkgs(line)) {
         // The reason stands on the next line, what a script itself said on the one before.
         let why = all.get(at + 1).filter(|line| line.starts_with(' '));
         let said =
@@ -157,8 +177,18 @@ fn is_unmet(line: &str) -> bool {
         || line.starts_with("Unsatisfied dependencies")
 }
 
-/// Whether a line may be a maintainer script's own, not one by which dpkg tells how far it is.
+/// Whether dpkg says by a line that something went wrong.
+fn is_dpkgs(line: &str) -> bool {
+    line.starts_with("dpkg: error") || line.starts_with("dpkg: unrecoverable fatal error")
+}
+
+/// Whether a line may be a maintainer script's own.
 fn is_said(line: &str) -> bool {
+    !line.starts_with(' ') && !is_step(line)
+}
+
+/// Whether dpkg tells by a line how far it is.
+fn is_step(line: &str) -> bool {
     const STEPS: [&str; 8] = [
         "Preparing to unpack",
         "Unpacking",
@@ -169,7 +199,7 @@ fn is_said(line: &str) -> bool {
         "Processing triggers",
         "(Reading database",
     ];
-    !line.starts_with(' ') && !STEPS.iter().any(|step| line.starts_with(step))
+    STEPS.iter().any(|step| line.starts_with(step))
 }
 
 /// The lines of what was written for a terminal.

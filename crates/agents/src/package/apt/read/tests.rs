@@ -98,6 +98,39 @@ fn what_went_wrong() {
     check("", Reason::Action, "it says nothing");
 }
 
+/// What was begun may have changed something, whatever went wrong.
+#[test]
+fn what_went_wrong_in_a_transaction() {
+    let check = |said: &str, reason: Reason, is_touched: bool, want: &str| {
+        assert_eq!(failure(said), Trouble::new(reason, want), "{said}");
+        assert_eq!(touched(said), is_touched, "{said}");
+    };
+    let full = "Preparing to unpack .../tls-doc_3.0.22-1_all.deb ...\n\
+        Unpacking tls-doc (3.0.22-1) over (3.0.20-1) ...\n\
+        dpkg: error processing archive /a/tls-doc_3.0.22-1_all.deb (--unpack):\n \
+        cannot copy extracted data for './opt/x' to '/opt/x.dpkg-new': failed to write (No space left \
+        on device)\n\
+        dpkg-deb: error: paste subprocess was killed by signal (Broken pipe)\n\
+        Errors were encountered while processing:\n /a/tls-doc_3.0.22-1_all.deb\n\
+        E: Sub-process /usr/bin/dpkg returned an error code (1)\n";
+    let why = "dpkg: error processing archive /a/tls-doc_3.0.22-1_all.deb (--unpack): cannot copy \
+        extracted data for './opt/x' to '/opt/x.dpkg-new': failed to write (No space left on device)";
+    check(full, Reason::NoSpace, true, why);
+    let database = "dpkg: unrecoverable fatal error, aborting:\n unable to flush updated status of \
+        'tls' (No space left on device)\nE: Sub-process /usr/bin/dpkg returned an error code (2)\n";
+    let why = "dpkg: unrecoverable fatal error, aborting: unable to flush updated status of 'tls' (No \
+        space left on device)";
+    check(database, Reason::NoSpace, true, why);
+    let copied = "E: Write error - write (28: No space left on device)";
+    check(copied, Reason::NoSpace, false, "Write error - write (28: No space left on device)");
+    check(
+        "E: Unable to fetch some archives\n",
+        Reason::Action,
+        false,
+        "Unable to fetch some archives",
+    );
+}
+
 proptest! {
     #[test]
     fn anything_can_be_read(text in "(?s).{0,400}") {
@@ -112,6 +145,6 @@ proptest! {
             Just("The following packages have unmet dependencies:".to_owned()),
             Just("Inst a [1".to_owned()), Just("'x' y".to_owned())], 0..8)) {
         let text = parts.join("\n");
-        let _ = (trouble(&text), complaint(&text), simulation(&text), uris(&text));
+        let _ = (failure(&text), touched(&text), simulation(&text), uris(&text));
     }
 }
