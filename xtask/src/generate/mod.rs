@@ -1,6 +1,6 @@
 //! `cargo xtask generate`: the pages that are made from the code, so that they cannot lie.
 
-mod facts;
+pub mod facts;
 mod limits;
 mod outcomes;
 

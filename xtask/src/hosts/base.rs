@@ -82,7 +82,7 @@ fn remove_others(dir: &Path) -> Result<()> {
 }
 
 /// Twelve hex digits over everything that decides what the tree holds.
-fn key() -> String {
+pub fn key() -> String {
     let digest = Sha256::digest([SUITE, MIRROR, PACKAGES, REVISION].join("\n"));
     digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -4,14 +4,20 @@
 //! systemd of one host sees, counts and may kill the processes of another. The group is also what
 //! finds every process of a host again after a crashed run.
 
-use super::error::{Result, file};
+use super::error::{Error, Result, file};
 use super::process::Process;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the kernel may take to end killed processes.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long it may take to stop all processes of a group, or to have them go on.
+const FREEZE_LIMIT: Duration = Duration::from_secs(10);
+
+/// How often a group that is to be stopped is looked at.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// One group, in every hierarchy that systemd uses here.
 #[derive(Debug)]
@@ -64,6 +70,43 @@ impl Cgroup {
             Some((Path::new(path).file_name()?.to_string_lossy().into_owned(), process.pid))
         };
         processes_below(folder).into_iter().filter_map(unit_of).collect()
+    }
+
+    /// Stops every process in the group and below where it is, and returns when all have.
+    ///
+    /// # Errors
+    /// When there is no unified hierarchy, or a process does not stop.
+    pub fn freeze(&self) -> Result<()> {
+        self.set_frozen(true)
+    }
+
+    /// Has all that [`Cgroup::freeze`] stopped go on.
+    ///
+    /// # Errors
+    /// As [`Cgroup::freeze`].
+    pub fn thaw(&self) -> Result<()> {
+        self.set_frozen(false)
+    }
+
+    fn set_frozen(&self, frozen: bool) -> Result<()> {
+        let folder = self.folders.iter().find(|folder| folder.join("cgroup.freeze").exists());
+        let none = || Error::Machine("the host's control group cannot be frozen".to_owned());
+        let folder = folder.ok_or_else(none)?;
+        let (freeze, events) = (folder.join("cgroup.freeze"), folder.join("cgroup.events"));
+        let number = u8::from(frozen);
+        fs::write(&freeze, number.to_string()).map_err(file("write", &freeze))?;
+        let done = format!("frozen {number}");
+        let until = Instant::now() + FREEZE_LIMIT;
+        loop {
+            let text = fs::read_to_string(&events).map_err(file("read", &events))?;
+            if text.lines().any(|line| line == done) {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                return Err(Error::Machine(format!("{} has not: {done}", events.display())));
+            }
+            std::thread::sleep(LOOK);
+        }
     }
 
     /// Ends every process in the group and below, and removes it.

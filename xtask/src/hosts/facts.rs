@@ -1,15 +1,19 @@
-//! `cargo xtask hosts facts`: what mcod finds on a Debian host beside what Debian's facter prints on the
-//! same host, written down for `docs/reference/facts.md`.
+//! What mcod finds on a Debian host beside what Debian's facter prints on the same host: written down by
+//! `cargo xtask hosts facts` for `docs/reference/facts.md`, and judged by `cargo xtask hosts test`.
 
 use super::error::{Error, Result, file};
 use super::{Programs, base, mount, run};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long apt may take for its lists or for the installation: facter brings Ruby.
 const INSTALL_LIMIT: Duration = Duration::from_secs(300);
+
+/// To be counted up when the layer with facter is made in another way, so that an old one is not used
+/// again.
+const REVISION: &str = "1";
 
 /// How long everything else may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -24,28 +28,65 @@ const ADDRESSES: [(&str, &[&str]); 2] =
 /// Where the comparison is kept.
 pub const RECORD: &str = "docs/reference/facts.json";
 
-/// Makes a host with facter on it, asks both, and writes down what they say.
+/// Asks both, and writes down what they say.
 ///
 /// # Errors
-/// When there is no mirror, or one of the two says nothing that can be read.
+/// As [`ask_both`].
 pub fn record(dir: &Path, programs: &Programs, root: &Path) -> Result<()> {
     base::check_filesystem(dir)?;
     fs::create_dir_all(dir).map_err(file("make", dir))?;
-    let base = base::ensure(dir)?;
-    let folder = dir.join("facts");
-    clean(&folder)?;
-    let [up, work, tree] = ["up", "work", "root"].map(|name| folder.join(name));
-    for path in [&up, &work, &tree] {
-        fs::create_dir_all(path).map_err(file("make", path))?;
-    }
-    mount::overlay(&[base], &up, &work, &tree)?;
-    let made = host(&tree).and_then(|()| compare(&tree, programs));
-    clean(&folder)?;
-    let text = format!("{:#}\n", made?);
+    let text = format!("{:#}\n", ask_both(dir, &programs.mcod())?);
     let record = root.join(RECORD);
     fs::write(&record, text).map_err(file("write", &record))?;
     eprintln!("wrote {RECORD}; now run: cargo xtask generate");
     Ok(())
+}
+
+/// Makes a host with facter on it and asks both.
+///
+/// # Errors
+/// When there is no mirror, or one of the two says nothing that can be read.
+pub fn ask_both(dir: &Path, mcod: &Path) -> Result<Value> {
+    let base = base::ensure(dir)?;
+    let under = [with_facter(dir, &base)?, base];
+    let folder = dir.join("facts");
+    let said = on_tree(&folder, &under, |tree| {
+        configure(tree)?;
+        compare(tree, mcod)
+    });
+    clean(&folder)?;
+    said
+}
+
+/// Does something on a tree over others, which `clean` takes away.
+fn on_tree<T>(folder: &Path, under: &[PathBuf], act: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    clean(folder)?;
+    let [up, work, tree] = ["up", "work", "root"].map(|name| folder.join(name));
+    for path in [&up, &work, &tree] {
+        fs::create_dir_all(path).map_err(file("make", path))?;
+    }
+    mount::overlay(under, &up, &work, &tree)?;
+    let done = act(&tree);
+    done.and_then(|done| mount::unmount_below(folder).map(|()| done))
+}
+
+/// The layer over a base tree that has facter in it; made once for that tree.
+fn with_facter(dir: &Path, base: &Path) -> Result<PathBuf> {
+    let layer = dir.join(format!("facter-{REVISION}-{}", base::key()));
+    if layer.exists() {
+        return Ok(layer);
+    }
+    for old in fs::read_dir(dir).map_err(file("read", dir))?.flatten() {
+        if old.file_name().to_string_lossy().starts_with("facter-") {
+            fs::remove_dir_all(old.path()).map_err(file("remove", old.path()))?;
+        }
+    }
+    let partial = dir.join("facter.partial");
+    on_tree(&partial, &[base.to_owned()], install)?;
+    // Renamed only when it is whole: an interrupted run leaves nothing that looks finished.
+    fs::rename(partial.join("up"), &layer).map_err(file("rename", &partial))?;
+    clean(&partial)?;
+    Ok(layer)
 }
 
 fn clean(folder: &Path) -> Result<()> {
@@ -59,8 +100,8 @@ fn clean(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Gives the host facter, a name, keys for SSH and a network.
-fn host(tree: &Path) -> Result<()> {
+/// Gives a tree facter, and keys for SSH.
+fn install(tree: &Path) -> Result<()> {
     let resolver = tree.join("etc/resolv.conf");
     fs::copy("/etc/resolv.conf", &resolver).map_err(file("copy to", &resolver))?;
     let root = tree.to_string_lossy();
@@ -69,7 +110,12 @@ fn host(tree: &Path) -> Result<()> {
     // Facter asks the last two for mounts and for what is called lsb, and is silent without them.
     let facter = ["facter", "iproute2", "ruby-sys-filesystem", "lsb-release"];
     let wanted = [&["--no-install-recommends", "install", "openssh-server"][..], &facter].concat();
-    run::checked(&[&apt[..], &wanted].concat(), INSTALL_LIMIT)?;
+    run::checked(&[&apt[..], &wanted].concat(), INSTALL_LIMIT).map(drop)
+}
+
+/// Gives a tree a name, what mcod needs, and a network.
+fn configure(tree: &Path) -> Result<()> {
+    let resolver = tree.join("etc/resolv.conf");
     fs::write(&resolver, "search example.com\n").map_err(file("write", &resolver))?;
     let hosts = tree.join("etc/hosts");
     fs::write(&hosts, "127.0.0.1 localhost\n10.77.1.11 web1.example.com web1\n")
@@ -106,14 +152,11 @@ fn host(tree: &Path) -> Result<()> {
     ip(&["route", "add", "default", "via", "10.77.1.1", "dev", "eth0"]).map(drop)
 }
 
-fn compare(tree: &Path, programs: &Programs) -> Result<Value> {
+fn compare(tree: &Path, mcod: &Path) -> Result<Value> {
     let ask = |argv: &[&str]| -> Result<String> {
         let tree = tree.to_string_lossy();
         let network = format!("--network-namespace-path=/run/netns/{NETWORK}");
-        let program = format!(
-            "--bind-ro={}:/usr/local/bin/mcod",
-            programs.mco().with_file_name("mcod").display()
-        );
+        let program = format!("--bind-ro={}:/usr/local/bin/mcod", mcod.display());
         // Quiet, for its own words would stand among the answer's.
         let nspawn = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--as-pid2"];
         let host = ["--directory", &tree, "--machine=web1", "--console=pipe", &network, &program];

@@ -76,6 +76,11 @@ impl Programs {
         self.folder.join("mco")
     }
 
+    /// The daemon.
+    pub fn mcod(&self) -> PathBuf {
+        self.folder.join("mcod")
+    }
+
     /// Makes the Debian package of them, as a release is made but for the time that an optimized
     /// build takes, and puts it into a folder.
     ///

@@ -56,6 +56,22 @@ impl Hosts {
         net::set_link(&self.host(name)?.spec.link(), true)
     }
 
+    /// Has a host hang as a whole: not one of its processes does anything any more.
+    ///
+    /// # Errors
+    /// When the host does not run.
+    pub fn freeze(&self, name: &str) -> Result<()> {
+        self.host(name)?.cgroup.freeze()
+    }
+
+    /// Has a host go on after [`Hosts::freeze`].
+    ///
+    /// # Errors
+    /// As [`Hosts::freeze`].
+    pub fn thaw(&self, name: &str) -> Result<()> {
+        self.host(name)?.cgroup.thaw()
+    }
+
     /// Kills a host's daemon, and only it, as a crash does; systemd does not start it again.
     ///
     /// # Errors

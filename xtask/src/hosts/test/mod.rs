@@ -8,6 +8,8 @@
 mod away;
 mod changing;
 mod debian;
+mod disk;
+mod facts;
 mod hung;
 mod looking;
 mod openssl;
@@ -65,12 +67,18 @@ const CASES: &[Case] = &[
     ),
     ("an interrupted dpkg is named, and repaired when asked for", transactions::interrupted),
     ("a transaction outlives a killed daemon", transactions::outlives),
+    (
+        "a transaction that exceeds its time goes on, and is told later",
+        transactions::past_its_limit,
+    ),
+    ("a disk that fills while dpkg unpacks is named, and what was begun is told", disk::fills),
     ("our own package brings what it should, and starts nothing", upgrade::installed),
     ("our own package is updated by the daemon that it brings", upgrade::own_package),
     ("a broken configuration leaves the running service alone", units::broken_configuration),
     ("a service that dies in its first second is no success", units::dies),
     ("a masked service is named as such", units::masked),
-    ("a host that hangs is no response, and what it was sent may have run", hung::stopped),
+    ("a daemon that hangs is no response, and what it was sent may have run", hung::stopped),
+    ("a host that hangs in a transaction is lost, and its receipt is fetched later", hung::frozen),
     ("a host shut down in order is down at once, and back after its boot", away::shut_down),
     ("a node whose daemon was killed is down at once", away::killed),
     ("a daemon that is stopped ends cleanly and is down at once", away::stopped),
@@ -86,6 +94,7 @@ const CASES: &[Case] = &[
     ("an agent that lost daemon and runner is ended by the next daemon", orphans::both_killed),
     ("a read of an external agent ends with its daemon", orphans::read_abandoned),
     ("services are restarted over D-Bus, and without a bus by systemctl", service::both_ways),
+    ("a node finds the facts that Debian's facter finds", facts::beside_facter),
     ("a node at rest, and what was logged", rest::figures),
     ("a host that was just booted is in the next command", tenth::tenth),
 ];

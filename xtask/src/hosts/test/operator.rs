@@ -2,6 +2,7 @@
 
 use super::super::error::{Error, Result};
 use super::super::run;
+use super::site::same;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -37,6 +38,8 @@ pub struct Answer {
 /// What an order's `--json` says.
 #[derive(Debug, Deserialize)]
 pub struct Order {
+    /// The job's id.
+    pub job: Option<String>,
     /// The exit code, once more.
     pub exit: i32,
     /// How many nodes were expected.
@@ -51,7 +54,7 @@ pub struct Order {
 }
 
 /// What became of an order on one node.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Reply {
     /// The node.
     pub sender: String,
@@ -67,6 +70,8 @@ pub struct Reply {
     pub reason: Option<String>,
     /// `true`, `false` or `"unknown"`.
     pub changed: Value,
+    /// Until when a silent node may still start.
+    pub may_start_until: Option<String>,
 }
 
 impl Operator {
@@ -112,6 +117,21 @@ impl Operator {
         }
         order.took = answer.took;
         Ok(order)
+    }
+
+    /// Has the nodes of a job asked that had not ended until they have, and gives back what the job's
+    /// record says then.
+    ///
+    /// # Errors
+    /// As [`Operator::order`], and when it was no job.
+    pub fn completed(&self, order: &Order) -> Result<Order> {
+        let job = order.job.as_deref();
+        let job = job.ok_or_else(|| Error::Unmet("it is no job".to_owned()))?;
+        let followed = self.order(&["job", "follow", job])?;
+        let kept = self.order(&["job", "show", job])?;
+        let told = (followed.exit, &followed.replies);
+        same("what is kept of the job", (kept.exit, &kept.replies), told)?;
+        Ok(kept)
     }
 }
 

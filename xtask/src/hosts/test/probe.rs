@@ -13,6 +13,9 @@ use std::path::PathBuf;
 /// Its name.
 pub const PROBE: &str = "marcato-probe";
 
+/// That of another one from the same source.
+pub const BESIDE: &str = "marcato-probe-data";
+
 /// Its two versions.
 pub const OLD: &str = "1.0";
 /// The one that an update brings.
@@ -26,10 +29,23 @@ pub type Content<'a> = (&'a str, u32, &'a str);
 /// # Errors
 /// When it cannot be made.
 pub fn publish(site: &Site, version: &str, files: &[Content<'_>]) -> Result<PathBuf> {
+    publish_as(site, PROBE, version, files)
+}
+
+/// The same for either of the names.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn publish_as(
+    site: &Site,
+    name: &str,
+    version: &str,
+    files: &[Content<'_>],
+) -> Result<PathBuf> {
     let folder = tempfile::tempdir().map_err(file("make", "a folder for a package"))?;
     let tree = folder.path().join("tree");
     let control = format!(
-        "Package: {PROBE}\nVersion: {version}\nArchitecture: all\n\
+        "Package: {name}\nSource: {PROBE}\nVersion: {version}\nArchitecture: all\n\
          Maintainer: Nobody <nobody@example.com>\nDescription: made to be updated\n"
     );
     for (path, mode, text) in [("DEBIAN/control", 0o644, control.as_str())].iter().chain(files) {
@@ -40,7 +56,7 @@ pub fn publish(site: &Site, version: &str, files: &[Content<'_>]) -> Result<Path
         content.write_all(text.as_bytes()).map_err(file("write", &path))?;
         content.set_permissions(Permissions::from_mode(*mode)).map_err(file("chmod", path))?;
     }
-    let package = folder.path().join(format!("{PROBE}_{version}_all.deb"));
+    let package = folder.path().join(format!("{name}_{version}_all.deb"));
     build(&tree, &package)?;
     site.hosts.archive().add(&package)
 }
@@ -65,10 +81,12 @@ pub fn with_probe(
 }
 
 fn forget(site: &Site, host: &Spec) -> Result<()> {
-    site.says(host, &["dpkg", "--purge", "--force-all", PROBE])?;
+    site.says(host, &["dpkg", "--purge", "--force-all", PROBE, BESIDE])?;
     // Of a package that it has downloaded, apt looks at the size alone, and the next is as large.
-    let downloaded = format!("{PROBE}_*");
+    let downloaded = format!("{PROBE}*");
     site.says(host, &["find", "/var/cache/apt/archives", "-name", &downloaded, "-delete"])?;
-    site.hosts.archive().remove(PROBE)?;
+    for name in [PROBE, BESIDE] {
+        site.hosts.archive().remove(name)?;
+    }
     refresh(site, host)
 }

@@ -201,6 +201,7 @@ impl Site {
     pub fn heal(&mut self) -> Result<()> {
         for host in &self.nodes {
             self.hosts.boot(&host.name)?;
+            self.hosts.thaw(&host.name)?;
             self.hosts.restore_link(&host.name)?;
             self.hosts.start_mcod(&host.name)?;
         }

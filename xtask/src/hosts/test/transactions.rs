@@ -41,9 +41,51 @@ const ASKING: [Content<'_>; 5] = [
 const KILLS: &str = "#!/bin/sh\nif [ ! -e /run/probe-killed ]; then\n    touch /run/probe-killed\n    \
     kill -9 $PPID\nfi\n";
 
-/// Says that it has begun, and waits until it is told to go on.
-const WAITS: &str =
-    "#!/bin/sh\ntouch /run/probe-begun\nwhile [ ! -e /run/probe-go ]; do sleep 0.1; done\n";
+/// Says which dpkg has begun it, and waits until it is told to go on.
+const SLOW: Content<'_> = (
+    "DEBIAN/postinst",
+    0o755,
+    "#!/bin/sh\necho $PPID >/run/probe-begun\nwhile [ ! -e /run/probe-go ]; do sleep 0.1; done\n",
+);
+
+/// There while the slow one waits.
+pub const BEGUN: &str = "/run/probe-begun";
+
+/// What it waits for.
+const GO: &str = "/run/probe-go";
+
+/// So many seconds an update may take that takes longer: enough until dpkg is at work, seen: 2.
+const RUN_LIMIT: &str = "8";
+
+/// Offers a host a new version of the probe that is done only when it is told to go on, does something,
+/// and tells it so at the latest then.
+///
+/// # Errors
+/// As [`with_probe`].
+pub fn with_slow_probe(site: &Site, host: &Spec, act: impl FnOnce() -> Result<()>) -> Result<()> {
+    let done = with_probe(site, host, [&[], &[SLOW]], || {
+        let done = act();
+        let_go_on(site, host).and(done)
+    });
+    site.says(host, &["rm", "-f", BEGUN, GO])?;
+    done
+}
+
+/// Tells it to go on.
+///
+/// # Errors
+/// When the host cannot.
+pub fn let_go_on(site: &Site, host: &Spec) -> Result<()> {
+    site.put(host, GO, "0644", b"")
+}
+
+/// Has the operator update the probe on one host within the limit that a slow one exceeds.
+///
+/// # Errors
+/// As [`super::operator::Operator::order`].
+pub fn update_within(site: &Site, host: &Spec) -> Result<Order> {
+    order(site, host, &[PROBE, "update", "--run-limit", RUN_LIMIT])
+}
 
 /// Has the operator do something with the probe on one host.
 fn order(site: &Site, host: &Spec, words: &[&str]) -> Result<Order> {
@@ -51,7 +93,10 @@ fn order(site: &Site, host: &Spec, words: &[&str]) -> Result<Order> {
 }
 
 /// Wants the probe to be installed in its new version, and nothing half done.
-fn whole(site: &Site, host: &Spec) -> Result<()> {
+///
+/// # Errors
+/// When it is not so.
+pub fn whole(site: &Site, host: &Spec) -> Result<()> {
     same("the version, as dpkg has it", version(site, host, PROBE)?.as_str(), NEW)?;
     same("what dpkg has left undone", site.says(host, &["dpkg", "--audit"])?.as_str(), "")
 }
@@ -100,13 +145,37 @@ pub fn interrupted(site: &mut Site) -> Result<()> {
     done
 }
 
+/// A package that takes longer than the order's time
+pub fn past_its_limit(site: &mut Site) -> Result<()> {
+    let host = &site.alone;
+    let name = host.fqdn();
+    with_slow_probe(site, host, || {
+        let told = update_within(site, host);
+        let pid = site.says(host, &["cat", BEGUN])?;
+        let still_there = site.says(host, &["cat", &format!("/proc/{pid}/comm")])?;
+        let_go_on(site, host)?;
+        let told = told?;
+        told.ends(2, &[(&name, "timed_out", Some("still-running"))])?;
+        same("changed", &told.of(&name)?.changed, &json!("unknown"))?;
+        same(&format!("process {pid} after that"), still_there.as_str(), "dpkg")?;
+        println!("    still running after {:.1} s; dpkg is {pid}", told.took.as_secs_f64());
+        let ended = site.operator.completed(&told)?;
+        ended.ends(0, &[(&name, "ok", None)])?;
+        let reply = ended.of(&name)?;
+        same("changed", &reply.changed, &json!(true))?;
+        same("after", reply.text("after").as_str(), NEW)?;
+        println!("    mco job follow fetched the receipt");
+        whole(site, host)
+    })
+}
+
 /// `kill -9` of the daemon while dpkg is at work
 pub fn outlives(site: &mut Site) -> Result<()> {
     let host = &site.alone;
-    let done = with_probe(site, host, [&[], &[("DEBIAN/postinst", 0o755, WAITS)]], || {
+    with_slow_probe(site, host, || {
         let ended = std::thread::scope(|scope| {
             let typed = scope.spawn(|| order(site, host, &[PROBE, "update"]));
-            let begun = || site.exists(host, "/run/probe-begun");
+            let begun = || site.exists(host, BEGUN);
             let killed = site.until("dpkg is at work", SOON, begun).and_then(|()| {
                 let kill = ["systemctl", "kill", "--kill-whom=main", "--signal=KILL", "mcod"];
                 let before = site.unit(host, "mcod", "MainPID")?;
@@ -116,7 +185,7 @@ pub fn outlives(site: &mut Site) -> Result<()> {
                     Ok(now != before && now != "0")
                 })
             });
-            site.put(host, "/run/probe-go", "0644", b"")?;
+            let_go_on(site, host)?;
             let order = typed.join().map_err(|_| Error::Machine("mco: panicked".to_owned()))?;
             killed.and(order)
         })?;
@@ -124,8 +193,6 @@ pub fn outlives(site: &mut Site) -> Result<()> {
         same("changed", &ended.of(&host.fqdn())?.changed, &json!(true))?;
         println!("    mcod was killed, dpkg was not; told by the next daemon");
         whole(site, host)
-    });
-    site.says(host, &["rm", "-f", "/run/probe-begun", "/run/probe-go"])?;
-    site.all_back()?;
-    done
+    })?;
+    site.all_back().map(drop)
 }
