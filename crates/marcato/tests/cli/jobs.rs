@@ -170,6 +170,21 @@ fn following_is_interrupted() {
     insta::assert_snapshot!([begun, format!("$ mco job follow\n{text}"), after].join("\n"));
 }
 
+/// A node that does not know the job, and one that is there no more, keep the word that stood there.
+#[test]
+fn who_knows_nothing_of_a_job_is_named() {
+    let lab = Lab::up(2);
+    lab.signal_nodes(Signal::STOP);
+    lab.type_("ping -t 0.5 -I /web/");
+    lab.signal_nodes(Signal::CONT);
+    let file = lab.home().join(format!("lab/state/jobs/{}.json", ids(&lab)[0]));
+    let mut kept: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    kept["report"]["orders"] = serde_json::json!(["00000000000000000000000000000000"]);
+    kept["report"]["nodes"][0]["node"] = "old9.example.com".into();
+    fs::write(&file, kept.to_string()).unwrap();
+    insta::assert_snapshot!(lab.type_("job follow"));
+}
+
 /// A node that takes no changes is not asked to cancel what it was sent, and that is said.
 #[test]
 fn what_cannot_be_cancelled_is_named() {

@@ -227,7 +227,13 @@ impl Followed {
         let chosen: BTreeSet<Identity> =
             choice.selection.chosen.iter().map(|node| node.identity.clone()).collect();
         // Who cannot be asked keeps the word that stands there.
-        self.open.retain(|node, _| chosen.contains(node) || !nodes.contains(node));
+        let others: BTreeSet<&Identity> = nodes.difference(&chosen).collect();
+        if !others.is_empty() {
+            let start = format!("{} cannot be asked how it ended: ", others.len());
+            let names = names(others.iter().copied(), console.screen, start.len());
+            console.warn(&format!("{start}{names}"));
+            self.open.retain(|node, _| !others.contains(&node));
+        }
         if chosen.is_empty() {
             return Ok(());
         }
@@ -301,6 +307,11 @@ impl Followed {
             Standing::Unknown if self.may_come(node) => {}
             Standing::Unknown => {
                 self.open.remove(node);
+                if let Some(line) = self.line(node) {
+                    // It may have ended so long ago that the node has forgotten it.
+                    line.message = "the node knows nothing of it, or nothing any more".to_owned();
+                    line.may_start_until = None;
+                }
             }
         }
     }
