@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use marcato_client::core::Report;
-use marcato_core::JobId;
+use marcato_client::core::{NodeReport, Report};
 use marcato_core::ddl::Action;
+use marcato_core::{EndState, JobId};
 
 use super::cli::{FilterArgs, NodesArgs, Part};
 use super::declared;
@@ -38,6 +38,12 @@ pub fn commands(
         // What was cancelled has its ends there.
         (None, Some(earlier)) => commands.push(format!("mco job follow {}", earlier.job)),
         _ => {}
+    }
+    // Where nobody at all answers it is rarely the hosts: nodes do not answer all that a stranger asks,
+    // and whoever signs with a wrong name or key is one.
+    let is_silent = |node: &NodeReport| node.state == EndState::NoResponse;
+    if report.nodes.iter().any(is_silent) && !report.nodes.iter().any(|node| node.signed) {
+        commands.push("mco doctor".to_owned());
     }
     commands
 }
