@@ -8,6 +8,8 @@ use marcato_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::runner::Voice;
+
 /// One action, asked of one agent. The node makes it from a verified order, with inputs that the
 /// agent's declaration has checked; a runner reads it back from its file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +34,9 @@ pub struct Call {
     /// The host's facts.
     #[serde(with = "shared")]
     pub facts: Arc<Facts>,
+    /// By which the agent says what it does or waits for meanwhile.
+    #[serde(skip)]
+    pub voice: Voice,
 }
 
 /// Writes and reads shared facts as the facts alone.

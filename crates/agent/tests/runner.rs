@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use kit::{Kit, call, kill, processes_with, runner, until};
-use marcato_agent::runner::{Launch, RunError, RunState, prepare, state, watch};
+use marcato_agent::runner::{Launch, RunError, RunState, Voice, prepare, said, state, watch};
 use marcato_agent::{ActionResult, Catalog};
 use marcato_core::Reason;
+use marcato_core::limits::agent::SAID_BYTES_MAX;
 use serde_json::json;
 
 /// A kit, the folder of a prepared run that waits for a file, and that file.
@@ -148,4 +149,31 @@ fn folders_that_a_crash_left_half_made() {
         std::fs::write(dir.join("pid"), pid).unwrap();
         assert_eq!(state(dir).unwrap(), gone, "{pid:?}");
     }
+}
+
+#[test]
+fn the_last_word_of_a_run_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = || said(dir.path()).unwrap();
+    assert_eq!(said(), "");
+    let voice = Voice::into(dir.path());
+    voice.say("waiting");
+    assert_eq!(said(), "waiting");
+    // Cut where a character ends.
+    voice.say(&format!("x{}", "é".repeat(SAID_BYTES_MAX)));
+    assert_eq!(said(), format!("x{}", "é".repeat(SAID_BYTES_MAX / 2 - 1)));
+    voice.say("");
+    assert_eq!(said(), "");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+    // What cannot be written leaves nothing that is not true any more.
+    voice.say("waiting");
+    let beside = dir.path().join(format!(".said.{}", std::process::id()));
+    std::fs::create_dir(&beside).unwrap();
+    voice.say("downloading");
+    assert_eq!(said(), "");
+    std::fs::remove_dir(&beside).unwrap();
+    std::fs::write(dir.path().join("said"), "x".repeat(SAID_BYTES_MAX + 1)).unwrap();
+    assert!(marcato_agent::runner::said(dir.path()).is_err(), "nobody but a voice writes there");
+    // Without a folder it is said to nobody.
+    Voice::default().say("waiting");
 }

@@ -9,6 +9,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use marcato_agent::Call;
+use marcato_agent::runner::Voice;
 use marcato_agents::{About, Platform, catalog};
 use marcato_core::{Facts, OrderId, Timestamp};
 
@@ -42,6 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         issued: Timestamp::default(),
         limit,
         facts: Arc::new(Facts::new()),
+        voice: Voice::default(),
     };
     println!("{}", serde_json::to_string_pretty(&catalog.call(&call).await)?);
     let before = busy_ns()?;

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, RwLock};
 
+use marcato_agent::runner::Voice;
 use marcato_agent::{ActionResult, Call, Catalog, Outcome};
 use marcato_agents::lab::{Host, Lab, LabPackage, LabService};
 use marcato_agents::service::Service;
@@ -25,6 +26,7 @@ fn call(agent: &str, action: &str, inputs: Value) -> Call {
             ("os".to_owned(), json!({"release": {"major": 12}, "names": ["a", "b"]})),
             ("a.b".to_owned(), json!("flat")),
         ])),
+        voice: Voice::default(),
     }
 }
 

@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use marcato_agent::runner::Voice;
 use marcato_agent::{ActionResult, BoxFuture, Call, Catalog, Outcome};
 use marcato_agents::lab::{Host, Lab, LabPackage, LabService, LabTrouble};
 use marcato_agents::service::stale::{Report, Use};
@@ -25,6 +26,7 @@ fn call(action: &str, inputs: Value) -> Call {
         issued: Timestamp::from_ms(0),
         limit: Span::from_secs(60),
         facts: Arc::new(Facts::new()),
+        voice: Voice::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use marcato_core::AgentName;
-use marcato_core::limits::agent::{DDL_DEPTH_MAX, RUN_FILE_BYTES_MAX};
+use marcato_core::limits::agent::{DDL_DEPTH_MAX, RUN_FILE_BYTES_MAX, SAID_BYTES_MAX};
 use marcato_core::limits::protocol::JSON_DEPTH_MAX;
 use serde::de::DeserializeOwned;
 use serde_json::Map;
@@ -19,6 +19,7 @@ use crate::{Call, Outcome};
 const CALL: &str = "call.json";
 const ACTIVATE: &str = "activate.json";
 const PID: &str = "pid";
+const SAID: &str = "said";
 const OUTCOME: &str = "outcome.json";
 
 /// The words in a claim for the two kinds of agents.
@@ -87,6 +88,22 @@ pub(super) fn read_outcome(dir: &Path) -> io::Result<Option<Outcome>> {
     read(dir, OUTCOME)
 }
 
+/// Writes what it does or waits for, in place of what was written before. Not fsynced: after a crash
+/// nobody asks for it. Where that fails there is nothing rather than what is not true any more.
+pub(super) fn write_said(dir: &Path, text: &str) {
+    let (beside, place) = (temporary(dir, SAID), dir.join(SAID));
+    if fs::write(&beside, text).and_then(|()| fs::rename(&beside, &place)).is_err() {
+        let _ = fs::remove_file(&beside);
+        let _ = fs::remove_file(&place);
+    }
+}
+
+/// Reads what it does or waits for; empty where it says nothing.
+pub(super) fn read_said(dir: &Path) -> io::Result<String> {
+    let text = bytes(&dir.join(SAID), SAID_BYTES_MAX)?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
 /// Says who runs it; false when that is settled already.
 pub(super) fn claim(dir: &Path, claim: Claim) -> io::Result<bool> {
     let text = match claim {
@@ -110,7 +127,7 @@ pub(super) fn claim(dir: &Path, claim: Claim) -> io::Result<bool> {
 
 /// Reads who runs it, if that is settled.
 pub(super) fn read_claim(dir: &Path) -> io::Result<Option<Claim>> {
-    let Some(bytes) = bytes(&dir.join(PID))? else { return Ok(None) };
+    let Some(bytes) = bytes(&dir.join(PID), RUN_FILE_BYTES_MAX)? else { return Ok(None) };
     Ok(Some(parse_claim(&String::from_utf8_lossy(&bytes))))
 }
 
@@ -131,7 +148,7 @@ fn parse_claim(text: &str) -> Claim {
 
 fn read<T: DeserializeOwned>(dir: &Path, name: &str) -> io::Result<Option<T>> {
     let path = dir.join(name);
-    let Some(bytes) = bytes(&path)? else { return Ok(None) };
+    let Some(bytes) = bytes(&path, RUN_FILE_BYTES_MAX)? else { return Ok(None) };
     // What an agent answers stands one level deeper here, and facts and inputs two.
     let depth = JSON_DEPTH_MAX.max(DDL_DEPTH_MAX) + 2;
     marcato_core::json::parse_as(&bytes, depth)
@@ -139,9 +156,9 @@ fn read<T: DeserializeOwned>(dir: &Path, name: &str) -> io::Result<Option<T>> {
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{name}: {error}")))
 }
 
-fn bytes(path: &Path) -> io::Result<Option<Vec<u8>>> {
+fn bytes(path: &Path, most: usize) -> io::Result<Option<Vec<u8>>> {
     match File::open(path) {
-        Ok(file) => read_at_most(file, RUN_FILE_BYTES_MAX).map(Some),
+        Ok(file) => read_at_most(file, most).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

@@ -10,6 +10,7 @@
 //! | --- | --- | --- |
 //! | `call.json` | the daemon, before it starts the process | what to do ([`Call`]) |
 //! | `pid` | whoever is first | the process that does it; or that nobody ever will |
+//! | `said` | the process, as it goes | what it does or waits for ([`Voice`]) |
 //! | `outcome.json` | the process, at the end | how it went ([`Outcome`]) |
 //!
 //! The hard case is a daemon that dies between starting the process and hearing of it. `pid` is
@@ -23,6 +24,7 @@
 
 mod files;
 mod scope;
+mod voice;
 
 use std::ffi::OsString;
 use std::io;
@@ -43,6 +45,8 @@ use crate::external::{DEFAULT_PATH, Host};
 use crate::tree::{self, Stat};
 use crate::{ActionResult, Call, Catalog, Outcome};
 use files::{Claim, Job};
+
+pub use voice::Voice;
 
 /// How to start a runner: the program and its arguments before the folder.
 #[derive(Debug, Clone)]
@@ -185,6 +189,14 @@ pub fn state(dir: &Path) -> io::Result<RunState> {
     })
 }
 
+/// What a run says that it does or waits for; empty where it says nothing.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn said(dir: &Path) -> io::Result<String> {
+    files::read_said(dir)
+}
+
 /// Waits for a run that an earlier daemon began: [`RunState::Finished`] or [`RunState::Gone`].
 ///
 /// # Errors
@@ -282,7 +294,7 @@ pub async fn run(dir: &Path, catalog: &Catalog, host: &Host) -> Result<(), RunEr
     let outcome = match job {
         Job::Activate(agent) => activate(&agent, host).await,
         Job::Call(call) if external => call_external(&call, host).await,
-        Job::Call(call) => Some(catalog.call(&call).await),
+        Job::Call(call) => Some(catalog.call(&Call { voice: Voice::into(dir), ..*call }).await),
     };
     // Where nobody waits any more, nobody reads it.
     outcome.map_or(Ok(()), |outcome| files::write_outcome(dir, outcome)).map_err(at)

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use marcato_agent::external::{DEFAULT_PATH, Host};
-use marcato_agent::runner::Launch;
+use marcato_agent::runner::{Launch, Voice};
 use marcato_agent::{Call, Catalog, Outcome};
 use marcato_core::{Facts, OrderId, Span, Timestamp};
 use rustix::fs::{Mode, chmod};
@@ -112,6 +112,7 @@ pub fn call(agent: &str, action: &str, inputs: Value) -> Call {
         issued: Timestamp::from_ms(1_700_000_000_123),
         limit: Span::from_secs(5),
         facts: Arc::new(Facts::from([("role".to_owned(), json!("web"))])),
+        voice: Voice::default(),
     }
 }
 

@@ -151,7 +151,7 @@ impl<'a> Change<'a> {
             return Err(Stop::Idle(Reason::Unchanged, "nothing was left half done".into()));
         }
         let services = self.packages.services().await;
-        let mut done = self.patiently(|| self.packages.repair()).await?;
+        let mut done = self.patiently("repairing", || self.packages.repair()).await?;
         let left = self.packages.interrupted().map_err(Trouble::other)?;
         if done.error.is_none() {
             done.error = left.map(Trouble::other);
@@ -197,7 +197,8 @@ impl<'a> Change<'a> {
 
     async fn refreshed(&mut self) -> Result<bool, Trouble> {
         self.unlocked(Lock::Lists).await?;
-        let changed = self.patiently(|| self.packages.refresh(self.left())).await;
+        let refresh = || self.packages.refresh(self.left());
+        let changed = self.patiently("refreshing the lists", refresh).await;
         self.note_lists().await?;
         changed
     }
@@ -222,11 +223,13 @@ impl<'a> Change<'a> {
         }
         if !rehearsal.installs.is_empty() {
             self.packages.room(&rehearsal).await?;
-            self.patiently(|| self.packages.fetch(work, &rehearsal, self.left())).await?;
+            let fetch = || self.packages.fetch(work, &rehearsal, self.left());
+            self.patiently("downloading", fetch).await?;
         }
         let services = self.packages.services().await;
         let before = self.installed()?;
-        let done = self.patiently(|| self.packages.carry_out(work, &rehearsal)).await?;
+        let carry_out = || self.packages.carry_out(work, &rehearsal);
+        let done = self.patiently(work.verb.doing(), carry_out).await?;
         let named = plan::named(&before, asked);
         let mut names: Vec<String> =
             named.iter().map(|found| plan::word(found, &before)).take(1).collect();
@@ -308,32 +311,40 @@ impl<'a> Change<'a> {
             if self.begun.elapsed() >= self.patience {
                 return Err(self.locked(&holder));
             }
+            self.call.voice.say(&waiting_for(&holder));
             self.pause().await;
         }
+        self.call.voice.say("");
         self.installed()
     }
 
-    /// Tries something again as long as somebody else was quicker to take the lock.
+    /// Tries something again as long as somebody else was quicker to take the lock, and says
+    /// meanwhile what it is doing.
     async fn patiently<'f, T>(
         &self,
+        doing: &str,
         attempt: impl Fn() -> BoxFuture<'f, Result<T, Trouble>>,
     ) -> Result<T, Trouble> {
-        loop {
+        let done = loop {
+            self.call.voice.say(doing);
             match attempt().await {
                 Err(trouble)
                     if trouble.reason == Reason::Locked && self.begun.elapsed() < self.patience =>
                 {
+                    self.call.voice.say(&trouble.message);
                     self.pause().await;
                 }
                 Err(trouble) if trouble.reason == Reason::Locked => {
                     let waited = in_words(Span::from_secs(self.patience.as_secs()));
                     let message =
                         format!("{}, waited {waited}; nothing was changed", trouble.message);
-                    return Err(Trouble::new(Reason::Locked, message));
+                    break Err(Trouble::new(Reason::Locked, message));
                 }
-                done => return done,
+                done => break done,
             }
-        }
+        };
+        self.call.voice.say("");
+        done
     }
 
     async fn pause(&self) {
@@ -350,6 +361,14 @@ impl<'a> Change<'a> {
         let message =
             format!("{} held by {who}, waited {waited}; nothing was changed", holder.lock);
         Trouble::new(Reason::Locked, message)
+    }
+}
+
+/// Whom a change waits for, such as `dpkg lock, pid 812 unattended-upgr`.
+fn waiting_for(Holder { lock, name, pid, .. }: &Holder) -> String {
+    match pid {
+        0 => format!("{lock}, held by a process that cannot be seen from here"),
+        pid => format!("{lock}, pid {pid} {name}").trim_end().to_owned(),
     }
 }
 

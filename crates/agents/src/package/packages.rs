@@ -242,6 +242,16 @@ pub enum Verb {
     Purge,
 }
 
+impl Verb {
+    /// What is being done meanwhile.
+    pub(super) const fn doing(self) -> &'static str {
+        match self {
+            Self::Install | Self::Update => "installing",
+            Self::Remove | Self::Purge => "removing",
+        }
+    }
+}
+
 /// A package that is to be changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {

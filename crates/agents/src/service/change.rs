@@ -3,6 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use marcato_agent::runner::Voice;
 use marcato_agent::{ActionResult, Outcome};
 use marcato_core::{Changed, Reason};
 use serde_json::Map;
@@ -18,6 +19,7 @@ pub(super) async fn change(
     name: &str,
     before: Unit,
     until: Instant,
+    voice: &Voice,
 ) -> Outcome {
     let data = |after: &Unit| {
         let mut data = crate::outputs(after.outputs(name, services.provider()));
@@ -28,6 +30,7 @@ pub(super) async fn change(
     if let Some(outcome) = without_doing(verb, name, &before) {
         return outcome.with(data(&before));
     }
+    voice.say(&format!("checking {name}"));
     let settle = match prepare(services, verb, &before, until).await {
         Ok(settle) => settle,
         Err(why) => {
@@ -39,11 +42,14 @@ pub(super) async fn change(
     // What it takes to see whether the service stays up belongs to the limit.
     let settle = settle.min(limit / 2);
     let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    voice.say(&format!("{} of {name}", verb.word()));
     let job = services.act(verb, name, until - settle).await;
+    voice.say(&format!("watching whether {name} stays up"));
     let (after, settled) = match watch(services, verb, name, &job, settle).await {
         Ok(seen) => seen,
         Err(error) => return Outcome::failed(Reason::Action, Changed::Unknown, error),
     };
+    voice.say("");
     let done = Done { verb, name, job, before: &before, after: &after, settled, limit };
     let mut outcome = done.judge();
     if outcome.result == ActionResult::Failed {

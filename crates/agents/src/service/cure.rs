@@ -4,6 +4,7 @@
 //! configuration, a masked unit) says nothing of the next service; but a service that does not come
 //! up again may do so because of the new library, so that the others are then left alone.
 
+use marcato_agent::runner::Voice;
 use marcato_agent::{ActionResult, Outcome};
 use marcato_core::limits::service::CURE_RESERVE;
 use marcato_core::{Changed, Reason};
@@ -26,7 +27,12 @@ struct Cure {
     late: bool,
 }
 
-pub(super) async fn cure(services: &dyn Services, library: &str, until: Instant) -> Outcome {
+pub(super) async fn cure(
+    services: &dyn Services,
+    library: &str,
+    until: Instant,
+    voice: &Voice,
+) -> Outcome {
     let before = match services.stale(Some(library)).await {
         Ok(Some(report)) => report,
         Ok(None) => {
@@ -38,7 +44,7 @@ pub(super) async fn cure(services: &dyn Services, library: &str, until: Instant)
     let count = before.services.len();
     let mut cure = Cure { left: before.left, ..Cure::default() };
     for (unit, _) in before.services {
-        cure.treat(services, unit, until).await;
+        cure.treat(services, unit, until, voice).await;
     }
     if !cure.changed {
         return cure.judge(count, count);
@@ -54,7 +60,13 @@ pub(super) async fn cure(services: &dyn Services, library: &str, until: Instant)
 }
 
 impl Cure {
-    async fn treat(&mut self, services: &dyn Services, unit: String, until: Instant) {
+    async fn treat(
+        &mut self,
+        services: &dyn Services,
+        unit: String,
+        until: Instant,
+        voice: &Voice,
+    ) {
         if until.saturating_duration_since(Instant::now()) < CURE_RESERVE.as_duration() {
             self.late = true;
             self.ended.get_or_insert_with(|| "not tried: the time is over".to_owned());
@@ -71,7 +83,7 @@ impl Cure {
                 return self.failed.push((unit, outcome));
             }
         };
-        let outcome = change(services, Verb::Restart, &unit, before, until).await;
+        let outcome = change(services, Verb::Restart, &unit, before, until, voice).await;
         self.changed |= outcome.changed != Changed::False;
         if outcome.result == ActionResult::Ok {
             return self.restarted.push(unit);

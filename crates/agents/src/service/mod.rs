@@ -25,6 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use marcato_agent::runner::Voice;
 use marcato_agent::{Agent, BoxFuture, Call, Outcome};
 use marcato_core::ddl::{Ddl, DdlError};
 use marcato_core::limits::service::FAILED_UNITS_MAX;
@@ -142,13 +143,15 @@ impl Service {
         match call.action.as_str() {
             "failed" => self.failed(until).await,
             "stale" => self.stale(crate::text(call, "library")).await,
-            "restart_stale" => cure::cure(services, crate::text(call, "library"), until).await,
-            action => self.one(action, crate::text(call, "service"), until).await,
+            "restart_stale" => {
+                cure::cure(services, crate::text(call, "library"), until, &call.voice).await
+            }
+            action => self.one(action, crate::text(call, "service"), until, &call.voice).await,
         }
     }
 
     /// What is asked of one service.
-    async fn one(&self, action: &str, service: &str, until: Instant) -> Outcome {
+    async fn one(&self, action: &str, service: &str, until: Instant, voice: &Voice) -> Outcome {
         let (services, name) = (&*self.services, unit::name_of(service));
         let before = match services.look(&name).await {
             Ok(Some(unit)) => unit,
@@ -160,7 +163,7 @@ impl Service {
                 change::enable(services, &name, before, action == "enable", until).await
             }
             _ => match Verb::of(action) {
-                Some(verb) => change::change(services, verb, &name, before, until).await,
+                Some(verb) => change::change(services, verb, &name, before, until, voice).await,
                 None => Outcome::ok(crate::outputs(before.outputs(&name, services.provider()))),
             },
         }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 
+use marcato_agent::runner::{self, Voice};
 use marcato_agent::{Call, Catalog, Outcome};
 use marcato_agents::package::{Apt, Dpkg, Package, State};
 use marcato_core::{Facts, OrderId, Span, Timestamp};
@@ -166,8 +167,14 @@ impl Kit {
             issued: Timestamp::from_ms(0),
             limit: Span::from_secs(120),
             facts: Arc::new(Facts::default()),
+            voice: Voice::into(self.dir.path()),
         };
         self.catalog.call(&call).await
+    }
+
+    /// What the agent says that it does or waits for.
+    pub fn said(&self) -> String {
+        runner::said(self.dir.path()).unwrap()
     }
 
     pub async fn update(&self, package: &str) -> Outcome {

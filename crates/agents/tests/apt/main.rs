@@ -271,8 +271,16 @@ async fn a_lock_that_is_let_go_of_was_worth_the_wait() {
     let mut dpkg = kit.spawn_dpkg(&slow);
     fs::read(kit.path("root/begun")).unwrap();
     let update = kit.ask("update", json!({ "package": "tls", "lock_wait": 60 }));
-    let release = async { fs::write(kit.path("root/pipe"), "go\n").unwrap() };
+    let waits = format!("dpkg lock, pid {} dpkg", dpkg.id());
+    let release = async {
+        // Whoever watches is told what it waits for before it is let go of.
+        while kit.said() != waits {
+            tokio::task::yield_now().await;
+        }
+        fs::write(kit.path("root/pipe"), "go\n").unwrap();
+    };
     let (outcome, ()) = tokio::join!(update, release);
+    assert_eq!(kit.said(), "", "nothing is waited for or done any more");
     dpkg.wait().unwrap();
     assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
     assert_eq!(kit.version("slow").as_deref(), Some("1"));

@@ -81,6 +81,9 @@ pub const DPKG_PACKAGES_MAX: usize = 200_000;
 /// How often dpkg's database is read for one question while dpkg replaces it.
 pub const DPKG_READS_MAX: usize = 3;
 
+/// The longest text in which an agent says what it does or waits for, in bytes.
+pub const SAID_BYTES_MAX: usize = 256;
+
 /// How long a runner tries to end what its agent left behind.
 pub const TREE_LIMIT: Span = Span::from_secs(5);
 

@@ -16,3 +16,13 @@ pub mod protocol;
 pub mod rollout;
 pub mod service;
 pub mod timing;
+
+/// At most so many bytes of a text: as many whole characters as fit.
+#[must_use]
+pub fn cut_to(text: &str, bytes: usize) -> &str {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

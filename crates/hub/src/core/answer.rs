@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use marcato_core::json::is_reserved;
+use marcato_core::limits::cut_to;
 use marcato_core::limits::hub::{NAMES_MAX, NEAREST_MAX, VALUE_BYTES_MAX, VALUES_MAX};
 use marcato_core::limits::protocol::ANSWER_PART_BYTES_MAX;
 use marcato_core::nearest::nearest;
@@ -142,13 +143,10 @@ fn values(registry: &Registry, fact: &FactName) -> Values {
 
 /// A value as a person reads it, cut to its limit.
 fn text(value: &Value) -> String {
-    let mut text = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let cut = (0..=VALUE_BYTES_MAX.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-    text.truncate(cut.unwrap_or(0));
-    text
+    match value {
+        Value::String(text) => cut_to(text, VALUE_BYTES_MAX).to_owned(),
+        other => cut_to(&other.to_string(), VALUE_BYTES_MAX).to_owned(),
+    }
 }
 
 /// The names of facts that are near to one which no node has, the nearest first.

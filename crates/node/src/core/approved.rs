@@ -22,6 +22,7 @@
 use std::sync::Arc;
 
 use marcato_agent::Call;
+use marcato_agent::runner::Voice;
 use marcato_core::ddl::{Action, Effect};
 use marcato_core::{Facts, Span};
 use marcato_protocol::Verified;
@@ -66,6 +67,7 @@ impl Approved {
             issued: signed.issued,
             limit,
             facts,
+            voice: Voice::default(),
         };
         let key = RunKey { order: signed.id, step: order.step_index };
         Ok(Self { key, call, effect: action.effect })

@@ -27,6 +27,7 @@ mod superseded;
 #[cfg(test)]
 mod tests;
 
+use marcato_core::limits::cut_to;
 use marcato_core::limits::node::TEXT_BYTES_MAX;
 
 pub use approved::Approved;
@@ -40,13 +41,4 @@ pub use setup::{Recovered, Rules, Setup};
 /// A text as logs and receipts take it.
 fn cut(text: &str) -> String {
     cut_to(text, TEXT_BYTES_MAX).to_owned()
-}
-
-/// At most so many bytes of a text.
-fn cut_to(text: &str, bytes: usize) -> &str {
-    let mut end = text.len().min(bytes);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }

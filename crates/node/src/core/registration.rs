@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use marcato_core::limits::cut_to;
 use marcato_core::limits::node::{
     HEALTH_LINE_BYTES_MAX, HEALTH_LINES_MAX, REGISTRATION_AT_MOST_EVERY,
 };
@@ -13,7 +14,6 @@ use marcato_protocol::registration::{AgentInfo, Heartbeat, Registration};
 use rand_core::Rng as _;
 use serde_json::{Map, Value, json};
 
-use super::cut_to;
 use super::effect::{Effect, Level, What};
 use super::node::Node;
 
