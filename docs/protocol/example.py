@@ -198,8 +198,15 @@ def check_receipts(file):
 
 
 def check_progress(file):
+    reader, stranger = private_key(file["reader"]), private_key(file["stranger"])
     for case in file["accepted"]:
-        equal("phase", p.check_progress(message_of(case), case["expected"])["phase"], case["phase"])
+        progress, sealed = p.check_progress(message_of(case), case["expected"])
+        equal("phase", progress["phase"], case["phase"])
+        equal("sealed", sealed is not None, case["said"] != "")
+        if sealed:
+            said = p.open_progress(progress, sealed, reader)
+            equal("said", said.get("message", ""), case["said"])
+            refuses("a stranger", "open", p.open_progress, progress, sealed, stranger)
     for case in file["refused"]:
         refuses(case["name"], case["why"], p.check_progress, message_of(case), case["expected"])
 

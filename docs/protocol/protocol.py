@@ -259,48 +259,71 @@ def check_answer(said, expected):
     malformed(same("v"), "another version than the order's")
 
 
-def check_receipt(message, expected):
-    """The outer part, and what is sealed: None, or stanzas and sealed bytes."""
-    check_headers(message, "receipt")
-    length = length_of(header(message, "Mco-Outer") or "")
+def split_answer(message, length, inner_max):
+    """The outer part's bytes, and what is sealed: None, or stanzas and sealed bytes."""
     malformed(length <= min(OUTER_MAX, len(message["body"])), "an impossible length")
     signed, body = message["body"][:length], message["body"][length:]
-    malformed(len(body) <= INNER_MAX + 48, "too long")
-    signature = parse_signature(header(message, "Mco-Signature"))
+    malformed(len(body) <= inner_max + 48, "too long")
     stanzas = header(message, "Mco-Seal")
     malformed(stanzas is not None or not body, "something behind the outer part")
-    if stanzas is not None:
-        stanzas = from_base64(stanzas)
-        malformed(len(stanzas) in [STANZA * count for count in (1, 2, 3, 4)], "no stanzas")
+    if stanzas is None:
+        return signed, None
+    stanzas = from_base64(stanzas)
+    malformed(len(stanzas) in [STANZA * count for count in (1, 2, 3, 4)], "no stanzas")
+    return signed, (stanzas, body)
+
+
+def check_sealed(outer, sealed):
+    """Whether what is sealed is what was signed."""
+    require(outer.get("sealed") == (None if sealed is None else seal_digest(*sealed)), "sealed")
+
+
+def open_sealed(kind, outer, sealed, own):
+    """What is sealed in an answer, opened with a reader's private key."""
+    digests = bytes.fromhex(outer["order_digest"]) + bytes.fromhex(outer["step_digest"])
+    return parse_json(unseal(own, kind + digests + outer["node"].encode(), *sealed))
+
+
+def check_receipt(message, expected):
+    check_headers(message, "receipt")
+    length = length_of(header(message, "Mco-Outer") or "")
+    signed, sealed = split_answer(message, length, INNER_MAX)
+    signature = parse_signature(header(message, "Mco-Signature"))
     outer = OUTER(parse_json(signed))
     malformed("reason" in outer or outer["state"] == "ok", "no reason")
     check_answer(outer, expected)
-    holds = outer.get("sealed") == (None if stanzas is None else seal_digest(stanzas, body))
-    require(holds, "sealed")
+    check_sealed(outer, sealed)
     verify(signature, key_blob(expected["key"]), "receipt.v1@marcato", signed)
-    return outer, None if stanzas is None else (stanzas, body)
+    return outer, sealed
 
 
 def open_receipt(outer, sealed, own):
-    """The inner part, opened with a reader's private key."""
-    digests = bytes.fromhex(outer["order_digest"]) + bytes.fromhex(outer["step_digest"])
-    info = b"marcato.receipt.v1" + digests + outer["node"].encode()
-    return INNER(parse_json(unseal(own, info, *sealed)))
+    return INNER(open_sealed(b"marcato.receipt.v1", outer, sealed, own))
 
 
 # ---------------------------------------------------------------- section 8: progress
 
-PROGRESS = form(ANSWER_TO | {"phase": one_of("accepted", "running"), "at": moment}, EXT)
+PROGRESS = form(
+    ANSWER_TO | {"phase": one_of("accepted", "running"), "at": moment}, {"sealed": digest} | EXT)  # fmt: skip
+SAID = form({}, {"message": text})
+SAID_MAX = 2 * 1024
 
 
 def check_progress(message, expected):
     check_headers(message, "progress")
-    malformed(len(message["body"]) <= OUTER_MAX, "too long")
+    length = header(message, "Mco-Outer")
+    length = len(message["body"]) if length is None else length_of(length)
+    signed, sealed = split_answer(message, length, SAID_MAX)
     signature = parse_signature(header(message, "Mco-Signature"))
-    progress = PROGRESS(parse_json(message["body"]))
+    progress = PROGRESS(parse_json(signed))
     check_answer(progress, expected)
-    verify(signature, key_blob(expected["key"]), "progress.v1@marcato", message["body"])
-    return progress
+    check_sealed(progress, sealed)
+    verify(signature, key_blob(expected["key"]), "progress.v1@marcato", signed)
+    return progress, sealed
+
+
+def open_progress(progress, sealed, own):
+    return SAID(open_sealed(b"marcato.progress.v1", progress, sealed, own))
 
 
 # ---------------------------------------------------------------- section 9: registrations

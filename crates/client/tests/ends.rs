@@ -4,7 +4,7 @@
 mod kit;
 
 use kit::{Bench, Node, nodes};
-use marcato_client::core::Event;
+use marcato_client::core::{Event, Waiting};
 use marcato_core::{Changed, EndState, Exit, Reason, Span};
 use marcato_protocol::message::Message;
 use marcato_protocol::order::{Audience, Received};
@@ -520,4 +520,33 @@ fn a_late_signature_is_asked_for_once_more() {
     bench.assert_done();
     let until = bench.node(&fleet[0]).may_start_until;
     assert_eq!(until, Some(received.order.start_by + Span::from_secs(30)));
+}
+
+/// What a node says that it waits for is shown as long as it is waited for.
+#[test]
+fn what_a_node_says_of_itself() {
+    let fleet = nodes(&["web1", "web2"]);
+    let mut bench = Bench::change(&fleet);
+    let order = bench.order(&fleet[0]);
+    let waits = |bench: &Bench| bench.job.waits(&fleet[0].identity);
+    let says = |text: &str| Some(Waiting::Running(text.to_owned()));
+    assert_eq!(waits(&bench), Some(Waiting::Silent));
+    bench.message(fleet[0].progress(&order, Phase::Accepted));
+    assert_eq!(waits(&bench), Some(Waiting::Accepted));
+    bench.message(fleet[0].progress(&order, Phase::Running));
+    assert_eq!(waits(&bench), says(""));
+    let first = fleet[0].says(&order, Phase::Running, "dpkg lock, pid 812 apt");
+    bench.message(first.clone());
+    assert_eq!(waits(&bench), says("dpkg lock, pid 812 apt"));
+    assert_eq!(bench.job.waiting(1), [(&fleet[0].identity, waits(&bench).unwrap())]);
+    bench.message(fleet[0].says(&order, Phase::Running, "downloading"));
+    // An older word that is carried once more says nothing.
+    bench.message(first);
+    assert_eq!(waits(&bench), says("downloading"));
+    // Nor does what was sealed for others, but that it runs.
+    let other = *fleet[1].open.public();
+    bench.message(fleet[0].says_to(&order, Phase::Running, "secret", &[other]));
+    assert_eq!(waits(&bench), says(""));
+    bench.message(fleet[0].ok(&order));
+    assert_eq!(waits(&bench), None);
 }

@@ -110,7 +110,7 @@ async fn a_change_outlives_its_daemon_and_runs_once() {
     let (handle, work) = fleet.start_node(name, demo_agents()).unwrap().run();
     client.until_heartbeat(name, false).await;
     client.send_set(&order, &fleet, name).await;
-    client.progress().await;
+    assert_eq!(client.said(&fleet).await, "waiting at the gate", "what its process says goes on");
     // It waits for a reader, which this very runtime may be about to start.
     let opened = std::thread::spawn(move || std::fs::write(&gate, "go"));
     let first = client.receipt(&fleet).await;

@@ -125,13 +125,16 @@ fn malformed(what: impl ToString) -> ReceiptError {
     ReceiptError::Malformed(what.to_string())
 }
 
-/// What the sealing is bound to: the order, the step and the node.
-fn seal_info(outer: &Outer) -> Vec<u8> {
-    let digests = [outer.order_digest.as_bytes().as_slice(), outer.step_digest.as_bytes()].concat();
-    [b"marcato.receipt.v1".as_slice(), &digests, outer.node.as_str().as_bytes()].concat()
+/// What a sealing is bound to: the kind of message, the order, the step and the node.
+pub(crate) fn seal_info(kind: &[u8], order: Digest, step: Digest, node: &Identity) -> Vec<u8> {
+    [kind, order.as_bytes(), step.as_bytes(), node.as_str().as_bytes()].concat()
 }
 
 impl Outer {
+    fn seal_info(&self) -> Vec<u8> {
+        seal_info(b"marcato.receipt.v1", self.order_digest, self.step_digest, &self.node)
+    }
+
     /// The outer part of an answer to a received order, with nothing done and nothing begun.
     #[must_use]
     pub fn answering(received: &Received, node: Identity, state: EndState, now: Timestamp) -> Self {
@@ -185,7 +188,7 @@ impl SignedReceipt {
         key: &NodeSignKey,
         random: &mut impl CryptoRng,
     ) -> Self {
-        let info = seal_info(&outer);
+        let info = outer.seal_info();
         let sealed = seal::seal(random, readers, &info, &[], &inner.to_bytes()).ok();
         outer.sealed = sealed.as_ref().map(Sealed::digest);
         let outer = serde_json::to_string(&outer).unwrap_or_default();
@@ -286,31 +289,41 @@ impl Expected<'_> {
     }
 }
 
+/// An answer's outer part of this length, and what is sealed behind it.
+pub(crate) fn parts(
+    message: &Message,
+    outer: Option<usize>,
+    inner_max: usize,
+) -> Result<(&[u8], Option<Sealed>), ReceiptError> {
+    let (signed, sealed) = outer
+        .filter(|length| *length <= OUTER_BYTES_MAX)
+        .and_then(|length| message.body.split_at_checked(length))
+        .ok_or_else(|| malformed("its outer part has an impossible length"))?;
+    if sealed.len() > inner_max + seal::BODY_OVERHEAD_BYTES {
+        return Err(malformed("its sealed part is too long"));
+    }
+    let sealed = match message.headers.get(message::SEAL) {
+        Some(stanzas) => Some(Sealed::from_parts(stanzas, sealed.to_vec()).map_err(malformed)?),
+        None if sealed.is_empty() => None,
+        None => return Err(malformed("something stands behind its outer part")),
+    };
+    Ok((signed, sealed))
+}
+
 impl ReceivedReceipt {
     /// Reads a message; nothing in it is trusted yet.
     ///
     /// # Errors
     /// Says why it is not a receipt.
     pub fn parse(message: &Message) -> Result<Self, ReceiptError> {
-        let (body, headers) = (&message.body, &message.headers);
+        let headers = &message.headers;
         if headers.kind() != Some(Kind::Receipt) || headers.weight() > HEADER_BYTES_MAX {
             return Err(malformed("its headers are not those of a receipt"));
         }
         let length = headers.get(message::OUTER).and_then(message::decimal);
-        let length = length.filter(|length| *length <= OUTER_BYTES_MAX);
-        let (signed, sealed) = length
-            .and_then(|length| body.split_at_checked(length))
-            .ok_or_else(|| malformed("its outer part has an impossible length"))?;
-        if sealed.len() > REPLY_BYTES_MAX + seal::BODY_OVERHEAD_BYTES {
-            return Err(malformed("its sealed part is too long"));
-        }
+        let (signed, sealed) = parts(message, length, REPLY_BYTES_MAX)?;
         let signature = headers.get(message::SIGNATURE);
         let signature = signature.ok_or_else(|| malformed("it is not signed"))?;
-        let sealed = match headers.get(message::SEAL) {
-            Some(stanzas) => Some(Sealed::from_parts(stanzas, sealed.to_vec()).map_err(malformed)?),
-            None if sealed.is_empty() => None,
-            None => return Err(malformed("something stands behind its outer part")),
-        };
         Ok(Self {
             outer: strict::parse(signed).map_err(malformed)?,
             signed: signed.to_vec(),
@@ -356,7 +369,7 @@ impl Receipt {
     /// Where it is not sealed to this key or not an inner part.
     pub fn open(&self, key: &OpenKey) -> Result<Inner, ReceiptError> {
         let Some(sealed) = &self.sealed else { return Ok(Inner::default()) };
-        let bytes = seal::open(key, &seal_info(&self.outer), &[], sealed)
+        let bytes = seal::open(key, &self.outer.seal_info(), &[], sealed)
             .map_err(|error| ReceiptError::Open(error.to_string()))?;
         strict::parse(&bytes).map_err(|error| ReceiptError::Open(error.to_string()))
     }

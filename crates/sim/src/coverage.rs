@@ -78,6 +78,7 @@ pub const EVENTS: &[&str] = &[
     "a process found its change given up",
     "a change that waited was cancelled",
     "a change came after it was cancelled",
+    "a change said what it does",
     "no hub was there",
     "a node was called down by the hub",
 ];

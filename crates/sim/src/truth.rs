@@ -211,6 +211,8 @@ pub struct JobTruth {
     pub nobody: BTreeSet<Identity>,
     /// Whether a broker told it that nobody at all listens to orders.
     pub nobody_at_all: bool,
+    /// What it showed of what nodes say that they do.
+    pub shown: BTreeSet<(Identity, String)>,
     /// Each change of a node's line, as it came.
     pub lines: Vec<NodeReport>,
     /// What it told its operator when it was done.

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use marcato_core::{Collective, Identity, OrderId, Timestamp};
+use marcato_core::{Collective, Identity, OrderId};
+use marcato_protocol::Verified;
 use marcato_protocol::certificate::SignedText;
 use marcato_protocol::digest::Digest;
 use marcato_protocol::keys::OpenKey;
 use marcato_protocol::message::{self, Kind, Message};
-use marcato_protocol::progress::{Phase, Progress};
+use marcato_protocol::progress::{Heard, Progress};
 use marcato_protocol::receipt::{Expected, Inner, Outer, ReceiptError, ReceivedReceipt};
 use marcato_protocol::sshsig::PublicKey;
 use marcato_protocol::subject::Subjects;
@@ -50,21 +51,13 @@ pub(super) enum What {
     /// A node's signed end state.
     Receipt(Box<Proved>),
     /// A node's signed word that it has not ended.
-    Progress(Word),
+    Progress(Box<Verified<Heard>>),
     /// The same of a node that no certificate has proved yet.
     Unproved,
     /// It claims to answer and does not.
     Refused(RefusedWhy, String),
     /// A late part of the hub's answer to the question before.
     Other,
-}
-
-/// A node's word that it has not ended.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Word {
-    pub phase: Phase,
-    /// When it was said, by the node's clock.
-    pub at: Timestamp,
 }
 
 /// A receipt whose signature was checked.
@@ -110,8 +103,8 @@ impl Checker {
     fn progress(&self, message: &Message, node: &Identity) -> Result<What, (RefusedWhy, String)> {
         let sent = self.order_of(message)?;
         let Ok(key) = self.key_of(node, None) else { return Ok(What::Unproved) };
-        let progress = Progress::verify(message, &expected(sent, node, key)).map_err(refused)?;
-        Ok(What::Progress(Word { phase: progress.phase, at: progress.at }))
+        let heard = Progress::verify(message, &expected(sent, node, key)).map_err(refused)?;
+        Ok(What::Progress(Box::new(heard)))
     }
 
     /// Which of the job's orders the subject names; also whether there is a signature at all.

@@ -22,8 +22,8 @@ pub enum Standing {
     Ended(Box<NodeReport>),
     /// It waits.
     Waiting,
-    /// It runs.
-    Running,
+    /// It runs; with what it says that it does or waits for, in its own words, which may be none.
+    Running(String),
     /// The node knows nothing of it, and it does not run there.
     Unknown,
 }
@@ -63,7 +63,10 @@ impl Earlier<'_> {
     ) -> Result<Standing, String> {
         match outputs.get("state").and_then(Value::as_str) {
             Some("waiting") => return Ok(Standing::Waiting),
-            Some("running") => return Ok(Standing::Running),
+            Some("running") => {
+                let doing = outputs.get("doing").and_then(Value::as_str).unwrap_or_default();
+                return Ok(Standing::Running(doing.to_owned()));
+            }
             Some("unknown") => return Ok(Standing::Unknown),
             Some("barred") => {
                 return Ok(Standing::Ended(Box::new(NodeReport {
@@ -81,7 +84,7 @@ impl Earlier<'_> {
             return self.receipt(node, &receipt, key, now).map(Standing::Ended);
         }
         // Its end is being written down.
-        let Some(end) = outputs.get("end") else { return Ok(Standing::Running) };
+        let Some(end) = outputs.get("end") else { return Ok(Standing::Running(String::new())) };
         let state: EndState = read(end)?;
         if !state.is_signed() {
             return Err(format!("no node can say {state}"));
@@ -112,14 +115,15 @@ impl Earlier<'_> {
         let (standing, at) = match message.headers.kind()? {
             Kind::Progress => {
                 let Progress { v, order_digest, step, step_digest, .. } =
-                    serde_json::from_slice(&message.body).ok()?;
+                    Progress::claimed(message)?;
                 let expected = self.expected((v, order_digest, step, step_digest), &node, key);
-                let progress = Progress::verify(message, &expected).ok()?;
-                let standing = match progress.phase {
+                let heard = Progress::verify(message, &expected).ok()?;
+                let said = self.reader.and_then(|reader| heard.open(reader).ok());
+                let standing = match heard.outer.phase {
                     Phase::Accepted => Standing::Waiting,
-                    Phase::Running => Standing::Running,
+                    Phase::Running => Standing::Running(said.unwrap_or_default()),
                 };
-                (standing, progress.at)
+                (standing, heard.outer.at)
             }
             Kind::Receipt => {
                 let length = message.headers.get(message::OUTER)?.parse().ok()?;
@@ -255,9 +259,11 @@ mod tests {
             assert_eq!(standing(json!({ "state": state }), None), Ok(want));
         };
         check("waiting", Standing::Waiting);
-        check("running", Standing::Running);
-        check("ended", Standing::Running);
+        check("running", Standing::Running(String::new()));
+        check("ended", Standing::Running(String::new()));
         check("unknown", Standing::Unknown);
+        let doing = json!({ "state": "running", "doing": "downloading" });
+        assert_eq!(standing(doing, None), Ok(Standing::Running("downloading".into())));
         for wrong in [json!({}), json!({ "state": "fine" }), json!({ "state": 7 })] {
             assert!(standing(wrong, None).is_err());
         }
@@ -310,9 +316,10 @@ mod tests {
     fn what_is_said_unasked_counts_where_it_is_proved() {
         let key = NodeSignKey::generate(&mut random(1));
         let other = NodeSignKey::generate(&mut random(9));
+        let reader = OpenKey::generate(&mut random(2));
         let progress = |order, phase, key: &NodeSignKey| {
             let digest = Digest::of(b"order");
-            Progress {
+            let word = Progress {
                 v: 1,
                 order,
                 order_digest: digest,
@@ -321,18 +328,22 @@ mod tests {
                 node: "web1".parse().unwrap(),
                 phase,
                 at: NOW,
+                sealed: None,
                 ext: Map::new(),
-            }
-            .message("x.reply.ops.id.web1".to_owned(), key)
+            };
+            let sealed = word.seal("downloading", &[*reader.public()], &mut random(3));
+            word.message(sealed.as_ref(), "x.reply.ops.id.web1".to_owned(), key)
         };
         let hear = |message: &Message| {
             let known = |node: &Identity| (node.as_str() == "web1").then(|| key.public());
-            let heard = Earlier { order: ORDER, reader: None }.overheard(message, known, NOW)?;
+            let earlier = Earlier { order: ORDER, reader: Some(&reader) };
+            let heard = earlier.overheard(message, known, NOW)?;
             assert_eq!((heard.node.as_str(), heard.at), ("web1", NOW));
             Some(heard.standing)
         };
         assert_eq!(hear(&progress(ORDER, Phase::Accepted, &key)), Some(Standing::Waiting));
-        assert_eq!(hear(&progress(ORDER, Phase::Running, &key)), Some(Standing::Running));
+        let running = Some(Standing::Running("downloading".into()));
+        assert_eq!(hear(&progress(ORDER, Phase::Running, &key)), running);
         assert_eq!(hear(&progress(ORDER, Phase::Running, &other)), None);
         assert_eq!(hear(&progress(OrderId::from_bytes([8; 16]), Phase::Running, &key)), None);
         let subject = || "x.reply.ops.id.web1".to_owned();

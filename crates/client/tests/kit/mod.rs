@@ -23,6 +23,7 @@ use marcato_protocol::order::Received;
 use marcato_protocol::progress::{Phase, Progress};
 use marcato_protocol::question::Listed;
 use marcato_protocol::receipt::{Inner, Outer, SignedReceipt};
+use marcato_protocol::seal::OpenPublicKey;
 use marcato_protocol::sshsig::Namespace;
 use marcato_protocol::subject::Subjects;
 use marcato_protocol::version::Spoken;
@@ -150,6 +151,22 @@ impl Node {
 
     /// A word before the end, each said later than all before it.
     pub fn progress(&self, order: &Message, phase: Phase) -> Message {
+        self.says(order, phase, "")
+    }
+
+    /// The same with what the node does or waits for.
+    pub fn says(&self, order: &Message, phase: Phase, text: &str) -> Message {
+        let readers = Received::parse(order).unwrap().order.readers;
+        self.says_to(order, phase, text, &readers)
+    }
+
+    pub fn says_to(
+        &self,
+        order: &Message,
+        phase: Phase,
+        text: &str,
+        readers: &[OpenPublicKey],
+    ) -> Message {
         static SAID: AtomicU64 = AtomicU64::new(0);
         let received = Received::parse(order).unwrap();
         let progress = Progress {
@@ -161,10 +178,12 @@ impl Node {
             node: self.identity.clone(),
             phase,
             at: START + Span::from_ms(SAID.fetch_add(1, Ordering::Relaxed)),
+            sealed: None,
             ext: Map::new(),
         };
         let subject = subjects().reply(&caller(), received.order.id, &self.identity);
-        progress.message(subject, &self.sign)
+        let sealed = progress.seal(text, readers, &mut rng(4));
+        progress.message(sealed.as_ref(), subject, &self.sign)
     }
 }
 

@@ -93,6 +93,10 @@ pub const JOBS_KEPT_MAX: usize = 200;
 /// After what time a command shows on a terminal how far it is: a quick one does not flicker.
 pub const PROGRESS_AFTER: Span = Span::from_secs(2);
 
+/// How much of what a node says that it does or waits for is shown, in characters: others are named
+/// behind it on the same line.
+pub const SHOWN_SAID_MAX: usize = 60;
+
 /// How long the hub may take to answer whoever presses the key for completion; with the start of the
 /// program below what feels like waiting, 150 ms. Later there is no answer.
 pub const COMPLETION_WAIT: Span = Span::from_ms(120);

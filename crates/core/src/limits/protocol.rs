@@ -15,6 +15,10 @@ pub const REPLY_BYTES_MAX: usize = 256 * 1024;
 /// The longest outer part of a receipt, progress message or heartbeat, in bytes.
 pub const OUTER_BYTES_MAX: usize = 8 * 1024;
 
+/// The longest sealed part of a progress message before sealing, in bytes: a short text, whatever
+/// JSON makes of it.
+pub const PROGRESS_INNER_BYTES_MAX: usize = 2 * 1024;
+
 /// The longest registration, in bytes: some hundred facts with structured values.
 pub const REGISTRATION_BYTES_MAX: usize = 256 * 1024;
 

@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use marcato_client::core::{Job, NodeReport, Waiting};
 use marcato_client::shell::Live;
-use marcato_core::EndState;
-use marcato_core::limits::client::PROGRESS_AFTER;
+use marcato_core::limits::client::{PROGRESS_AFTER, SHOWN_SAID_MAX};
+use marcato_core::{EndState, Identity};
 
 use super::console::Console;
 use crate::words::group::escape;
 
 /// So many nodes are named of those that are waited for.
-const NAMED_MAX: usize = 4;
+pub(super) const NAMED_MAX: usize = 4;
 
 /// So many failures are told as they come; the report has them all.
 const FAILURES_MAX: usize = 10;
@@ -66,8 +66,8 @@ fn has_failed(node: &NodeReport) -> bool {
     node.signed && node.state != EndState::Ok
 }
 
-/// `487/500 · 483 ok · 4 failed · waiting for 13: web31 (running) web32 …`, or where it is not the turn
-/// of all yet `38/500 · sent 40 of 500 · 38 ok · waiting for 2: web39 (running) web40`
+/// `487/500 · 483 ok · 4 failed · waiting for 13: web31 (dpkg lock, pid 812 apt) web32 …`, or where it is
+/// not the turn of all yet `38/500 · sent 40 of 500 · 38 ok · waiting for 2: web39 (running) web40`
 fn line(job: &Job) -> String {
     let counts = job.counts();
     let open = counts.running + counts.waiting;
@@ -82,18 +82,52 @@ fn line(job: &Job) -> String {
         }
     }
     if open > 0 {
-        let mut names: Vec<String> = job
-            .waiting(NAMED_MAX)
-            .into_iter()
-            .map(|(node, waiting)| match waiting {
-                Waiting::Silent => node.to_string(),
-                Waiting::Running => format!("{node} (running)"),
-            })
-            .collect();
+        let named = job.waiting(NAMED_MAX).into_iter();
+        let mut names: Vec<String> =
+            named.map(|(node, waiting)| in_words(node, &waiting)).collect();
         if open > names.len() {
             names.push("…".to_owned());
         }
         parts.push(format!("waiting for {open}: {}", names.join(" ")));
     }
     parts.join(" · ")
+}
+
+/// A node that is waited for, and why, as far as it says so itself.
+pub(super) fn in_words(node: &Identity, waiting: &Waiting) -> String {
+    match waiting {
+        Waiting::Silent => node.to_string(),
+        Waiting::Accepted => format!("{node} (accepted)"),
+        Waiting::Running(said) if said.is_empty() => format!("{node} (running)"),
+        Waiting::Running(said) => format!("{node} ({})", shortened(&escape(said))),
+    }
+}
+
+/// What others say of themselves, on a line that names several of them.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_SAID_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_node_is_waited_for() {
+        let check = |waiting: Waiting, want: &str| {
+            assert_eq!(in_words(&"web31".parse().unwrap(), &waiting), want);
+        };
+        let says = |text: &str| Waiting::Running(text.to_owned());
+        check(Waiting::Silent, "web31");
+        check(Waiting::Accepted, "web31 (accepted)");
+        check(says(""), "web31 (running)");
+        check(says("dpkg lock, pid 812 apt"), "web31 (dpkg lock, pid 812 apt)");
+        // It comes from a host that may be anybody's by now.
+        check(says("a\u{1b}[2J\r\n\u{202e}b"), "web31 (a\\u{1b}[2J\\r\\n\\u{202e}b)");
+        let long = "é".repeat(SHOWN_SAID_MAX + 1);
+        check(says(&long), &format!("web31 ({}…)", &long[2..]));
+    }
 }

@@ -98,7 +98,7 @@ impl Lab {
         self.home().join("lab/client.toml")
     }
 
-    fn lab(&self, words: &[&str]) -> Output {
+    pub fn lab(&self, words: &[&str]) -> Output {
         let mut command = mco(self.home());
         command.arg("lab").args(words).arg("--dir").arg(self.home().join("lab"));
         command.output().unwrap()

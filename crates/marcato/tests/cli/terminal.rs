@@ -99,3 +99,18 @@ fn a_passphrase_is_asked_for() {
         .join("\n")
     );
 }
+
+/// Whoever waits is told for whom while he does; and so is who comes back later.
+#[test]
+fn why_a_node_is_waited_for() {
+    let lab = Lab::up(3);
+    lab.lab(&["break", "web1", "dpkg-lock"]);
+    let words = "rpc package update package=openssl lock_wait=100 -I web1.example.com --yes";
+    let waits = "waiting for 1: web1.example.com (dpkg lock, pid 812 unattended-upgr)";
+    let text = see(&lab, words, &[(waits, "\u{3}")]);
+    assert!(text.contains("1 still running on its node, and goes on"), "{text}");
+    see(&lab, "job follow", &[(waits, "\u{3}")]);
+    lab.lab(&["mend", "web1", "dpkg-lock"]);
+    let text = lab.type_("job follow");
+    assert!(text.contains("web1.example.com  ok"), "{text}");
+}

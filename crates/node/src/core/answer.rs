@@ -7,7 +7,7 @@ use marcato_protocol::message::Message;
 use marcato_protocol::order::Received;
 use marcato_protocol::progress::{Phase, Progress};
 use marcato_protocol::receipt::{Inner, Outer, SignedReceipt};
-use marcato_protocol::seal::OpenPublicKey;
+use marcato_protocol::seal::{OpenPublicKey, Sealed};
 use marcato_protocol::subject::Subjects;
 use rand_chacha::ChaCha20Rng;
 use serde_json::Map;
@@ -94,16 +94,27 @@ impl Answer {
         SignedReceipt::issue(outer, &end.inner, &self.readers, key, random)
     }
 
-    /// A word before the end.
+    /// A word before the end, in which `sealed` is for the readers alone.
     pub(super) fn progress(
         &self,
-        phase: Phase,
+        (phase, sealed): (Phase, Option<&Sealed>),
         now: Timestamp,
         key: &NodeSignKey,
         subjects: &Subjects,
     ) -> Message {
+        let subject = subjects.reply(&self.caller, self.outer.order, &self.outer.node);
+        self.word(phase, now).message(sealed, subject, key)
+    }
+
+    /// Seals what is to stand in words before the end.
+    pub(super) fn seal(&self, text: &str, random: &mut ChaCha20Rng) -> Option<Sealed> {
+        let word = self.word(Phase::Running, self.since());
+        word.seal(text, &self.readers, random)
+    }
+
+    fn word(&self, phase: Phase, at: Timestamp) -> Progress {
         let outer = &self.outer;
-        let progress = Progress {
+        Progress {
             v: outer.v,
             order: outer.order,
             order_digest: outer.order_digest,
@@ -111,9 +122,9 @@ impl Answer {
             step_digest: outer.step_digest,
             node: outer.node.clone(),
             phase,
-            at: now,
+            at,
+            sealed: None,
             ext: Map::new(),
-        };
-        progress.message(subjects.reply(&self.caller, outer.order, &outer.node), key)
+        }
     }
 }

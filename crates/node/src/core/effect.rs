@@ -5,6 +5,7 @@ use marcato_protocol::message::Message;
 
 use super::approved::Approved;
 use super::journal::{JournalKey, JournalRecord};
+use super::run::RunKey;
 
 /// Something to do.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub enum Effect {
     /// Run an action and report [`super::Event::Ended`] or [`super::Event::Gone`]. That a change
     /// was begun must be on the disk before its process is.
     Run(Box<Approved>),
+    /// Look what a change that runs says of itself, and report it: [`super::Event::Said`].
+    Listen(RunKey),
     /// Report [`super::Event::Tick`] at that time; the last such wish counts.
     WakeAt(Timestamp),
     /// Keep the highest verified time over restarts.

@@ -115,6 +115,10 @@ impl Node {
         if matches!(place, Place::Unknown) && self.bars.who(ask.order, &about.caller).is_some() {
             data.insert("state".to_owned(), json!("barred"));
         }
+        // Sealed to this caller like what else the order says.
+        if let Some(doing) = self.runs.said(ask.order, &about.caller) {
+            data.insert("doing".to_owned(), json!(doing));
+        }
         let receipt =
             self.seen.steps(ask.order).next_back().and_then(|known| known.receipt.as_ref());
         let receipt = receipt.filter(|receipt| receipt.weight() <= RECEIPT_CARRIED_BYTES_MAX);

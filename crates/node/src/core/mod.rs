@@ -20,6 +20,7 @@ mod refusals;
 mod registration;
 mod run;
 mod runs;
+mod said;
 mod seen;
 mod setup;
 mod steady;

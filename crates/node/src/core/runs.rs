@@ -10,7 +10,7 @@ use marcato_core::limits::node::{
     CHANGES_WAITING_MAX, READ_OVERDUE, READ_PROGRESS_AFTER, READS_RUNNING_MAX, READS_WAITING_MAX,
 };
 use marcato_core::limits::timing::{PROGRESS_EVERY, SKEW};
-use marcato_core::{AgentName, Changed, EndState, OrderId, Reason, Span, Timestamp};
+use marcato_core::{AgentName, CallerId, Changed, EndState, OrderId, Reason, Span, Timestamp};
 use marcato_protocol::message::Message;
 use marcato_protocol::progress::Phase;
 use marcato_protocol::receipt::{Inner, SignedReceipt};
@@ -23,6 +23,7 @@ use super::intake::{Stop, reject};
 use super::journal::{About, JournalKey, JournalRecord, KeptMessage, MayStand};
 use super::node::Node;
 use super::run::RunKey;
+use super::said::Said;
 use super::steady::Steady;
 
 /// Said of a change whose record could neither be written nor taken back.
@@ -89,6 +90,8 @@ struct Job {
     late_at: Option<Timestamp>,
     progress_at: Timestamp,
     progress_said: bool,
+    /// What its agent says of it.
+    said: Said,
 }
 
 /// How far a step is that has not ended.
@@ -204,6 +207,12 @@ impl Runs {
         })
     }
 
+    /// What a caller's order that runs says of itself.
+    pub(super) fn said(&self, order: OrderId, caller: &CallerId) -> Option<&str> {
+        let jobs = self.steps(order).filter_map(|(key, _)| self.jobs.get(&key));
+        jobs.filter(|job| job.about.caller == *caller).find_map(|job| job.said.text())
+    }
+
     /// How many jobs there are.
     pub(super) fn len(&self) -> usize {
         self.jobs.len() + self.reads_waiting.len()
@@ -256,7 +265,7 @@ impl Node {
         let limit = approved.call().limit;
         let progress_at = now + if change { PROGRESS_EVERY } else { READ_PROGRESS_AFTER };
         let approved = Some(approved);
-        let (late_at, progress_said) = (None, false);
+        let (late_at, progress_said, said) = (None, false, Said::default());
         let startable = self.steady.of(about.start_by + SKEW);
         let key = about.key;
         let job = Job {
@@ -270,6 +279,7 @@ impl Node {
             late_at,
             progress_at,
             progress_said,
+            said,
         };
         self.runs.jobs.insert(key, job);
     }
@@ -290,6 +300,7 @@ impl Node {
             late_at: None,
             progress_at: now,
             progress_said: true,
+            said: Said::default(),
         };
         self.runs.jobs.insert(key, job);
     }
@@ -511,7 +522,17 @@ impl Node {
     /// What may be said of a job before its end.
     pub(super) fn progress(&self, key: RunKey, now: Timestamp) -> Option<Message> {
         let job = self.runs.jobs.get(&key)?;
-        Some(job.answer.progress(job.phase()?, now, &self.key, &self.subjects))
+        let word = (job.phase()?, job.said.sealed());
+        Some(job.answer.progress(word, now, &self.key, &self.subjects))
+    }
+
+    /// Takes what a change says of itself, and says that it runs.
+    pub(super) fn on_said(&mut self, key: RunKey, text: &str, now: Timestamp) {
+        let Some(job) = self.runs.jobs.get_mut(&key) else { return };
+        if job.stage == Stage::Running {
+            job.said.take(text, &job.answer, &mut self.random);
+            self.say_progress(key, now);
+        }
     }
 
     /// Says of everything that runs that it does, answers for what is late, ends what waited too
@@ -535,7 +556,12 @@ impl Node {
             } else if job.is_expired(now, self.steady) {
                 self.expire(key, now);
             } else if due(job.progress_at) && job.phase().is_some() {
-                self.say_progress(key, now);
+                if job.change && job.stage == Stage::Running {
+                    job.progress_at = now + PROGRESS_EVERY;
+                    self.effect(Effect::Listen(key));
+                } else {
+                    self.say_progress(key, now);
+                }
             }
         }
     }

@@ -348,6 +348,11 @@ impl NodeShell {
                     effects.extend(self.core.step(event, now));
                 }
                 Effect::Run(approved) => self.start(*approved),
+                Effect::Listen(key) => {
+                    let event = Event::Said(key, self.runs.said(key));
+                    let now = self.now();
+                    effects.extend(self.core.step(event, now));
+                }
                 Effect::WakeAt(at) => {
                     let at = Instant::now() + at.since(self.now()).as_duration();
                     match &mut self.wake {

@@ -21,9 +21,10 @@ use marcato_protocol::keys::{KeyFile, NodeSignKey, OpenKey, OperatorKey};
 use marcato_protocol::merkle::{self, MerkleSet};
 use marcato_protocol::message::{Headers, Kind, Message};
 use marcato_protocol::order::{Audience, Order, Set, SignedOrder, Step};
+use marcato_protocol::progress::Progress;
 use marcato_protocol::receipt::{Expected, Inner, ReceivedReceipt};
 use marcato_protocol::registration::{Heartbeat, Registration};
-use marcato_protocol::sshsig::Namespace;
+use marcato_protocol::sshsig::{Namespace, PublicKey};
 use marcato_protocol::subject::Subjects;
 use marcato_protocol::version::Spoken;
 use rand_chacha::ChaCha20Rng;
@@ -74,6 +75,7 @@ impl Agent for Demo {
                 "panic" => panic!("as it was told to"),
                 _ => {
                     let path = |name: &str| PathBuf::from(call.inputs[name].as_str().unwrap());
+                    call.voice.say("waiting at the gate");
                     // Opening waits until somebody writes.
                     std::fs::read(path("gate")).unwrap();
                     let mut options = std::fs::OpenOptions::new();
@@ -216,7 +218,7 @@ impl Fleet {
         Ok(Ready { node, handle })
     }
 
-    fn key(&self, name: &str) -> marcato_protocol::sshsig::PublicKey {
+    fn key(&self, name: &str) -> PublicKey {
         let path = self.places(name).state.join("sign.key");
         let text = std::fs::read_to_string(path).unwrap();
         NodeSignKey::from_openssh(&text).unwrap().public().clone()
@@ -339,6 +341,39 @@ impl Client {
         soon(async { while self.message().await.headers.kind() != Some(Kind::Progress) {} }).await;
     }
 
+    /// The next text in a node's progress.
+    pub async fn said(&mut self, fleet: &Fleet) -> String {
+        soon(async {
+            loop {
+                let message = self.message().await;
+                if message.headers.kind() != Some(Kind::Progress) {
+                    continue;
+                }
+                let (node, key) = who(&message, fleet);
+                let heard = Progress::verify(&message, &self.expected(&message, &node, &key));
+                let said = heard.unwrap().open(&self.reader).unwrap();
+                if !said.is_empty() {
+                    break said;
+                }
+            }
+        })
+        .await
+    }
+
+    /// What an answer of this node must answer.
+    fn expected<'a>(
+        &self,
+        message: &Message,
+        node: &'a Identity,
+        key: &'a PublicKey,
+    ) -> Expected<'a> {
+        let named = |sent: &&(OrderId, SignedOrder)| message_names(message, &sent.1);
+        let (order, signed) = self.sent.iter().find(named).unwrap();
+        let (order, digest) = (*order, signed.digest());
+        let (order_digest, step_digest) = (digest, digest);
+        Expected { v: 1, order, order_digest, step: 0, step_digest, node, key }
+    }
+
     /// The next receipt that is not for an order of somebody else, checked.
     pub async fn receipt(&mut self, fleet: &Fleet) -> Answer {
         let message = soon(async {
@@ -350,22 +385,9 @@ impl Client {
             }
         })
         .await;
-        let node = Subjects::last_identity(&message.subject).unwrap();
+        let (node, key) = who(&message, fleet);
         let receipt = ReceivedReceipt::parse(&message).unwrap();
-        let named = |sent: &&(OrderId, SignedOrder)| message_names(&message, &sent.1);
-        let (order, signed) = self.sent.iter().find(named).unwrap();
-        let (order, digest) = (*order, signed.digest());
-        let key = fleet.key(node.as_str());
-        let expected = Expected {
-            v: 1,
-            order,
-            order_digest: digest,
-            step: 0,
-            step_digest: digest,
-            node: &node,
-            key: &key,
-        };
-        let receipt = receipt.verify(&expected).unwrap();
+        let receipt = receipt.verify(&self.expected(&message, &node, &key)).unwrap();
         let inner = receipt.open(&self.reader).unwrap();
         let outer = receipt.outer.clone();
         let node = node.to_string();
@@ -430,6 +452,13 @@ impl Client {
         let message = signed.message(self.subjects.node(&node), reply, set.proof(0).as_ref());
         self.link.publish(message).await.unwrap();
     }
+}
+
+/// Who says it, and the key that signs what he says.
+fn who(message: &Message, fleet: &Fleet) -> (Identity, PublicKey) {
+    let node = Subjects::last_identity(&message.subject).unwrap();
+    let key = fleet.key(node.as_str());
+    (node, key)
 }
 
 fn message_names(message: &Message, signed: &SignedOrder) -> bool {

@@ -4,7 +4,7 @@ use marcato_core::Span;
 use marcato_protocol::certificate::SignedText;
 use marcato_protocol::message::{Headers, Kind, Message};
 use marcato_protocol::order::{Order, Received, Step};
-use marcato_protocol::progress::Progress;
+use marcato_protocol::progress::{Phase, Progress};
 use marcato_protocol::question::{Answer, Question};
 use marcato_protocol::receipt::{Inner, ReceivedReceipt, SignedReceipt};
 use marcato_protocol::registration::{Heartbeat, Registration};
@@ -84,6 +84,26 @@ proptest! {
             let same = received.order_digest == Received::parse(&good).unwrap().order_digest;
             prop_assert_eq!(same, bad.body == good.body);
         }
+    }
+
+    /// Progress of which anything was changed is not one, and of what is sealed in it nothing shows.
+    #[test]
+    fn damaged_progress(at in any::<prop::sample::Index>(), flip in 1_u8.., text in "[a-z]{8,200}") {
+        let ours = Received::parse(&sent(&order())).unwrap();
+        let (node, key, (open, _)) = (node(), node_key(), reader(41));
+        let word = Progress {
+            v: ours.order.v, order: ours.order.id, order_digest: ours.order_digest,
+            step: ours.step_index, step_digest: ours.step_digest, node: node.clone(),
+            phase: Phase::Running, at: world::time(world::ISSUED), sealed: None, ext: Map::new(),
+        };
+        let sealed = word.seal(&text, &[*open.public()], &mut random(5));
+        let good = word.message(sealed.as_ref(), String::new(), &key);
+        let expected = expected(&ours, &node, key.public());
+        let heard = Progress::verify(&good, &expected).unwrap();
+        prop_assert_eq!(heard.open(&open).unwrap(), text.clone());
+        prop_assert!(!String::from_utf8_lossy(&good.body).contains(&text));
+        let bad = changed(&good, |_, body| { let at = at.index(body.len()); body[at] ^= flip; });
+        prop_assert!(Progress::verify(&bad, &expected).is_err(), "{}", shown(&bad));
     }
 
     /// A receipt of which anything was changed is not one.

@@ -2,7 +2,7 @@
 //! word of the client's own that the wire bears out.
 
 use marcato_client::core::NodeReport;
-use marcato_core::{Changed, EndState, Reason};
+use marcato_core::{Changed, EndState, Identity, Reason};
 
 use crate::truth::{JobTruth, Run, Truth};
 
@@ -12,7 +12,11 @@ pub(super) fn check(truth: &Truth) -> Vec<String> {
         // What came late is the last word; before it only that may have been said.
         let reports = job.report.iter().chain(&job.late);
         let lines = reports.flat_map(|report| report.nodes.iter().chain(&report.unexpected));
-        lines.filter_map(move |line| {
+        let shown = job.shown.iter().filter(|(node, said)| !is_said(truth, job, node, said));
+        let shown = shown.map(move |(node, said)| {
+            format!("command {index} shows that {node} says {said:?}, and no run of its order does")
+        });
+        let lines = lines.filter_map(move |line| {
             let why =
                 if line.signed { signed(truth, job, line) } else { unsigned(truth, job, line) };
             let reason = line.reason.map_or("", Reason::code);
@@ -20,9 +24,18 @@ pub(super) fn check(truth: &Truth) -> Vec<String> {
                 "command {index} shows {} {} {reason}, but {}",
                 line.node, line.state, why?
             ))
-        })
+        });
+        lines.chain(shown)
     })
     .collect()
+}
+
+/// Whether a run of a command's own order says this of itself on this node.
+fn is_said(truth: &Truth, job: &JobTruth, node: &Identity, said: &str) -> bool {
+    let run = said.strip_prefix("run ").and_then(|number| number.parse::<usize>().ok());
+    run.and_then(|run| truth.runs.get(run)).is_some_and(|run| {
+        run.change && Some(run.host) == truth.host(node) && is_of(truth, job, run)
+    })
 }
 
 fn signed(truth: &Truth, job: &JobTruth, line: &NodeReport) -> Option<&'static str> {
@@ -91,8 +104,11 @@ fn unsigned(truth: &Truth, job: &JobTruth, line: &NodeReport) -> Option<&'static
 
 #[cfg(test)]
 mod tests {
+    use marcato_core::OrderId;
+
     use super::*;
     use crate::checkers::bench::{Bench, ORDER, truth};
+    use crate::keys::Keys;
 
     fn wrong(
         bend: impl Fn(&mut Bench),
@@ -106,6 +122,22 @@ mod tests {
         let line = truth.line(state, reason, changed);
         let job = &truth.jobs[0];
         [signed, unsigned][usize::from(!line.signed)](&truth, job, &line).into_iter().count()
+    }
+
+    #[test]
+    fn words_that_were_not_said_are_found() {
+        let shown = |node: usize, said: &str| {
+            let mut truth = truth();
+            truth.begin(ORDER);
+            truth.begin(OrderId::from_bytes([8; 16]));
+            let node = Keys::shared().hosts[node].identity.clone();
+            truth.jobs[0].shown.insert((node, said.to_owned()));
+            check(&truth).len()
+        };
+        assert_eq!(shown(0, "run 0"), 0);
+        assert_eq!(shown(0, "run 1"), 1, "it is another order's");
+        assert_eq!(shown(1, "run 0"), 1, "it is another node's");
+        assert_eq!(shown(0, "run 2") + shown(0, "else"), 2, "there is no such run");
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use marcato_agent::job;
 use marcato_client::core::{
     Directory, Effect, Event as ClientEvent, Inquiry, InquirySetup, Job, JobSetup, Machine,
-    Outcome, Purpose, Report, Selection, Stopped, TaskError,
+    Outcome, Purpose, Report, Selection, Stopped, TaskError, Waiting,
 };
-use marcato_core::{EndState, OrderId, Timestamp};
+use marcato_core::{EndState, Identity, OrderId, Timestamp};
 use marcato_protocol::digest::Digest;
 use marcato_protocol::keys::{NodeSignKey, OpenKey};
 use marcato_protocol::message::{Kind as MessageKind, Message};
@@ -185,6 +185,8 @@ impl World {
                     {
                         let line = machine.job().node(&node).cloned();
                         self.truth.jobs[command].lines.extend(line);
+                        let waits = machine.job().waits(&node);
+                        self.shows(command, node, waits);
                     }
                 }
                 Effect::Done => self.command_done(command),
@@ -193,6 +195,15 @@ impl World {
                 self.hit(Kind::ClientCrash);
                 return self.kill_command(command);
             }
+        }
+    }
+
+    /// An operator sees what a node says of itself.
+    fn shows(&mut self, command: usize, node: Identity, waits: Option<Waiting>) {
+        let Some(Waiting::Running(said)) = waits else { return };
+        if !said.is_empty() {
+            self.occurs("a change said what it does");
+            self.truth.jobs[command].shown.insert((node, said));
         }
     }
 

@@ -236,6 +236,10 @@ impl World {
                     let facts = Arc::new(self.nodes[node].files.facts());
                     self.step_node(node, NodeEvent::Measured(message, facts));
                 }
+                Effect::Listen(key) => {
+                    let said = self.said(node, key);
+                    self.step_node(node, NodeEvent::Said(key, said));
+                }
                 Effect::Run(approved) if approved.changes() => {
                     let at = self.now + self.random.between(1, 4);
                     self.queue.push(at, Event::Prepared { node, life, approved });

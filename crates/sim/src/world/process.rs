@@ -200,6 +200,13 @@ impl World {
         }
     }
 
+    /// What a change that runs on a host says of itself: which of all runs it is.
+    pub(super) fn said(&self, node: usize, key: RunKey) -> String {
+        let mut processes = self.nodes[node].processes.values();
+        let process = processes.find(|process| process.change && process.key == key);
+        process.map(|process| format!("run {}", process.run)).unwrap_or_default()
+    }
+
     /// Kills one process of a change on a host.
     pub(super) fn kill_runner(&mut self, node: usize) {
         let changes = self.nodes[node].processes.iter().filter(|(_, process)| process.change);

@@ -2,10 +2,11 @@
 
 use marcato_core::limits::timing::{LOST_AFTER, SKEW};
 use marcato_core::{Changed, EndState, Identity, Reason, Span, Timestamp};
-use marcato_protocol::progress::Phase;
+use marcato_protocol::Verified;
+use marcato_protocol::progress::{Heard, Phase, Progress};
 use serde_json::Map;
 
-use crate::core::check::{Proved, Word};
+use crate::core::check::Proved;
 use crate::core::{NodeReport, Skew};
 
 /// One node's account.
@@ -30,6 +31,8 @@ pub(super) struct Account {
     pub resent: bool,
     /// Its last word before an end, whatever became of the account since.
     pub last: Option<Running>,
+    /// The same as it came, where something is sealed in it: it is opened for who wants to see it.
+    pub said: Option<Box<Verified<Heard>>>,
     /// When to look at it again, where it has a time of its own.
     pub due: Option<Timestamp>,
     /// How far it is.
@@ -70,6 +73,7 @@ impl Account {
             sent: None,
             resent: false,
             last: None,
+            said: None,
             due: None,
             stage: Stage::Waiting,
         }
@@ -97,7 +101,7 @@ impl Account {
 impl Running {
     /// What is known once the node has said that it is this far. `None` where it said that before,
     /// or something later: whoever carries messages may carry one twice, and late.
-    pub fn heard(before: Option<Self>, word: Word, now: Timestamp) -> Option<Self> {
+    pub fn heard(before: Option<Self>, word: &Progress, now: Timestamp) -> Option<Self> {
         if before.is_some_and(|before| word.at <= before.said) {
             return None;
         }

@@ -4,11 +4,13 @@ use marcato_core::limits::client::{
     READ_SIGNED_MAX, REFUSED_MAX, REFUSED_TEXT_MAX, RESIGN_AFTER, UNEXPECTED_MAX,
 };
 use marcato_core::{EndState, Identity, Reason, Timestamp};
+use marcato_protocol::Verified;
+use marcato_protocol::progress::Heard;
 use marcato_protocol::subject::Subjects;
 
 use super::Job;
 use super::account::{self, Account, Running, Stage};
-use crate::core::check::{Checked, Proved, What, Word};
+use crate::core::check::{Checked, Proved, What};
 use crate::core::{Effect, NodeReport, RefusedWhy};
 
 impl Job {
@@ -17,7 +19,7 @@ impl Job {
         let Checked { node, what } = checked;
         match (what, node) {
             (What::Receipt(proved), _) => self.take_receipt(*proved, now, effects),
-            (What::Progress(word), Some(node)) => self.take_progress(&node, word, now, effects),
+            (What::Progress(heard), Some(node)) => self.take_progress(&node, heard, now, effects),
             (What::Unproved, Some(node)) if self.is_adaptive() => self.take_unproved(node, now),
             (What::Unproved, node) => {
                 let text = "no certificate of the authority's is known for it";
@@ -113,7 +115,7 @@ impl Job {
     fn take_progress(
         &mut self,
         node: &Identity,
-        word: Word,
+        heard: Box<Verified<Heard>>,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
@@ -134,10 +136,11 @@ impl Job {
         if !opens {
             return;
         }
-        let Some(running) = Running::heard(account.last, word, now) else { return };
+        let Some(running) = Running::heard(account.last, &heard.outer, now) else { return };
         self.last_reply = now;
         self.open += usize::from(!account.is_open());
         account.last = Some(running);
+        account.said = heard.is_sealed().then_some(heard);
         // Whoever has it without a turn waits no longer than the others.
         account.since.get_or_insert(now);
         account.stage = Stage::Running(running);

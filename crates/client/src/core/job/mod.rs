@@ -22,7 +22,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
 pub(super) use self::account::signed as line_of;
-use self::account::{Account, Stage, Words};
+use self::account::{Account, Running, Stage, Words};
 use self::round::{Outbox, Round};
 use super::{
     Checker, Counts, Directory, Effect, Event, KnownNode, NodeReport, Refusal, RefusedWhy, Report,
@@ -57,13 +57,15 @@ pub struct JobSetup {
     pub paced: Option<Span>,
 }
 
-/// What a silent node is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What is known of a node that is waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Waiting {
     /// Nothing was heard of it yet.
     Silent,
-    /// It has accepted and runs.
-    Running,
+    /// It has accepted, and has not said that it runs.
+    Accepted,
+    /// It runs; with what it says that it does or waits for, in its own words, which may be none.
+    Running(String),
 }
 
 /// One order and its accounts. See the module.
@@ -272,13 +274,28 @@ impl Job {
     /// Whom the job waits for, at most `most` of them.
     #[must_use]
     pub fn waiting(&self, most: usize) -> Vec<(&Identity, Waiting)> {
-        let open = self.accounts.iter().filter_map(|(node, account)| match account.stage {
-            Stage::Waiting if account.is_held() => None,
-            Stage::Waiting => Some((node, Waiting::Silent)),
-            Stage::Running(_) => Some((node, Waiting::Running)),
-            Stage::Ended(_) => None,
-        });
+        let open = self.accounts.iter();
+        let open = open.filter_map(|(node, account)| Some((node, self.waiting_for(account)?)));
         open.take(most).collect()
+    }
+
+    /// What is known of one node, while the job waits for it.
+    #[must_use]
+    pub fn waits(&self, node: &Identity) -> Option<Waiting> {
+        self.waiting_for(self.accounts.get(node)?)
+    }
+
+    fn waiting_for(&self, account: &Account) -> Option<Waiting> {
+        match account.stage {
+            Stage::Waiting if account.is_held() => None,
+            Stage::Waiting => Some(Waiting::Silent),
+            Stage::Running(Running { began: None, .. }) => Some(Waiting::Accepted),
+            Stage::Running(_) => {
+                let said = account.said.as_ref().and_then(|said| said.open(&self.reader).ok());
+                Some(Waiting::Running(said.unwrap_or_default()))
+            }
+            Stage::Ended(_) => None,
+        }
     }
 
     /// The line of one node, once its account is closed.
@@ -364,5 +381,6 @@ impl Job {
         report.read_only = account.read_only;
         effects.push(Effect::Moved(report.node.clone()));
         account.stage = Stage::Ended(Box::new(report));
+        account.said = None;
     }
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use marcato_agent::job;
 use marcato_client::core::{
-    Aim, Earlier, Job, KnownNode, NodeReport, Overheard, Report, Standing, Task,
+    Aim, Earlier, Job, KnownNode, NodeReport, Overheard, Report, Standing, Task, Waiting,
 };
 use marcato_client::shell::signer::Signer;
 use marcato_client::shell::{Fleet as Connection, Live};
@@ -31,7 +31,7 @@ use crate::config::Fleet;
 use crate::jobs::{Jobs, Kept, Late, Stage};
 use crate::mco::cli::Follow;
 use crate::mco::console::Console;
-use crate::mco::progress::Progress;
+use crate::mco::progress::{NAMED_MAX, Progress, in_words};
 use crate::mco::which::Which;
 use crate::mco::{Leave, block_on, order, sign};
 use crate::words::Failure;
@@ -123,6 +123,8 @@ struct Open {
     quiet: Instant,
     /// When it said the last thing of its own accord, by its own clock.
     said: Option<Timestamp>,
+    /// What is known of it.
+    waits: Waiting,
 }
 
 impl Followed {
@@ -141,7 +143,8 @@ impl Followed {
             report.nodes.iter().map(|line| (&line.node, line.state)).collect();
         let open = open.into_iter().map(|node| {
             let was = was.get(&node).copied().unwrap_or(EndState::NoResponse);
-            (node, Open { was, misses: 0, quiet: Instant::now(), said: None })
+            let (misses, quiet, said) = (0, Instant::now(), None);
+            (node, Open { was, misses, quiet, said, waits: Waiting::Silent })
         });
         let open = open.collect();
         Ok(Self {
@@ -186,9 +189,7 @@ impl Followed {
         while let Some(quiet) = self.open.values().map(|open| open.quiet).min()
             && quiet.elapsed() < longest.as_duration()
         {
-            let start = format!("waiting for {}: ", self.open.len());
-            let screen = Screen { width: Some(80), color: false };
-            console.progress(&format!("{start}{}", names(self.open.keys(), screen, start.len())));
+            console.progress(&self.waits());
             let beat = Instant::now() + SHOWN_EVERY.as_duration();
             let until = beat.min(quiet + longest.as_duration());
             while !self.open.is_empty()
@@ -197,6 +198,18 @@ impl Followed {
                 self.overheard(&message, connection);
             }
         }
+    }
+
+    /// Whom it waits for; of few also why.
+    fn waits(&self) -> String {
+        let start = format!("waiting for {}: ", self.open.len());
+        let named = if self.open.len() <= NAMED_MAX {
+            let each = self.open.iter().map(|(node, open)| in_words(node, &open.waits));
+            each.collect::<Vec<_>>().join(" ")
+        } else {
+            names(self.open.keys(), Screen { width: Some(80), color: false }, start.len())
+        };
+        start + &named
     }
 
     fn overheard(&mut self, message: &Message, connection: &Connection) {
@@ -302,8 +315,11 @@ impl Followed {
                     self.replace(*line, open.was);
                 }
             }
-            Standing::Running => self.runs(node),
-            Standing::Waiting => {}
+            Standing::Running(said) => {
+                self.notes(node, Waiting::Running(said));
+                self.runs(node);
+            }
+            Standing::Waiting => self.notes(node, Waiting::Accepted),
             Standing::Unknown if self.may_come(node) => {}
             Standing::Unknown => {
                 self.open.remove(node);
@@ -331,6 +347,12 @@ impl Followed {
         let Some(old) = self.line(&node) else { return };
         *old = line;
         self.late.push(Late { node, was, at: now() });
+    }
+
+    fn notes(&mut self, node: &Identity, waits: Waiting) {
+        if let Some(open) = self.open.get_mut(node) {
+            open.waits = waits;
+        }
     }
 
     fn runs(&mut self, node: &Identity) {

@@ -169,7 +169,11 @@ fn his_own_orders_everybody_may_cancel_and_others_by_a_rule() {
         draft
     };
     let mut bench = Bench::new();
-    let _ = bench.ask("service restart service=a");
+    let first = bench.draft("service restart service=a");
+    let _ = bench.send(&first);
+    bench.says = "checking a".into();
+    let _ = bench.pass(seconds(2));
+    assert_eq!(bench.progress_of(&first)["doing"], "checking a");
     let change = bench.draft(RESTART);
     assert!(bench.send(&change).runs.is_empty());
     for action in ["cancel", "progress"] {
@@ -192,6 +196,9 @@ fn his_own_orders_everybody_may_cancel_and_others_by_a_rule() {
     let rule = "allow callers=guest agents=job actions=*\nallow callers=ops agents=* actions=*";
     bench.rules.policy = Arc::new(Policy::parse(&[("x".into(), rule.into())]).unwrap());
     let _ = bench.step(Event::Reloaded(Box::new(bench.rules.clone())));
+    let draft = guest(bench.about("progress", &first));
+    let others = bench.send(&draft).receipts[0].1.data.clone();
+    assert_eq!((&others["state"], others.get("doing")), (&json!("running"), None));
     let draft = guest(bench.about("cancel", &change));
     let got = bench.send(&draft);
     assert_eq!(ends(&got), [CANCELLED, OK]);

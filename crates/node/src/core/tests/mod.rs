@@ -141,6 +141,8 @@ impl Draft {
 pub(super) struct Got {
     pub(super) receipts: Vec<(Outer, Inner)>,
     pub(super) progress: Vec<Phase>,
+    /// What stands in the progress for its readers.
+    pub(super) said: Vec<String>,
     pub(super) runs: Vec<Approved>,
     pub(super) sent: Vec<Message>,
     pub(super) logs: Vec<Entry>,
@@ -189,6 +191,8 @@ pub(super) struct Bench {
     pub(super) spoken: Spoken,
     pub(super) rules: Rules,
     pub(super) clock_high: Timestamp,
+    /// What every change says of itself.
+    pub(super) says: String,
     orders: u64,
 }
 
@@ -203,8 +207,8 @@ impl Bench {
         let (node, _) = Node::new(setup, START);
         let (now, spoken) = (START, Spoken::RELEASE);
         let (disk, clock_high) = (Vec::new(), Timestamp::default());
-        let mut bench =
-            Self { node, now, disk, writes: true, spoken, rules, clock_high, orders: 0 };
+        let (writes, says, orders) = (true, String::new(), 0);
+        let mut bench = Self { node, now, disk, writes, spoken, rules, clock_high, says, orders };
         let _ = bench.step(Event::Connected);
         bench.now = START + seconds(100);
         bench
@@ -297,6 +301,7 @@ impl Bench {
             all.sent.extend(got.sent);
             all.receipts.extend(got.receipts);
             all.progress.extend(got.progress);
+            all.said.extend(got.said);
             all.runs.extend(got.runs);
             all.logs.extend(got.logs);
             all.stop |= got.stop;
@@ -344,6 +349,11 @@ impl Bench {
                         got.order.push("run");
                         got.runs.push(*approved);
                     }
+                    Effect::Listen(key) => {
+                        got.order.push("listen");
+                        let event = Event::Said(key, self.says.clone());
+                        later.extend(self.node.step(event, self.now));
+                    }
                     Effect::WakeAt(at) => got.wake = Some(at),
                     Effect::KeepClock(at) => got.clock = Some(at),
                     Effect::Log(entry) => got.logs.push(entry),
@@ -384,8 +394,9 @@ impl Bench {
                 got.receipts.push((receipt.outer.clone(), inner));
             }
             Some(Kind::Progress) => {
-                let progress = Progress::verify(message, &expected(&message.body)).unwrap();
-                got.progress.push(progress.phase);
+                let heard = Progress::verify(message, &expected(&message.body)).unwrap();
+                got.progress.push(heard.outer.phase);
+                got.said.push(heard.open(&reader()).unwrap());
             }
             _ => {}
         }

@@ -332,3 +332,47 @@ fn a_clock_that_is_set_back_gives_no_more_time_to_start() {
     assert_eq!(got.end(), (EndState::Rejected, Some(Reason::Expired)));
     assert!(bench.ended(first).runs.is_empty());
 }
+
+#[test]
+fn what_a_change_says_of_itself_goes_to_its_readers_alone() {
+    let mut bench = Bench::new();
+    let waits = "dpkg lock, pid 812 apt";
+    waits.clone_into(&mut bench.says);
+    let got = bench.ask(RESTART);
+    assert_eq!((&got.progress[..], &got.said[..]), (&[Phase::Accepted][..], &["".to_owned()][..]));
+    let key = got.run();
+    let got = bench.pass(seconds(4));
+    assert_eq!(
+        (&got.progress[..], &got.said[..]),
+        (&[Phase::Running; 2][..], &[waits; 2].map(str::to_owned)[..])
+    );
+    let seals = |got: &Got| -> Vec<String> {
+        let seals = got.sent.iter().filter_map(|message| message.headers.get("Mco-Seal"));
+        seals.map(str::to_owned).collect()
+    };
+    let [first, second] = &seals(&got)[..] else { panic!("not two: {got:?}") };
+    assert_eq!(first, second, "the same again is sealed once");
+    for message in &got.sent {
+        assert!(!String::from_utf8_lossy(&message.body).contains("812"));
+    }
+    bench.says = "é".repeat(1000);
+    assert_eq!(bench.pass(seconds(2)).said, ["é".repeat(128)], "cut to its limit");
+    bench.says.clear();
+    let got = bench.pass(seconds(2));
+    assert_eq!((got.said.as_slice(), seals(&got).len()), (&["".to_owned()][..], 0));
+    assert_eq!(bench.ended(key).end(), (EndState::Ok, None));
+    // A word that comes behind the end says nothing.
+    assert!(bench.step(Event::Said(key, waits.to_owned())).is_silent());
+}
+
+#[test]
+fn a_change_of_an_earlier_daemon_is_listened_to() {
+    let mut bench = Bench::new();
+    let draft = bench.draft(RESTART);
+    let key = bench.send(&draft).run();
+    bench.says = "restart of nginx".into();
+    let _ = bench.restart(vec![(key, Recovered::Running)]);
+    let _ = bench.step(Event::Connected);
+    let got = bench.pass(seconds(1));
+    assert_eq!((got.progress, got.said), (vec![Phase::Running], vec![bench.says.clone()]));
+}

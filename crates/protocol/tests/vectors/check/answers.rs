@@ -66,10 +66,17 @@ fn receipts() {
 #[test]
 fn progress() {
     let file = read("progress.json");
+    let (reader, stranger) = (open_key(&file["reader"]), open_key(&file["stranger"]));
     for case in list(&file, "accepted") {
         let who = who(case);
-        let progress = Progress::verify(&message(case), &expected(case, &who)).unwrap();
-        assert_eq!(json!(progress.phase), case["phase"]);
+        let heard = Progress::verify(&message(case), &expected(case, &who)).unwrap();
+        let said = text(case, "said");
+        assert_eq!(json!(heard.outer.phase), case["phase"]);
+        assert_eq!(heard.open(&reader).unwrap(), said);
+        assert_eq!(
+            (heard.is_sealed(), heard.open(&stranger).is_err()),
+            (!said.is_empty(), !said.is_empty())
+        );
     }
     for case in list(&file, "refused") {
         let who = who(case);

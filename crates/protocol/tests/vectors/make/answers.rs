@@ -222,9 +222,9 @@ fn with_text(bare: &Message, from: &str, to: &str) -> Message {
     })
 }
 
-pub fn progress() -> Value {
-    let ours = order();
-    let said = |phase| Progress {
+/// What is said of the order by the node.
+fn said(ours: &Received, phase: Phase) -> Progress {
+    Progress {
         v: 1,
         order: ours.order.id,
         order_digest: ours.order_digest,
@@ -233,26 +233,74 @@ pub fn progress() -> Value {
         node: node(),
         phase,
         at: time(NOW),
+        sealed: None,
         ext: Map::new(),
-    };
-    let signed = |progress: &Progress| progress.message(reply(ours.order.id), &node_key());
-    let running = said(Phase::Running);
-    let good = signed(&running);
+    }
+}
+
+fn signed_word(word: Progress, text: &str, key: &NodeSignKey) -> Message {
+    let readers = [*reader(41).0.public(), *reader(42).0.public()];
+    let sealed = word.seal(text, &readers, &mut random(78));
+    let subject = reply(word.order);
+    word.message(sealed.as_ref(), subject, key)
+}
+
+const WAITS: &str = "dpkg lock, pid 812 unattended-upgr";
+
+pub fn progress() -> Value {
+    let ours = order();
+    let said = |phase, text| signed_word(said(&ours, phase), text, &node_key());
+    let accepted = [
+        ("accepted", "", said(Phase::Accepted, "")),
+        ("running", "", said(Phase::Running, "")),
+        ("running", WAITS, said(Phase::Running, WAITS)),
+        ("accepted", "\u{1b}[2J \u{e9}\n", said(Phase::Accepted, "\u{1b}[2J \u{e9}\n")),
+    ]
+    .map(|(phase, text, message)| {
+        json!({
+            "phase": phase, "said": text, "message": shown(&message), "expected": expected(&ours),
+        })
+    });
+    let refused = refused_progress(&ours).into_iter().chain(refused_said(&ours));
+    let refused = refused.map(|(name, why, message)| {
+        json!({ "name": name, "why": why, "message": shown(&message), "expected": expected(&ours) })
+    });
+    json!({
+        "about": "Progress as it comes to a client (section 8).",
+        "reader": { "secret": base64(reader(41).1), "public": reader(41).0.public() },
+        "stranger": { "secret": base64(reader(43).1) },
+        "accepted": accepted, "refused": refused.collect::<Vec<_>>(),
+    })
+}
+
+fn refused_progress(ours: &Received) -> Vec<Case> {
+    let running = || said(ours, Phase::Running);
+    let good = signed_word(running(), "", &node_key());
     let with = |change: fn(&mut Progress)| {
-        let mut progress = said(Phase::Running);
+        let mut progress = running();
         change(&mut progress);
-        signed(&progress)
+        let mut message = signed_word(progress, "", &node_key());
+        message.subject = reply(ours.order.id);
+        message
     };
     let as_receipt = node_key().sign(Namespace::Receipt, &good.body).to_base64();
-    let accepted = [("accepted", signed(&said(Phase::Accepted))), ("running", good.clone())]
-        .map(|(phase, message)| {
-            json!({ "phase": phase, "message": shown(&message), "expected": expected(&ours) })
-        });
-    let refused = [
-        ("signed by somebody else", "signature", running.message(reply(ours.order.id), &stranger())),
-        ("signed as a receipt", "signature", changed(&good, |headers, _| set(headers, SIGNATURE, as_receipt))),
-        ("another phase than was signed", "signature", changed(&good, |_, body| replace(body, "running", "accepted"))),
-        ("another node's", "other-node", with(|said| said.node = "db1.example.com".parse().unwrap())),
+    vec![
+        ("signed by somebody else", "signature", signed_word(running(), "", &stranger())),
+        (
+            "signed as a receipt",
+            "signature",
+            changed(&good, |headers, _| set(headers, SIGNATURE, as_receipt)),
+        ),
+        (
+            "another phase than was signed",
+            "signature",
+            changed(&good, |_, body| replace(body, "running", "accepted")),
+        ),
+        (
+            "another node's",
+            "other-node",
+            with(|said| said.node = "db1.example.com".parse().unwrap()),
+        ),
         ("another order's", "other-order", with(|said| said.order_digest = Digest::of(b"another"))),
         ("another step's", "other-step", with(|said| said.step = 1)),
         ("another version than the order's", "malformed", with(|said| said.v = 2)),
@@ -260,11 +308,27 @@ pub fn progress() -> Value {
         ("another kind", "malformed", changed(&good, |headers, _| set(headers, KIND, "receipt"))),
         ("bytes behind it", "malformed", changed(&good, |_, body| body.push(b'x'))),
     ]
-    .map(|(name, why, message)| {
-        json!({ "name": name, "why": why, "message": shown(&message), "expected": expected(&ours) })
+}
+
+/// Progress with something wrong about what is sealed.
+fn refused_said(ours: &Received) -> Vec<Case> {
+    let good = signed_word(said(ours, Phase::Running), WAITS, &node_key());
+    let edit = |change: fn(&mut Vec<(String, String)>, &mut Vec<u8>)| changed(&good, change);
+    let other = signed_word(said(ours, Phase::Running), "unpacking", &node_key());
+    let moved = changed(&good, |headers, body| {
+        let length =
+            |message: &Message| -> usize { message.headers.get(OUTER).unwrap().parse().unwrap() };
+        body.truncate(length(&good));
+        body.extend_from_slice(&other.body[length(&other)..]);
+        set(headers, SEAL, other.headers.get(SEAL).unwrap().to_owned());
     });
-    json!({
-        "about": "Progress as it comes to a client (section 8).",
-        "accepted": accepted, "refused": refused,
-    })
+    vec![
+        ("no length", "malformed", edit(|headers, _| without(headers, OUTER))),
+        ("two lengths", "malformed", edit(|headers, _| twice(headers, OUTER))),
+        ("a length behind the end", "malformed", edit(|headers, _| set(headers, OUTER, "8000"))),
+        ("no stanzas", "malformed", edit(|headers, _| without(headers, SEAL))),
+        ("a sealed byte changed", "sealed", edit(|_, body| *body.last_mut().unwrap() ^= 1)),
+        ("what was sealed for another word", "sealed", moved),
+        ("too long a sealed part", "malformed", edit(|_, body| body.resize(body.len() + 2048, 0))),
+    ]
 }
