@@ -20,8 +20,8 @@ fn order(site: &Site, host: &Spec, words: &[&str]) -> Result<(Order, Reply)> {
     Ok((order, reply))
 }
 
-/// The second of two packages has no room: what the first one has changed is told, named by the next
-/// order, and ended by `mco package repair`.
+/// A package has no room, and then the second of two: what the first one has changed is told, named by
+/// the next order, and ended by `mco package repair`.
 pub fn fills(site: &mut Site) -> Result<()> {
     let (host, large) = (&site.alone, "x".repeat(1 << 20));
     with_probe(site, host, [&[], &[]], || {
@@ -40,6 +40,11 @@ pub fn fills(site: &mut Site) -> Result<()> {
 
 fn while_full(site: &Site, host: &Spec) -> Result<()> {
     let name = host.fqdn();
+    let (taken_back, reply) = order(site, host, &[BESIDE, "update", "--only"])?;
+    taken_back.ends(2, &[(&name, "failed", Some("no-space"))])?;
+    // dpkg's part is as before; what scripts did meanwhile it does not know.
+    same("changed", &reply.changed, &json!("unknown"))?;
+    same("what dpkg has left undone", site.says(host, &["dpkg", "--audit"])?.as_str(), "")?;
     let (broken, reply) = order(site, host, &[PROBE, "update"])?;
     broken.ends(2, &[(&name, "failed", Some("no-space"))])?;
     same("changed", &reply.changed, &json!(true))?;
