@@ -5,10 +5,12 @@ use std::fmt::Display;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use marcato_agent::safe::check_way;
 use marcato_agent::{Catalog, job, policy};
 use marcato_core::Facts;
 use marcato_core::limits::node::POLICY_FILES_MAX;
 use marcato_protocol::allowed_signers::AllowedSigners;
+use rustix::process::geteuid;
 
 use super::config::{NodeConfig, Places};
 use super::facts::{FactSource, Printed, Program, Sources, run_all};
@@ -218,13 +220,16 @@ pub(super) fn read_signers(path: &Path) -> Result<AllowedSigners, Vec<String>> {
     let missing = || format!("{}: there is no such file", path.display());
     let text =
         read(path).map_err(|error| vec![error.to_string()])?.ok_or_else(|| vec![missing()])?;
+    check_owner(path, is_root()).map_err(|error| vec![error])?;
     AllowedSigners::parse(&text, &path.display().to_string()).map_err(|errors| texts(&errors))
 }
 
 pub(super) fn read_policy(dir: &Path) -> Result<Policy, Vec<String>> {
     let wrong = |error: std::io::Error| vec![format!("{}: {error}", dir.display())];
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(wrong)? {
+    let entries = std::fs::read_dir(dir).map_err(wrong)?;
+    check_owner(dir, is_root()).map_err(|error| vec![error])?;
+    for entry in entries {
         let path = entry.map_err(wrong)?.path();
         if path.extension().is_none_or(|extension| extension != "policy") {
             continue;
@@ -234,7 +239,10 @@ pub(super) fn read_policy(dir: &Path) -> Result<Policy, Vec<String>> {
             return Err(vec![what]);
         }
         match read(&path).map_err(|error| vec![error.to_string()])? {
-            Some(text) => files.push((path.display().to_string(), text)),
+            Some(text) => {
+                check_owner(&path, is_root()).map_err(|error| vec![error])?;
+                files.push((path.display().to_string(), text));
+            }
             // What it was to deny must not be allowed by the rules behind it. (Editors keep such
             // links as their locks, under hidden names.)
             None if path.is_symlink() && !is_hidden(&path) => {
@@ -245,6 +253,16 @@ pub(super) fn read_policy(dir: &Path) -> Result<Policy, Vec<String>> {
         }
     }
     Policy::parse(&files).map_err(|errors| texts(&errors))
+}
+
+/// Whoever can write who may do what can do all that this process can. Where that is no more than one
+/// user can, his files are his own business: many a user's are his group's too.
+fn check_owner(path: &Path, is_root: bool) -> Result<(), String> {
+    if is_root { check_way(path).map_err(|error| error.to_string()) } else { Ok(()) }
+}
+
+fn is_root() -> bool {
+    geteuid().is_root()
 }
 
 fn is_hidden(path: &Path) -> bool {
@@ -259,6 +277,8 @@ fn texts(errors: &[impl Display]) -> Vec<String> {
 mod tests {
     use std::fs::write;
     use std::os::unix::fs::symlink;
+
+    use rustix::fs::{Mode, chmod};
 
     use super::*;
 
@@ -327,5 +347,29 @@ mod tests {
         std::fs::remove_file(at("denied")).unwrap();
         let errors = read_policy(dir.path()).unwrap_err();
         assert!(errors[0].ends_with("00-deny.policy: a link that leads nowhere"), "{errors:?}");
+    }
+
+    #[test]
+    fn what_root_is_to_do_only_root_may_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("policy.d")).unwrap();
+        write(at("policy.d/a.policy"), "allow callers=* agents=* actions=*\n").unwrap();
+        write(at("allowed_signers"), "").unwrap();
+        let all = ["policy.d", "policy.d/a.policy", "allowed_signers"];
+        for name in all {
+            chmod(at(name), Mode::from_raw_mode(0o775)).unwrap();
+            let said = check_owner(&at(name), true).unwrap_err();
+            assert!(said.ends_with(&format!("run: chmod go-w {}", at(name).display())), "{said}");
+            assert!(check_owner(&at(name), false).is_ok());
+            let refused = read_signers(&at("allowed_signers")).is_err()
+                || read_policy(&at("policy.d")).is_err();
+            assert_eq!(refused, is_root(), "{name}");
+            chmod(at(name), Mode::from_raw_mode(0o755)).unwrap();
+            assert!(check_owner(&at(name), true).is_ok());
+        }
+        assert!(
+            read_signers(&at("allowed_signers")).is_ok() && read_policy(&at("policy.d")).is_ok()
+        );
     }
 }
