@@ -6,26 +6,11 @@ mod kit;
 use kit::{caller, collective, name};
 use marcato_client::core::{NodeReport, Report, UnknownName};
 use marcato_core::{Changed, EndState, Exit, Reason, Span};
-use serde_json::Map;
 
 fn node(at: usize, state: EndState, reason: Option<Reason>) -> NodeReport {
     NodeReport {
-        node: name(&format!("web{at}")),
-        state,
-        reason,
-        changed: Changed::False,
         signed: state.is_signed(),
-        data: Map::new(),
-        message: String::new(),
-        truncated: false,
-        received: None,
-        started: None,
-        finished: None,
-        answered: None,
-        down_since: None,
-        read_only: false,
-        may_start_until: None,
-        clock: None,
+        ..NodeReport::new(name(&format!("web{at}")), state, reason, Changed::False)
     }
 }
 

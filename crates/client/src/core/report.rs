@@ -69,6 +69,29 @@ pub struct NodeReport {
 }
 
 impl NodeReport {
+    /// A line that nothing more is known of, by the client's own word.
+    #[must_use]
+    pub fn new(node: Identity, state: EndState, reason: Option<Reason>, changed: Changed) -> Self {
+        Self {
+            node,
+            state,
+            reason,
+            changed,
+            signed: false,
+            data: Map::new(),
+            message: String::new(),
+            truncated: false,
+            received: None,
+            started: None,
+            finished: None,
+            answered: None,
+            down_since: None,
+            read_only: false,
+            may_start_until: None,
+            clock: None,
+        }
+    }
+
     /// Whether the node itself answered, if only that it runs the order, and took it as one that
     /// is for it.
     #[must_use]

@@ -182,22 +182,9 @@ impl Earlier<'_> {
 /// A line of what a node said itself, though not by the order's receipt.
 fn told(node: &Identity, state: EndState, now: Timestamp) -> NodeReport {
     NodeReport {
-        node: node.clone(),
-        state,
-        reason: None,
-        changed: Changed::Unknown,
         signed: true,
-        data: Map::new(),
-        message: String::new(),
-        truncated: false,
-        received: None,
-        started: None,
-        finished: None,
         answered: Some(now),
-        down_since: None,
-        read_only: false,
-        may_start_until: None,
-        clock: None,
+        ..NodeReport::new(node.clone(), state, None, Changed::Unknown)
     }
 }
 

@@ -137,23 +137,7 @@ impl Bench {
 
     /// A line of a report about the host.
     pub fn line(&self, state: EndState, reason: Option<Reason>, changed: Changed) -> NodeReport {
-        NodeReport {
-            node: self.hosts[0].identity.clone(),
-            state,
-            reason,
-            changed,
-            signed: state.is_signed(),
-            data: Map::new(),
-            message: String::new(),
-            truncated: false,
-            received: None,
-            started: None,
-            finished: None,
-            answered: None,
-            down_since: None,
-            read_only: false,
-            may_start_until: None,
-            clock: None,
-        }
+        let node = self.hosts[0].identity.clone();
+        NodeReport { signed: state.is_signed(), ..NodeReport::new(node, state, reason, changed) }
     }
 }

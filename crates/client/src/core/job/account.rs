@@ -4,7 +4,6 @@ use marcato_core::limits::timing::{LOST_AFTER, SKEW};
 use marcato_core::{Changed, EndState, Identity, Reason, Span, Timestamp};
 use marcato_protocol::Verified;
 use marcato_protocol::progress::{Heard, Phase, Progress};
-use serde_json::Map;
 
 use crate::core::check::Proved;
 use crate::core::{NodeReport, Skew};
@@ -141,22 +140,8 @@ impl Words {
         let changed = if self.changes && may_have_run { Changed::Unknown } else { Changed::False };
         let may_start = self.changes && state == EndState::NoResponse;
         NodeReport {
-            node: node.clone(),
-            state,
-            reason: Some(reason),
-            changed,
-            signed: false,
-            data: Map::new(),
-            message: String::new(),
-            truncated: false,
-            received: None,
-            started: None,
-            finished: None,
-            answered: None,
-            down_since: None,
-            read_only: false,
             may_start_until: may_start.then(|| self.start_by + SKEW),
-            clock: None,
+            ..NodeReport::new(node.clone(), state, Some(reason), changed)
         }
     }
 
@@ -193,10 +178,6 @@ pub(in crate::core) fn signed(
     let about_clocks = matches!(outer.reason, Some(Reason::Clock | Reason::Expired));
     let clock = sent.filter(|_| about_clocks).map(|sent| skew(sent, now, outer.finished));
     NodeReport {
-        node: outer.node,
-        state: outer.state,
-        reason: outer.reason,
-        changed: outer.changed,
         signed: true,
         data: inner.data,
         message: unreadable.unwrap_or(inner.message),
@@ -205,10 +186,8 @@ pub(in crate::core) fn signed(
         started: outer.started,
         finished: Some(outer.finished),
         answered: Some(now),
-        down_since: None,
-        read_only: false,
-        may_start_until: None,
         clock,
+        ..NodeReport::new(outer.node, outer.state, outer.reason, outer.changed)
     }
 }
 

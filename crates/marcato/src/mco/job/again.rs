@@ -21,7 +21,8 @@ fn again(args: Again) -> Result<Intent, Failure> {
     let kept = find(&jobs(&args.fleet)?, args.id.as_deref())?;
     let nodes = nodes(&kept, args.which);
     if nodes.is_empty() {
-        let text = format!("job {} has no such node. Nothing was sent.", kept.id);
+        let text =
+            format!("no node of job {} {}. Nothing was sent.", kept.id, in_words(args.which));
         return Err(Failure::new(Exit::Nothing, text).hint(format!("mco job show {}", kept.id)));
     }
     let intent = intent(&kept)?;
@@ -53,6 +54,18 @@ fn nodes(kept: &Kept, part: Part) -> BTreeSet<Identity> {
             meant.map(|node| node.node.clone()).collect()
         }
     }
+}
+
+/// How the nodes ended that are meant.
+fn in_words(part: Part) -> String {
+    let words = [
+        (part.failed, "failed"),
+        (part.silent, "was silent"),
+        (part.down, "was down"),
+        (part.untouched, "was left untouched"),
+    ];
+    let words: Vec<_> = words.iter().filter(|(is, _)| *is).map(|(_, words)| *words).collect();
+    words.join(" or ")
 }
 
 /// Whether a node ended so that it is meant.

@@ -366,23 +366,9 @@ impl Followed {
 /// The report of a job whose command ended before it had one: nobody was heard.
 fn unheard(kept: &Kept, order: OrderId, nodes: &[Identity]) -> Report {
     let what = &kept.what;
-    let line = |node: &Identity| NodeReport {
-        node: node.clone(),
-        state: EndState::NoResponse,
-        reason: Some(Reason::Silent),
-        changed: if what.changes { Changed::Unknown } else { Changed::False },
-        signed: false,
-        data: Map::new(),
-        message: String::new(),
-        truncated: false,
-        received: None,
-        started: None,
-        finished: None,
-        answered: None,
-        down_since: None,
-        read_only: false,
-        may_start_until: None,
-        clock: None,
+    let changed = if what.changes { Changed::Unknown } else { Changed::False };
+    let line = |node: &Identity| {
+        NodeReport::new(node.clone(), EndState::NoResponse, Some(Reason::Silent), changed)
     };
     Report {
         collective: what.fleet.clone(),
