@@ -13,6 +13,9 @@ use super::job::{again, cancel::is_open};
 use super::order::Intent;
 use crate::words::change;
 
+/// Up to so many names are typed again, those that fold together counted as one.
+const NAMED_MAX: usize = 10;
+
 /// Commands for what is left to do; only such as the program has.
 #[must_use]
 pub fn commands(
@@ -65,9 +68,11 @@ fn has((agent, action): (&str, &str)) -> bool {
     ddl.is_some_and(|ddl| ddl.actions.keys().any(|name| name.as_str() == action))
 }
 
-/// The flags that mean the same nodes again; none where their names came from standard input.
+/// The flags that mean the same nodes again; none where their names came from standard input, or are too
+/// many to be typed.
 fn flags(filter: &FilterArgs, nodes: &NodesArgs) -> Option<String> {
-    if nodes.nodes.as_deref() == Some(Path::new("-")) {
+    let is_read = nodes.nodes.as_deref() == Some(Path::new("-"));
+    if is_read || filter.identities.len() > NAMED_MAX {
         return None;
     }
     let kinds = [
@@ -126,6 +131,9 @@ mod tests {
         assert_eq!(flags(&filter, &nodes).as_deref(), Some(want));
         let nodes = NodesArgs { nodes: Some("-".into()), ..NodesArgs::default() };
         assert_eq!(flags(&FilterArgs::default(), &nodes), None);
+        let identities = (0..=NAMED_MAX).map(|number| format!("{number}.x")).collect();
+        let many = FilterArgs { identities, ..FilterArgs::default() };
+        assert_eq!(flags(&many, &NodesArgs::default()), None);
         assert_eq!(flags(&FilterArgs::default(), &NodesArgs::default()).as_deref(), Some(""));
     }
 }

@@ -170,6 +170,21 @@ fn following_is_interrupted() {
     insta::assert_snapshot!([begun, format!("$ mco job follow\n{text}"), after].join("\n"));
 }
 
+/// What can be typed next means the nodes that were meant, also where the job is looked at again, or done
+/// again for some of them: never more.
+#[test]
+fn what_is_next_is_for_the_same_nodes() {
+    let lab = Lab::up(3);
+    let broken = format!("lab break web1 held --dir {}", lab.home().join("lab").display());
+    assert!(lab.mco(&broken).output().unwrap().status.success());
+    lab.type_("package openssl update -I web1.example.com -I web2.example.com --yes");
+    let shown = lab.type_("job show");
+    let mended = broken.replace("break", "mend");
+    assert!(lab.mco(&mended).output().unwrap().status.success());
+    let again = lab.session(&["again --failed --yes", "job show"]);
+    insta::assert_snapshot!([shown, again].join("\n"));
+}
+
 /// A node that does not know the job, and one that is there no more, keep the word that stood there.
 #[test]
 fn who_knows_nothing_of_a_job_is_named() {

@@ -11,6 +11,7 @@ use crate::jobs::{Kept, Stage};
 use crate::mco::cli::{Again, FilterArgs, NodesArgs, OrderArgs, Part};
 use crate::mco::order::{self, Earlier, Intent};
 use crate::words::Failure;
+use crate::words::fold::fold;
 
 /// Runs the command, and says how it ended.
 pub fn main(args: Again, started: Instant) -> Exit {
@@ -27,11 +28,10 @@ fn again(args: Again) -> Result<Intent, Failure> {
     }
     let intent = intent(&kept)?;
     let fleet = super::fleet_of(&kept, args.fleet)?;
-    let earlier = Earlier { job: kept.id, nodes, command: Some(kept.what.command) };
     let order = OrderArgs {
         fleet,
         // The names alone say which nodes are meant.
-        filter: FilterArgs::default(),
+        filter: named(&nodes),
         nodes: NodesArgs::default(),
         all: false,
         expect: None,
@@ -41,7 +41,14 @@ fn again(args: Again) -> Result<Intent, Failure> {
         yes: args.yes,
         ..intent.order
     };
+    let earlier = Earlier { job: kept.id, nodes, command: Some(kept.what.command) };
     Ok(Intent { order, earlier: Some(earlier), ..intent })
+}
+
+/// The filter that means these nodes.
+pub fn named<'a>(nodes: impl IntoIterator<Item = &'a Identity>) -> FilterArgs {
+    let identities = fold(nodes.into_iter().map(Identity::as_str));
+    FilterArgs { identities, ..FilterArgs::default() }
 }
 
 fn nodes(kept: &Kept, part: Part) -> BTreeSet<Identity> {

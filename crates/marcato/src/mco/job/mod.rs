@@ -13,7 +13,9 @@ use marcato_core::nearest::nearest;
 use marcato_core::{Exit, JobId, Span};
 use serde_json::{Value, json};
 
-use super::cli::{Cli, FleetArgs, JobCommand, List, OrderArgs, OutputArgs, ReportArgs, Show};
+use super::cli::{
+    Cli, FleetArgs, JobCommand, List, NodesArgs, OrderArgs, OutputArgs, ReportArgs, Show,
+};
 use super::console::Console;
 use super::order::Intent;
 use super::tell::{self, Ended, Lines};
@@ -23,7 +25,7 @@ use crate::jobs::{Jobs, Kept, Late, Stage};
 use crate::words::Failure;
 use crate::words::group::escape;
 use crate::words::jobs::{LISTED_MAX, Row, list};
-use crate::words::tally::{self, Look};
+use crate::words::tally;
 
 /// The version of the list's JSON form.
 pub const SCHEMA: &str = "marcato.jobs.v1";
@@ -196,10 +198,16 @@ impl Shown {
         let ddl = declared::agent(&kept.what.agent, &agents)?;
         // What was typed says what of the answers is asked for; another release may not know it.
         let typed = intent(kept).ok();
-        let allow_down = typed.as_ref().is_some_and(|intent| intent.order.allow_down);
-        let (look, words) =
-            typed.map_or((Look::Outputs, Vec::new()), |intent| (intent.look, intent.words));
-        let order = OrderArgs { fleet, output, report, allow_down, ..OrderArgs::default() };
+        let (look, words, typed) =
+            typed.map_or_else(Default::default, |intent| (intent.look, intent.words, intent.order));
+        let order = match &kept.stage {
+            Stage::Ended { report, .. } if kept.what.again.is_some() => {
+                let filter = again::named(report.nodes.iter().map(|line| &line.node));
+                OrderArgs { filter, nodes: NodesArgs::default(), ..typed }
+            }
+            _ => typed,
+        };
+        let order = OrderArgs { fleet, output, report, ..order };
         let (agent, action) = (kept.what.agent.clone(), kept.what.action.clone());
         let intent = Intent { agent, action, ddl: None, words, order, look, earlier: None };
         Ok(Self { id: kept.id.clone(), intent, ddl })
