@@ -15,7 +15,9 @@ pub mod policy;
 pub mod process;
 pub mod runner;
 pub mod safe;
+mod shipped;
 mod tree;
 
 pub use call::{ActionResult, Call, Outcome};
 pub use catalog::{Agent, BoxFuture, Catalog};
+pub use shipped::Shipped;

@@ -3,9 +3,7 @@
 //! A node answers it itself, for only the node knows its rules; so, as for [`crate::job`], there is a
 //! declaration and no implementation.
 
-use std::sync::{Arc, LazyLock};
-
-use marcato_core::ddl::{Ddl, DdlError};
+use crate::Shipped;
 
 /// Its name.
 pub const NAME: &str = "policy";
@@ -20,17 +18,7 @@ pub const AGENT: &str = "agent";
 pub const ACTION: &str = "action";
 
 /// Its declaration.
-pub const DDL: &[u8] = include_bytes!("../ddl/policy.json");
-
-/// Its declaration, read once.
-///
-/// # Errors
-/// It is wrong, which its test rules out.
-pub fn ddl() -> Result<Arc<Ddl>, DdlError> {
-    static PARSED: LazyLock<Result<Arc<Ddl>, DdlError>> =
-        LazyLock::new(|| Ddl::parse(DDL).map(Arc::new));
-    Result::clone(&PARSED)
-}
+pub static DDL: Shipped = Shipped::new(include_bytes!("../ddl/policy.json"));
 
 #[cfg(test)]
 mod tests {
@@ -38,7 +26,7 @@ mod tests {
 
     #[test]
     fn what_the_node_looks_for_is_declared() {
-        let ddl = ddl().unwrap();
+        let ddl = DDL.ddl().unwrap();
         assert_eq!(ddl.metadata.name.as_str(), NAME);
         let can = &ddl.actions[&CAN.parse().unwrap()];
         assert!(!can.changes() && can.input.keys().eq([ACTION, AGENT]));

@@ -11,9 +11,9 @@ pub mod rpcutil;
 pub mod service;
 
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use marcato_agent::{Agent, Catalog};
+use marcato_agent::{Agent, Catalog, Shipped, job, policy};
 use marcato_core::AgentName;
 use marcato_core::ddl::{Ddl, DdlError};
 
@@ -73,15 +73,10 @@ pub fn introduce(catalog: &mut Catalog, about: About) -> Result<(), DdlError> {
 /// # Errors
 /// As [`catalog()`].
 pub fn ddls() -> Result<Vec<Arc<Ddl>>, DdlError> {
-    let own = [&rpcutil::PARSED, &package::PARSED, &service::PARSED].into_iter().map(shared);
-    own.chain([marcato_agent::job::ddl(), marcato_agent::policy::ddl()]).collect()
-}
-
-/// A declaration, parsed once: a lab has thousands of nodes in one process.
-type Parsed = LazyLock<Result<Arc<Ddl>, DdlError>>;
-
-fn shared(parsed: &Parsed) -> Result<Arc<Ddl>, DdlError> {
-    Result::clone(parsed)
+    [&rpcutil::DDL, &package::DDL, &service::DDL, &job::DDL, &policy::DDL]
+        .into_iter()
+        .map(Shipped::ddl)
+        .collect()
 }
 
 /// The JSON object of a value that is one.

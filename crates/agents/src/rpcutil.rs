@@ -3,17 +3,13 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use marcato_agent::{Agent, BoxFuture, Call, Outcome, job, policy};
+use marcato_agent::{Agent, BoxFuture, Call, Outcome, Shipped, job, policy};
 use marcato_core::ddl::{Ddl, DdlError};
 use marcato_core::{ActionName, AgentName, Facts, Reason};
 use serde_json::{Value, json};
 
-use crate::Parsed;
-
 /// Its declaration.
-pub const DDL: &[u8] = include_bytes!("../ddl/rpcutil.json");
-
-pub(crate) static PARSED: Parsed = Parsed::new(|| Ddl::parse(DDL).map(Arc::new));
+pub static DDL: Shipped = Shipped::new(include_bytes!("../ddl/rpcutil.json"));
 
 /// What a node tells about itself beside its facts.
 #[derive(Debug, Clone, Default)]
@@ -40,9 +36,9 @@ impl Rpcutil {
     /// # Errors
     /// Its declaration is wrong, which its tests rule out.
     pub fn new(about: About, mut agents: Vec<AgentName>) -> Result<Self, DdlError> {
-        let ddl = crate::shared(&PARSED)?;
+        let ddl = DDL.ddl()?;
         agents.push(ddl.metadata.name.clone());
-        agents.extend([job::ddl()?, policy::ddl()?].map(|ddl| ddl.metadata.name.clone()));
+        agents.extend([job::DDL.ddl()?, policy::DDL.ddl()?].map(|ddl| ddl.metadata.name.clone()));
         agents.sort();
         agents.dedup();
         Ok(Self { ddl, about, agents })

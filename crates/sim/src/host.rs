@@ -244,17 +244,17 @@ type Ddls = BTreeMap<AgentName, Arc<Ddl>>;
 fn agents(service: ServiceAgent) -> Ddls {
     static AGENTS: OnceLock<[Ddls; 3]> = OnceLock::new();
     let sets = AGENTS.get_or_init(|| {
-        let texts: [&[u8]; 4] = [
-            marcato_agent::job::DDL,
+        let texts: [&[u8]; 3] = [
             include_bytes!("../ddl/rpcutil.json"),
             include_bytes!("../ddl/package.json"),
             include_bytes!("../ddl/service.json"),
         ];
         let parse = |text: &[u8]| match Ddl::parse(text) {
-            Ok(ddl) => (ddl.metadata.name.clone(), Arc::new(ddl)),
+            Ok(ddl) => Arc::new(ddl),
             Err(error) => panic!("a simulated agent's declaration: {error}"),
         };
-        let current: Ddls = texts.into_iter().map(parse).collect();
+        let all = texts.into_iter().map(parse).chain(marcato_agent::job::DDL.ddl());
+        let current: Ddls = all.map(|ddl| (ddl.metadata.name.clone(), ddl)).collect();
         let service: AgentName = name("service");
         let mut old = current.clone();
         let mut ddl = Ddl::clone(&current[&service]);

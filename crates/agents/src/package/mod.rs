@@ -10,10 +10,8 @@ mod version;
 
 use std::sync::Arc;
 
-use marcato_agent::{Agent, BoxFuture, Call, Outcome};
+use marcato_agent::{Agent, BoxFuture, Call, Outcome, Shipped};
 use marcato_core::ddl::{Ddl, DdlError};
-
-use crate::Parsed;
 
 pub use apt::Apt;
 pub(crate) use apt::short;
@@ -25,9 +23,7 @@ pub use packages::{
 pub(crate) use version::compare;
 
 /// Its declaration.
-pub const DDL: &[u8] = include_bytes!("../../ddl/package.json");
-
-pub(crate) static PARSED: Parsed = Parsed::new(|| Ddl::parse(DDL).map(Arc::new));
+pub static DDL: Shipped = Shipped::new(include_bytes!("../../ddl/package.json"));
 
 /// The agent.
 pub struct Package {
@@ -41,7 +37,7 @@ impl Package {
     /// # Errors
     /// Its declaration is wrong, which its tests rule out.
     pub fn new(packages: Arc<dyn Packages>) -> Result<Self, DdlError> {
-        Ok(Self { ddl: crate::shared(&PARSED)?, packages })
+        Ok(Self { ddl: DDL.ddl()?, packages })
     }
 
     async fn answer(&self, call: &Call) -> Outcome {

@@ -26,14 +26,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use marcato_agent::runner::Voice;
-use marcato_agent::{Agent, BoxFuture, Call, Outcome};
+use marcato_agent::{Agent, BoxFuture, Call, Outcome, Shipped};
 use marcato_core::ddl::{Ddl, DdlError};
 use marcato_core::limits::service::FAILED_UNITS_MAX;
 use marcato_core::{Changed, Reason};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
-use crate::Parsed;
 use stale::Report;
 
 pub use care::Care;
@@ -42,9 +41,7 @@ pub use sysv::SystemV;
 pub use unit::{Broken, Job, Unit, Verb};
 
 /// Its declaration.
-pub const DDL: &[u8] = include_bytes!("../../ddl/service.json");
-
-pub(crate) static PARSED: Parsed = Parsed::new(|| Ddl::parse(DDL).map(Arc::new));
+pub static DDL: Shipped = Shipped::new(include_bytes!("../../ddl/service.json"));
 
 /// The seam between the agent and a service manager. What goes wrong is said in words.
 pub trait Services: Send + Sync {
@@ -134,7 +131,7 @@ impl Service {
     /// # Errors
     /// Its declaration is wrong, which its tests rule out.
     pub fn new(services: Arc<dyn Services>) -> Result<Self, DdlError> {
-        Ok(Self { ddl: crate::shared(&PARSED)?, services })
+        Ok(Self { ddl: DDL.ddl()?, services })
     }
 
     async fn answer(&self, call: &Call) -> Outcome {

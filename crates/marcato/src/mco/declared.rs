@@ -3,8 +3,9 @@
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 
-use marcato_agent::{job, policy};
+use marcato_agent::{Shipped, job, policy};
 use marcato_core::ddl::{Action, Ddl};
 use marcato_core::limits::agent::DDL_BYTES_MAX;
 use marcato_core::nearest::nearest;
@@ -13,19 +14,19 @@ use marcato_core::{ActionName, AgentName, Exit};
 use crate::words::Failure;
 
 /// The declarations that ship with the program; only the one that is asked for is read.
-const SHIPPED: [(&str, &[u8]); 5] = [
-    (job::NAME, job::DDL),
-    ("package", marcato_agents::package::DDL),
-    (policy::NAME, policy::DDL),
-    ("rpcutil", marcato_agents::rpcutil::DDL),
-    ("service", marcato_agents::service::DDL),
+static SHIPPED: [(&str, &Shipped); 5] = [
+    (job::NAME, &job::DDL),
+    ("package", &marcato_agents::package::DDL),
+    (policy::NAME, &policy::DDL),
+    ("rpcutil", &marcato_agents::rpcutil::DDL),
+    ("service", &marcato_agents::service::DDL),
 ];
 
 /// The declaration of an agent that ships with the program, where it is one.
 pub fn shipped(name: &str) -> Option<Result<Ddl, Failure>> {
-    let (_, bytes) = SHIPPED.iter().find(|(known, _)| *known == name)?;
+    let (_, shipped) = SHIPPED.iter().find(|(known, _)| *known == name)?;
     let wrong = |error| Failure::new(Exit::Config, format!("agent {name}: {error}"));
-    Some(Ddl::parse(bytes).map_err(wrong))
+    Some(shipped.ddl().map(Arc::unwrap_or_clone).map_err(wrong))
 }
 
 /// Finds an agent's declaration.

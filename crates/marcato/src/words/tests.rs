@@ -46,7 +46,7 @@ fn report(nodes: Vec<Value>) -> Report {
 }
 
 fn action() -> Action {
-    let ddl = Ddl::parse(marcato_agents::package::DDL).unwrap();
+    let ddl = marcato_agents::package::DDL.ddl().unwrap();
     ddl.actions[&"status".parse().unwrap()].clone()
 }
 

@@ -154,7 +154,7 @@ impl Sourced {
     pub(super) fn rules(&self) -> Rules {
         let mut agents = self.agents.catalog.ddls();
         // Those that the core answers itself.
-        let own = [job::ddl(), policy::ddl()].into_iter().flatten();
+        let own = [job::DDL.ddl(), policy::DDL.ddl()].into_iter().flatten();
         agents.extend(own.map(|ddl| (ddl.metadata.name.clone(), ddl)));
         Rules {
             signers: self.signers.clone(),

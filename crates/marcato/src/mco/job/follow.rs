@@ -265,7 +265,7 @@ impl Followed {
 
     fn task(&self, which: &Which) -> Result<Task, Failure> {
         let wrong = |error: &dyn std::fmt::Display| Failure::new(Exit::Config, error.to_string());
-        let ddl = job::ddl().map_err(|error| wrong(&error))?;
+        let ddl = job::DDL.ddl().map_err(|error| wrong(&error))?;
         let order = serde_json::json!(self.order);
         Ok(Task {
             agent: ddl.metadata.name.clone(),

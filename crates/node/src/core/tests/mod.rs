@@ -55,9 +55,9 @@ fn agents() -> BTreeMap<AgentName, Arc<Ddl>> {
            {{"action":"wipe","description":"d","effect":"change"}}"#
     );
     let rpcutil = r#"{"action":"ping","description":"d","effect":"read"}"#;
-    let job = marcato_agent::job::ddl().unwrap();
+    let job = marcato_agent::job::DDL.ddl().unwrap();
     let job = (job.metadata.name.clone(), job);
-    let policy = marcato_agent::policy::ddl().unwrap();
+    let policy = marcato_agent::policy::DDL.ddl().unwrap();
     let policy = (policy.metadata.name.clone(), policy);
     [ddl("service", &service), ddl("rpcutil", rpcutil), job, policy].into()
 }
