@@ -97,8 +97,10 @@ impl<'a> Change<'a> {
 
     async fn install(&mut self, asked: &str) -> Way<Outcome> {
         let version = self.call.inputs.get("version").and_then(Value::as_str);
-        let there = plan::version(&*self.installed()?, asked);
-        if !there.is_empty() && version.is_none_or(|version| version == there) {
+        let installed = self.installed()?;
+        let there = plan::version(&installed, asked);
+        let half = plan::named(&installed, asked).iter().any(|found| found.state.is_half_done());
+        if !there.is_empty() && !half && version.is_none_or(|version| version == there) {
             self.note_versions(&there, &there);
             return Err(Stop::Idle(Reason::Unchanged, format!("installed already: {there}")));
         }
@@ -122,7 +124,7 @@ impl<'a> Change<'a> {
         let index = self.unlocked(Lock::Packages).await?;
         let version = plan::version(&index, asked);
         self.note_versions(&version, &version);
-        let found = index.find(asked).into_iter();
+        let found = plan::known(&index, asked).into_iter();
         // What was removed may still be purged.
         let left = |state: super::State| match verb {
             Verb::Purge => state != super::State::NotInstalled,
@@ -153,8 +155,8 @@ impl<'a> Change<'a> {
         let services = self.packages.services().await;
         let mut done = self.patiently("repairing", || self.packages.repair()).await?;
         let left = self.packages.interrupted().map_err(Trouble::other)?;
-        if done.error.is_none() {
-            done.error = left.map(Trouble::other);
+        if left.is_some() {
+            done.error.get_or_insert_with(|| Trouble::other("dpkg and apt-get did not end it"));
         }
         Ok(self.account(done, &before, &[], services).await)
     }
@@ -228,8 +230,16 @@ impl<'a> Change<'a> {
         }
         let services = self.packages.services().await;
         let before = self.installed()?;
+        if self.left().is_zero() {
+            let message = "the time limit of the order passed; nothing was changed";
+            return Err(Trouble::new(Reason::RunLimit, message).into());
+        }
         let carry_out = || self.packages.carry_out(work, &rehearsal);
-        let done = self.patiently(work.verb.doing(), carry_out).await?;
+        let mut done = self.patiently(work.verb.doing(), carry_out).await?;
+        if done.error.is_none() {
+            let missed = self.installed().ok().and_then(|after| plan::missed(work, &after));
+            done.error = missed.map(Trouble::other);
+        }
         let named = plan::named(&before, asked);
         let mut names: Vec<String> =
             named.iter().map(|found| plan::word(found, &before)).take(1).collect();
@@ -276,9 +286,25 @@ impl<'a> Change<'a> {
             (false, _) => Changed::False,
         };
         match done.error {
-            Some(Trouble { reason, message }) => Outcome::failed(reason, changed, message),
+            Some(trouble) => self.broken_off(trouble, changed),
             None => Outcome::ok(Map::new()).changing(changed),
         }
+    }
+
+    /// A change that was begun and did not go well, with what it has left behind.
+    fn broken_off(&self, trouble: Trouble, changed: Changed) -> Outcome {
+        let Trouble { reason, message } = trouble;
+        let left = match self.packages.interrupted() {
+            Ok(Some(half)) => {
+                format!("; left half done: {half}; when that is mended, mco package repair ends it")
+            }
+            Ok(None) if changed == Changed::False => "; nothing was changed".to_owned(),
+            Ok(None) | Err(_) => String::new(),
+        };
+        // The other codes mean that nothing was changed.
+        let holds = changed == Changed::False || reason == Reason::NoSpace;
+        let reason = if holds { reason } else { Reason::Action };
+        Outcome::failed(reason, changed, message + &left)
     }
 
     fn note_versions(&mut self, before: &str, after: &str) {
@@ -296,7 +322,7 @@ impl<'a> Change<'a> {
     async fn lists_in_words(&self) -> Result<String, Trouble> {
         Ok(match self.packages.lists().await?.age {
             Some(age) => format!("lists {} old", in_words(age)),
-            None => "no lists".to_owned(),
+            None => "lists of unknown age".to_owned(),
         })
     }
 

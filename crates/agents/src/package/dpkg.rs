@@ -200,12 +200,18 @@ impl Index {
             .iter()
             .take_while(|entry| self.name(entry) == name)
             .map(|entry| self.found(entry))
-            .filter(|found| arch.is_none_or(|arch| arch == found.arch))
+            .filter(|found| arch.is_none_or(|arch| self.is_of(arch, found)))
             .collect();
         // Stable: among equals the order of architectures stays. The entries of the index have the
         // host's own architecture first.
         found.sort_by_key(|found| !found.state.is_there());
         found
+    }
+
+    /// Whether a package is of an architecture; what is for all of them is of the host's own, too,
+    /// as apt has it.
+    fn is_of(&self, arch: &str, found: &Found) -> bool {
+        arch == found.arch || (found.arch == "all" && self.arch() == Some(arch))
     }
 
     /// Every package, by name.

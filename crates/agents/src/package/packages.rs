@@ -186,7 +186,7 @@ pub struct Holder {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lists {
     /// How long ago all of them were known to be as the sources have them; unknown where there are
-    /// none.
+    /// none, or where they are newer than the clock.
     pub age: Option<Span>,
     /// Whether the sources were configured otherwise since.
     pub outdated: bool,

@@ -16,12 +16,17 @@ const REMOVALS_SHOWN: usize = 10;
 /// What asks for a source package instead of a binary one.
 const SOURCE: &str = "src:";
 
-/// What is installed of what was asked for: `NAME`, `NAME:ARCH` or `src:NAME`.
-pub(super) fn named(index: &Index, asked: &str) -> Vec<Found> {
+/// What dpkg knows of what was asked for: `NAME`, `NAME:ARCH` or `src:NAME`.
+pub(super) fn known(index: &Index, asked: &str) -> Vec<Found> {
     match asked.strip_prefix(SOURCE) {
-        Some(source) => index.of_source(source),
-        None => index.find(asked).into_iter().filter(|found| found.state.is_there()).collect(),
+        Some(source) => index.all().filter(|found| found.source == source).collect(),
+        None => index.find(asked),
     }
+}
+
+/// What is installed of what was asked for.
+pub(super) fn named(index: &Index, asked: &str) -> Vec<Found> {
+    known(index, asked).into_iter().filter(|found| found.state.is_there()).collect()
 }
 
 /// Those of the same sources that are installed beside them. A library is of one source with the
@@ -96,7 +101,12 @@ pub(super) fn install(
         let message = format!("no source offers {asked}{what}; nothing was changed");
         return Err(Trouble::new(Reason::NoCandidate, message));
     };
-    let mut targets = vec![target(asked.to_owned(), leading)];
+    let first = match index.arch() {
+        Some(own) if own == leading.arch || leading.arch == "all" => name.to_owned(),
+        Some(_) => format!("{name}:{}", leading.arch),
+        None => asked.to_owned(),
+    };
+    let mut targets = vec![target(first, leading)];
     for sibling in siblings {
         let mut offered = offer_for(sibling, offers);
         let along = offered.find(|offer| is_of_one(offer, leading));
@@ -146,6 +156,18 @@ pub(super) fn allow(work: &Work, rehearsal: &Rehearsal, index: &Index) -> Result
 pub(super) fn kept_back(index: &Index, name: &str) -> Option<String> {
     let found = named(index, name).into_iter().find(|found| found.held)?;
     Some(format!("{name} is kept at {} by apt-mark hold", found.version))
+}
+
+/// Says which package is not as the work was to make it, if one is not: settings of the host may
+/// let a run end well that has not done everything.
+pub(super) fn missed(work: &Work, after: &Index) -> Option<String> {
+    let missed = |target: &Target| {
+        let there = version(after, &target.name);
+        let wanted = target.version.as_deref().unwrap_or_default();
+        let is = if there.is_empty() { "not installed".to_owned() } else { format!("at {there}") };
+        (there != wanted).then(|| format!("{} is {is} all the same", target.name))
+    };
+    work.targets.iter().find_map(missed)
 }
 
 /// What a change has changed: every package whose version or state is another one, with the version

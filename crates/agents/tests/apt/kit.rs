@@ -26,6 +26,8 @@ pub struct Deb<'a> {
     pub conffile: &'a str,
     /// Its script after it was unpacked.
     pub postinst: &'a str,
+    /// How many bytes it takes beside all that.
+    pub bulk: usize,
 }
 
 /// The system.
@@ -87,6 +89,12 @@ impl Kit {
         fs::write(self.path("repo/Release"), said.stdout).unwrap();
     }
 
+    /// Adds a line to apt's configuration.
+    pub fn configure(&self, line: &str) {
+        let mut options = fs::File::options();
+        writeln!(options.append(true).open(self.path("apt.conf")).unwrap(), "{line}").unwrap();
+    }
+
     /// Says from where packages come.
     pub fn source(&self, scheme: &str, at: &Path) {
         let line = format!("deb [trusted=yes] {scheme}{} ./\n", at.display());
@@ -94,11 +102,14 @@ impl Kit {
     }
 
     fn build(&self, into: &str, deb: &Deb<'_>) -> PathBuf {
-        let Deb { name, version, control, conffile, postinst } = deb;
+        let Deb { name, version, control, conffile, postinst, bulk } = deb;
         let tree = self.path(&format!("build/{name}_{version}"));
         fs::create_dir_all(tree.join("DEBIAN")).unwrap();
         fs::create_dir_all(tree.join("usr/share").join(name)).unwrap();
         fs::write(tree.join("usr/share").join(name).join("data"), version).unwrap();
+        if *bulk > 0 {
+            fs::write(tree.join("usr/share").join(name).join("bulk"), vec![0; *bulk]).unwrap();
+        }
         let text = format!(
             "Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: T <t@example.com>\n\
              {control}Description: a package to be tried with\n"
@@ -193,6 +204,29 @@ impl Kit {
         let all = self.installed().into_iter();
         let mut all = all.filter(|(_, _, state)| *state == State::Installed);
         all.find(|(found, ..)| found == name).map(|(_, version, _)| version)
+    }
+}
+
+/// A filesystem of little room, for as long as this is there.
+pub struct Small(PathBuf);
+
+impl Small {
+    /// One of so many KiB in a folder; nothing where none may be mounted.
+    pub fn mount(at: PathBuf, kib: u32) -> Option<Self> {
+        let options = format!("size={kib}k");
+        let mut command = Command::new("mount");
+        let mounted = command.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&at).status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self(at));
+        }
+        eprintln!("skipped: needs to mount a tmpfs");
+        None
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
     }
 }
 

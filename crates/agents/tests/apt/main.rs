@@ -5,8 +5,10 @@
 mod kit;
 
 use std::fs;
+use std::pin::Pin;
+use std::time::Duration;
 
-use kit::{Deb, Kit};
+use kit::{Deb, Kit, Small};
 use marcato_agent::ActionResult::{self, Failed, Ok as Well};
 use marcato_agent::Outcome;
 use marcato_agents::package::State;
@@ -159,6 +161,7 @@ async fn a_version_is_installed_and_another_one_over_it() {
     let outcome = kit.ask("install", json!({ "package": "tls" })).await;
     assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
     assert_eq!((&outcome.data["before"], &outcome.data["after"]), (&json!(""), &json!(NEW)));
+    kit.apt("apt-mark", &["auto", "libtls3"]);
     let again = kit.ask("install", json!({ "package": "tls", "version": NEW })).await;
     assert_eq!(end(&again), (Well, Some(Reason::Unchanged), Changed::False));
     let outcome = kit.ask("install", json!({ "package": "tls", "version": OLD })).await;
@@ -166,6 +169,7 @@ async fn a_version_is_installed_and_another_one_over_it() {
     let step = json!({ "before": NEW, "after": OLD });
     assert_eq!(outcome.data["also"], json!({ "libtls3": step }));
     assert_eq!(kit.version("tls").as_deref(), Some(OLD));
+    assert_eq!(kit.apt("apt-mark", &["showauto"]), "libtls3\n", "marks stay");
     assert_eq!(kit.ask("count", json!({})).await.data["count"], 2);
     let outcome = kit.ask("search", json!({ "query": "tls tried" })).await;
     assert_eq!(outcome.data["package_count"], 3, "{outcome:?}");
@@ -181,9 +185,13 @@ async fn a_script_that_fails_is_told_and_repaired() {
     assert_eq!(end(&outcome), (Failed, Some(Reason::Action), Changed::True), "{outcome:?}");
     assert!(outcome.message.contains("returned error exit status 3 no cure"), "{outcome:?}");
     assert_eq!(outcome.data["after"], "2");
+    let left = "left half done: sick is half-configured; when that is mended, mco package repair";
+    assert!(outcome.message.contains(left), "{outcome:?}");
     let words = ["sick is half-configured"];
     refused(&kit.update("sick").await, Reason::InterruptedDpkg, &words);
-    // Its script ran once more, whatever that did.
+    let install = kit.ask("install", json!({ "package": "sick" })).await;
+    refused(&install, Reason::InterruptedDpkg, &words);
+    // The script ran once more: what it did then no database says.
     let outcome = kit.ask("repair", json!({})).await;
     assert_eq!(end(&outcome), (Failed, Some(Reason::Action), Changed::Unknown), "{outcome:?}");
     fs::write(kit.path("root/cure"), "").unwrap();
@@ -192,6 +200,44 @@ async fn a_script_that_fails_is_told_and_repaired() {
     assert_eq!(kit.version("sick").as_deref(), Some("2"));
     let outcome = kit.ask("repair", json!({})).await;
     assert_eq!(end(&outcome), (Well, Some(Reason::Unchanged), Changed::False));
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_while_unpacking_is_told() {
+    let big = |version, bulk| Deb { name: "big", version, bulk, ..Deb::default() };
+    let Some(kit) = Kit::with(&[big("1", 0)]) else { return };
+    kit.publish(&[big("2", 1 << 20), Deb { name: "other", version: "1", ..Deb::default() }]);
+    let Some(small) = Small::mount(kit.path("root/usr/share/big"), 64) else { return };
+    let outcome = kit.update("big").await;
+    assert_eq!(end(&outcome), (Failed, Some(Reason::NoSpace), Changed::Unknown), "{outcome:?}");
+    for part in ["No space left on device", "big_2_amd64.deb"] {
+        assert!(outcome.message.contains(part), "{outcome:?}");
+    }
+    assert_eq!(outcome.data["after"], "1");
+    drop(small);
+    let outcome = kit.update("big").await;
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn what_ended_well_without_being_done_is_no_success() {
+    let Some(kit) = outdated() else { return };
+    kit.configure("APT::Get::Download-Only \"true\";");
+    let outcome = kit.update("tls").await;
+    refused(&outcome, Reason::Action, &["tls is at 3.0.20-1 all the same; nothing was changed"]);
+    let outcome = kit.ask("purge", json!({ "package": "tls" })).await;
+    refused(&outcome, Reason::Action, &["tls is at 3.0.20-1 all the same; nothing was changed"]);
+}
+
+#[tokio::test]
+async fn a_source_is_removed_as_a_whole() {
+    let Some(kit) = Kit::with(&tls(OLD)) else { return };
+    let outcome = kit.ask("uninstall", json!({ "package": "src:tls" })).await;
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+    assert_eq!((&outcome.data["before"], &outcome.data["after"]), (&json!(OLD), &json!("")));
+    let outcome = kit.ask("uninstall", json!({ "package": "src:tls" })).await;
+    assert_eq!(end(&outcome), (Well, Some(Reason::Absent), Changed::False));
+    assert_eq!(kit.ask("count", json!({})).await.data["count"], 0);
 }
 
 /// A package whose script says that it has begun, and then waits until somebody writes to its pipe.
@@ -237,6 +283,12 @@ async fn a_lock_is_one_only_while_somebody_holds_it() {
     assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
 }
 
+/// Lets a change go on for so many milliseconds; it must not end.
+async fn goes_on(change: Pin<&mut impl Future<Output = Outcome>>, ms: u64) {
+    let ended = tokio::time::timeout(Duration::from_millis(ms), change).await;
+    assert!(ended.is_err(), "{ended:?}");
+}
+
 #[tokio::test]
 async fn a_transaction_outlives_whoever_waits_for_it() {
     let slow = |version, postinst| Deb { name: "slow", version, postinst, ..Deb::default() };
@@ -250,9 +302,7 @@ async fn a_transaction_outlives_whoever_waits_for_it() {
     {
         let mut update = std::pin::pin!(kit.update("slow"));
         while !begun.is_finished() {
-            let moment = std::time::Duration::from_millis(10);
-            let ended = tokio::time::timeout(moment, &mut update).await;
-            assert!(ended.is_err(), "{ended:?}");
+            goes_on(update.as_mut(), 10).await;
         }
     }
     fs::write(kit.path("root/pipe"), "go\n").unwrap();
@@ -261,6 +311,31 @@ async fn a_transaction_outlives_whoever_waits_for_it() {
     let exclusive = rustix::fs::FlockOperation::LockExclusive;
     rustix::fs::fcntl_lock(lock.unwrap(), exclusive).unwrap();
     assert_eq!(kit.version("slow").as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn what_goes_on_when_apt_is_killed_is_waited_for() {
+    let slow = |version, postinst| Deb { name: "slow", version, postinst, ..Deb::default() };
+    let Some(kit) = Kit::with(&[slow("1", "")]) else { return };
+    // apt-get is the parent of dpkg, which is that of the script.
+    let parent = "kill -9 $(sed 's/^.*) . \\([0-9]*\\) .*/\\1/' /proc/$PPID/stat)";
+    let kills = format!("{parent}; {WAITS}; : > \"$DPKG_ROOT/done\"");
+    kit.publish(&[slow("2", &kills)]);
+    pipe(&kit);
+    let begun = kit.path("root/begun");
+    let begun = std::thread::spawn(move || fs::read(begun).unwrap());
+    let mut update = std::pin::pin!(kit.update("slow"));
+    while !begun.is_finished() {
+        goes_on(update.as_mut(), 10).await;
+    }
+    goes_on(update.as_mut(), 1000).await;
+    fs::write(kit.path("root/pipe"), "go\n").unwrap();
+    let outcome = update.await;
+    assert_eq!(end(&outcome), (Failed, Some(Reason::Action), Changed::True), "{outcome:?}");
+    assert!(kit.path("root/done").exists(), "dpkg and the script still run");
+    // dpkg ends at its next word to apt-get.
+    let words = "apt-get was killed by signal 9; left half done: slow is half-configured; ";
+    assert!(outcome.message.starts_with(words), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use marcato_agent::BoxFuture;
 use marcato_core::Reason;
-use marcato_core::limits::agent::PACKAGES_NAMED_MAX;
+use marcato_core::limits::agent::{LOCK_POLL, PACKAGES_NAMED_MAX};
 use tokio::sync::OnceCell;
+use tokio::time::sleep;
 
 use super::dpkg::{Dpkg, Index};
 use super::packages::{
@@ -171,11 +172,15 @@ impl Apt {
             (_, true) => &["--yes", "--no-remove", "--no-download"],
             (_, false) => &["--yes", "--no-remove"],
         };
-        let automatic = match work.verb {
-            Verb::Update => self.automatic(work).await?,
-            _ => Vec::new(),
+        let along = match work.verb {
+            Verb::Update => &work.targets[..],
+            // The first was asked for, and so is wanted for itself from now on.
+            Verb::Install => work.targets.get(1..).unwrap_or_default(),
+            Verb::Remove | Verb::Purge => &[],
         };
+        let automatic = self.automatic(along).await?;
         let said = self.apt_get(how, work, Run::ToEnd).await?;
+        self.quiet(&said).await?;
         if !automatic.is_empty() {
             // apt takes a package that is named for one that somebody wants for itself.
             let arguments = ["auto", "-qq", "--"].map(str::to_owned);
@@ -184,10 +189,24 @@ impl Apt {
         ended(said)
     }
 
+    /// Returns when dpkg has ended, which goes on by itself where apt-get was killed.
+    async fn quiet(&self, said: &Said) -> Result<(), Trouble> {
+        let places = self.places().await?;
+        let works = || places.holder(Lock::Packages).is_some_and(|holder| holder.name == "dpkg");
+        while !said.well && works() {
+            sleep(LOCK_POLL.as_duration()).await;
+        }
+        Ok(())
+    }
+
     /// Which of the packages were installed only because others need them.
-    async fn automatic(&self, work: &Work) -> Result<Vec<String>, Trouble> {
+    async fn automatic(&self, targets: &[Target]) -> Result<Vec<String>, Trouble> {
+        if targets.is_empty() {
+            // Without a name it would mean all of them.
+            return Ok(Vec::new());
+        }
         let arguments = ["showauto", "-qq", "--"].map(str::to_owned);
-        let names: Vec<String> = work.targets.iter().map(|target| target.name.clone()).collect();
+        let names: Vec<String> = targets.iter().map(|target| target.name.clone()).collect();
         let said = self.tools.ask("apt-mark", &[&arguments, &names[..]].concat()).await?;
         Ok(said.lines().map(str::to_owned).collect())
     }
@@ -198,11 +217,16 @@ impl Apt {
         let own = self.tools.ask("apt-config", &dump).await?;
         let mut arguments: Vec<&str> = own.lines().collect();
         arguments.extend(["--force-confdef", "--force-confold", "--configure", "-a"]);
-        let first = ended(self.tools.run_to_end("dpkg", &arguments).await?)?;
+        let said = self.tools.run_to_end("dpkg", &arguments).await?;
+        self.quiet(&said).await?;
+        let first = ended(said)?;
         let fix = ["--yes", "--no-remove", "--fix-broken", "install"];
         let arguments = [&ALWAYS[..], &KEEP_FILES, &fix].concat();
-        let mut done = ended(self.tools.run_to_end("apt-get", &arguments).await?)?;
+        let said = self.tools.run_to_end("apt-get", &arguments).await?;
+        self.quiet(&said).await?;
+        let mut done = ended(said)?;
         done.kept.extend(first.kept);
+        done.touched |= first.touched;
         Ok(done)
     }
 }
@@ -226,16 +250,17 @@ impl Target {
 }
 
 /// What a run has done that may have changed something. That it could not have the lock says that it
-/// has not.
+/// has not, unless it had begun: then the words are those of a package's script.
 fn ended(said: Said) -> Result<Done, Trouble> {
-    let error = match said.well {
-        true => None,
-        false => match read::trouble(&said.text) {
+    let touched = read::touched(&said.text);
+    let error = match (said.well, touched) {
+        (true, _) => None,
+        (false, true) => Some(read::failure(&said.text)),
+        (false, false) => match read::trouble(&said.text) {
             trouble if trouble.reason == Reason::Locked => return Err(trouble),
-            _ => Some(read::failure(&said.text)),
+            trouble => Some(trouble),
         },
     };
-    let touched = read::touched(&said.text);
     Ok(Done { error, touched, kept: read::kept(&said.text) })
 }
 

@@ -75,18 +75,23 @@ impl Places {
     /// its place its `ctime` says, which nothing but the kernel's clock sets; `mtime` is the
     /// mirror's.
     pub(super) fn age(&self) -> Lists {
+        self.age_at(SystemTime::now())
+    }
+
+    fn age_at(&self, now: SystemTime) -> Lists {
         let lists = list_files(&self.lists);
         let oldest = lists.iter().filter_map(|path| ctime(path)).min();
         let Some(oldest) = oldest else { return Lists::default() };
-        let age = SystemTime::now().duration_since(oldest).unwrap_or_default();
-        let age = Span::from_ms(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        // Of what comes from the future, when the clock was wrong, nobody knows how old it is.
+        let age = now.duration_since(oldest).ok();
+        let age = age.map(|age| Span::from_ms(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
         let mut sources: Vec<PathBuf> = self.sources.clone();
         for folder in &self.sources {
             sources.extend(entries(folder));
         }
         let changed = |path: &PathBuf| fs::metadata(path).and_then(|data| data.modified()).ok();
         let outdated = sources.iter().filter_map(changed).any(|changed| changed > oldest);
-        Lists { age: Some(age), outdated }
+        Lists { age, outdated }
     }
 
     /// Notes that the lists are as the sources have them: apt leaves one alone that has not changed.
@@ -240,6 +245,8 @@ mod tests {
         fs::write(at("lists/a"), "").unwrap();
         assert!(places.age().age.is_some_and(|age| age < Span::from_secs(60)));
         assert!(!places.age().outdated);
+        let clock_put_back = SystemTime::now() - Duration::from_secs(60);
+        assert_eq!(places.age_at(clock_put_back).age, None);
         let before = listing(&places.lists);
         let seen = ctime(&at("lists/a"));
         fs::write(at("sources.list"), "").unwrap();

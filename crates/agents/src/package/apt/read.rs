@@ -104,7 +104,7 @@ pub(super) fn kept(text: &str) -> Vec<String> {
 const FULL: &str = "No space left on device";
 
 /// Words by which apt and dpkg are known to mean a reason of ours; the first that is found counts.
-const SIGNS: [(&str, Reason); 12] = [
+const SIGNS: [(&str, Reason); 13] = [
     ("Could not get lock", Reason::Locked),
     ("Unable to acquire the dpkg frontend lock", Reason::Locked),
     ("dpkg was interrupted", Reason::InterruptedDpkg),
@@ -112,6 +112,7 @@ const SIGNS: [(&str, Reason); 12] = [
     ("enough free space", Reason::NoSpace),
     ("Held packages were changed", Reason::Held),
     ("Packages need to be removed but remove is disabled", Reason::WouldRemove),
+    ("Essential packages were removed", Reason::WouldRemove),
     ("Unable to locate package", Reason::NoCandidate),
     ("has no installation candidate", Reason::NoCandidate),
     ("was not found", Reason::NoCandidate),
@@ -151,7 +152,7 @@ pub(super) fn touched(text: &str) -> bool {
 }
 
 /// What a run complained of, in one line.
-pub(super) fn complaint(text: &str) -> String {
+fn complaint(text: &str) -> String {
     let all: Vec<&str> = lines(text).collect();
     if let Some(at) = all.iter().position(|line| is_dpkgs(line)) {
         // The reason stands on the next line, what a script itself said on the one before.

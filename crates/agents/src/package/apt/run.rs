@@ -3,8 +3,9 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use marcato_agent::external::DEFAULT_PATH;
@@ -36,7 +37,8 @@ pub(super) struct Tools {
     pub(super) config: Option<PathBuf>,
 }
 
-/// What a program said, errors included, and whether it went well.
+/// What a program said, errors included, and whether it went well. That it was killed stands there
+/// as its last complaint.
 #[derive(Debug)]
 pub(super) struct Said {
     pub(super) text: String,
@@ -111,7 +113,10 @@ impl Tools {
         };
         let (mut child, said) = start().map_err(|error: io::Error| missing(program, &error))?;
         let status = child.wait().await;
-        let text = last(said).unwrap_or_default();
+        let mut text = last(said).unwrap_or_default();
+        if let Some(signal) = status.as_ref().ok().and_then(ExitStatus::signal) {
+            text.push_str(&format!("\nE: {program} was killed by signal {signal}\n"));
+        }
         Ok(Said { text, well: status.is_ok_and(|status| status.success()) })
     }
 }

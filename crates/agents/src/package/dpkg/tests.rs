@@ -48,6 +48,16 @@ fn every_state_is_understood() {
 }
 
 #[test]
+fn what_is_for_all_architectures_is_of_the_hosts_own() {
+    let text = paragraph("dpkg", "install ok installed", "amd64", "1")
+        + &paragraph("doc", "install ok installed", "all", "2");
+    check(&text, "doc:amd64", &["2 all installed"]);
+    check(&text, "doc:all", &["2 all installed"]);
+    check(&text, "doc:i386", &[]);
+    check(&text, "dpkg:i386", &[]);
+}
+
+#[test]
 fn paragraphs_of_all_kinds() {
     check("", "x", &[]);
     check("\n\n\nStatus: install ok installed\n\n", "", &[]);

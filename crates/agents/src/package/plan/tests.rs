@@ -118,6 +118,35 @@ fn what_is_in_the_way() {
 }
 
 #[test]
+fn what_was_not_done_all_the_same() {
+    let index = index(&INSTALLED);
+    let check = |name: &str, version: Option<&str>, want: Option<&str>| {
+        let target = Target { name: name.into(), version: version.map(str::to_owned) };
+        let work = Work { verb: Verb::Install, targets: vec![target] };
+        assert_eq!(missed(&work, &index).as_deref(), want, "{name} {version:?}");
+    };
+    check("tls", Some("1"), None);
+    check("libtls3:i386", Some("1"), None);
+    check("tls", Some("2"), Some("tls is at 1 all the same"));
+    check("nosuch", Some("2"), Some("nosuch is not installed all the same"));
+    check("nosuch", None, None);
+    check("tls-doc", None, Some("tls-doc is at 1 all the same"));
+}
+
+#[test]
+fn an_installation_names_what_is_offered() {
+    let index = index(&INSTALLED);
+    let check = |asked: &str, offered: &str, want: &str| {
+        let work = install(&index, asked, None, &[], &offers(&[offered])).unwrap();
+        assert_eq!(work.targets[0].name, want, "{asked}");
+    };
+    check("new", "new 1 amd64 new", "new");
+    check("new:amd64", "new 1 amd64 new", "new");
+    check("new:i386", "new 1 i386 new", "new:i386");
+    check("new:amd64", "new 1 all new", "new");
+}
+
+#[test]
 fn differences() {
     let before =
         index(&["a 1 amd64 a install", "b 1 amd64 b install", "gone 1 amd64 gone install"]);

@@ -96,6 +96,26 @@ fn what_went_wrong() {
         "unmet dependencies: tls : Depends: libtls3 (>= 3.0.22-1)",
     );
     check("", Reason::Action, "it says nothing");
+    let killed = "Setting up x (2) ...\n\nE: apt-get was killed by signal 9\n";
+    check(killed, Reason::Action, "apt-get was killed by signal 9");
+}
+
+#[test]
+fn how_far_it_went() {
+    let check = |said: &str, want: bool| assert_eq!(touched(said), want, "{said}");
+    for said in [said!("locked"), said!("gone"), said!("held"), ""] {
+        check(said, false);
+    }
+    for said in [said!("script"), said!("conffile"), "x\rRemoving tls (1) ..."] {
+        check(said, true);
+    }
+}
+
+#[test]
+fn the_words_of_a_script_are_not_those_of_apt() {
+    let said = "Setting up x (2) ...\nE: Could not get lock /x\ndpkg: error processing package x \
+        (--configure):\n installed x package post-installation script returned error exit status 1\n";
+    assert_eq!(failure(said).reason, Reason::Action);
 }
 
 /// What was begun may have changed something, whatever went wrong.
