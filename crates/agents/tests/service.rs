@@ -474,6 +474,42 @@ async fn a_restart_that_takes_long_is_watched_all_the_same() {
 }
 
 #[tokio::test]
+async fn what_a_reload_killed_is_not_up_because_it_was_started_anew() {
+    let seen = |restarts| {
+        let names = vec!["x.service".to_owned()];
+        let unit = Unit { names, active: "active".into(), main_pid: 1, ..Unit::default() };
+        Ok(Some(Unit { reloads: true, restarts, ..unit }))
+    };
+    // Killed and started again before the first look.
+    let outcome = ask(Script::new(vec![seen(0), seen(1), seen(1)], Ok(Job::Done)), "reload").await;
+    assert_eq!((outcome.result, outcome.reason, outcome.changed), UNSETTLED, "{outcome:?}");
+    let outcome = ask(Script::new(vec![seen(1), seen(1), seen(1)], Ok(Job::Done)), "reload").await;
+    assert_eq!((outcome.result, outcome.reason, outcome.changed), CHANGED, "{outcome:?}");
+}
+
+/// What restarts for a library come to where one service is stale, seen like this.
+async fn cure(looks: &[(&str, u32)], job: Job) -> Outcome {
+    let script = Script::new(looks.iter().map(look).collect(), Ok(job));
+    let script = Script { stale: vec!["a.service".to_owned()], ..script };
+    let mut catalog = Catalog::new();
+    catalog.insert(Arc::new(Service::new(Arc::new(script)).unwrap()));
+    catalog.call(&call("restart_stale", json!({"library": "openssl"}))).await
+}
+
+#[tokio::test]
+async fn a_library_starts_nothing_and_breaks_nothing_off() {
+    for (active, part) in [("inactive", "it was stopped"), ("activating", "break its work off")] {
+        let outcome = cure(&[(active, 0)], Job::Done).await;
+        assert_eq!((outcome.result, outcome.reason, outcome.changed), UNCHANGED, "{outcome:?}");
+        let reason = outcome.data["left"][0]["reason"].as_str().unwrap();
+        assert!(reason.contains(part), "{reason}");
+    }
+    let outcome = cure(&[("active", 1); 3], Job::TooLong).await;
+    let want = (ActionResult::Failed, Some(Reason::RunLimit), Changed::Unknown);
+    assert_eq!((outcome.result, outcome.reason, outcome.changed), want, "{outcome:?}");
+}
+
+#[tokio::test]
 async fn no_restart_is_begun_when_the_time_is_over() {
     let stale = vec!["a.service".to_owned(), "b.service".to_owned()];
     let script = Script { stale, ..Script::new(Vec::new(), Ok(Job::Done)) };

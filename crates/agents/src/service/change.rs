@@ -45,7 +45,7 @@ pub(super) async fn change(
     voice.say(&format!("{} of {name}", verb.word()));
     let job = services.act(verb, name, until - settle).await;
     voice.say(&format!("watching whether {name} stays up"));
-    let (after, settled) = match watch(services, verb, name, &job, settle).await {
+    let (after, settled) = match watch(services, verb, &before, name, &job, settle).await {
         Ok(seen) => seen,
         Err(error) => return Outcome::failed(Reason::Action, Changed::Unknown, error),
     };
@@ -110,6 +110,7 @@ async fn prepare(
 async fn watch(
     services: &dyn Services,
     verb: Verb,
+    before: &Unit,
     name: &str,
     job: &Result<Job, String>,
     settle: Duration,
@@ -122,7 +123,9 @@ async fn watch(
     sleep(settle).await;
     let settled = look_again(services, name).await.map(|unit| {
         let first = std::mem::replace(&mut after, unit);
-        after.main_pid == first.main_pid && after.restarts == first.restarts
+        // Only a start counts them anew: what a reload kills may be back before the first look.
+        let counted = if verb == Verb::Reload { before.restarts } else { first.restarts };
+        after.main_pid == first.main_pid && after.restarts == counted
     });
     Ok((after, settled))
 }

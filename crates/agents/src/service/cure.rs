@@ -1,7 +1,7 @@
 //! Restarts the services that run code of a library's replaced files, one after the other.
 //!
 //! Each restart has its check and is watched. What was refused without a change (a broken
-//! configuration, a masked unit) says nothing of the next service; but a service that does not come
+//! configuration) says nothing of the next service; but a service that does not come
 //! up again may do so because of the new library, so that the others are then left alone.
 
 use marcato_agent::runner::Voice;
@@ -16,14 +16,13 @@ use super::stale::{Left, Use};
 use super::{Services, Verb};
 
 /// What has been done by now.
-#[derive(Default)]
 struct Cure {
     restarted: Vec<String>,
     failed: Vec<(String, Outcome)>,
     left: Vec<Left>,
     /// Why no further service is touched.
     ended: Option<String>,
-    changed: bool,
+    changed: Changed,
     late: bool,
 }
 
@@ -36,17 +35,17 @@ pub(super) async fn cure(
     let before = match services.stale(Some(library)).await {
         Ok(Some(report)) => report,
         Ok(None) => {
-            let data = Cure::default().outputs(0, 0);
+            let data = Cure::new(Vec::new()).outputs(0, 0);
             return Outcome::ok(data).because(Reason::Absent);
         }
         Err(error) => return Outcome::failed(Reason::Action, Changed::False, error),
     };
     let count = before.services.len();
-    let mut cure = Cure { left: before.left, ..Cure::default() };
+    let mut cure = Cure::new(before.left);
     for (unit, _) in before.services {
         cure.treat(services, unit, until, voice).await;
     }
-    if !cure.changed {
+    if cure.changed == Changed::False {
         return cure.judge(count, count);
     }
     match services.stale(Some(library)).await {
@@ -54,12 +53,17 @@ pub(super) async fn cure(
         Err(error) => {
             let data = cure.outputs(count, count);
             let message = format!("{}; what is left could not be seen: {error}", cure.words());
-            Outcome::failed(Reason::Action, Changed::True, message).with(data)
+            Outcome::failed(Reason::Action, cure.changed, message).with(data)
         }
     }
 }
 
 impl Cure {
+    fn new(left: Vec<Left>) -> Self {
+        let (restarted, failed) = (Vec::new(), Vec::new());
+        Self { restarted, failed, left, ended: None, changed: Changed::False, late: false }
+    }
+
     async fn treat(
         &mut self,
         services: &dyn Services,
@@ -83,8 +87,13 @@ impl Cure {
                 return self.failed.push((unit, outcome));
             }
         };
+        if let Some(reason) = before.left_alone() {
+            return self.leave(unit, reason.to_owned());
+        }
         let outcome = change(services, Verb::Restart, &unit, before, until, voice).await;
-        self.changed |= outcome.changed != Changed::False;
+        if self.changed != Changed::True && outcome.changed != Changed::False {
+            self.changed = outcome.changed;
+        }
         if outcome.result == ActionResult::Ok {
             return self.restarted.push(unit);
         }
@@ -122,14 +131,15 @@ impl Cure {
 
     fn judge(self, before: usize, after: usize) -> Outcome {
         let data = self.outputs(before, after);
-        let changed = if self.changed { Changed::True } else { Changed::False };
         let outcome = match self.failed.first() {
             Some((_, first)) => {
                 let reason = first.reason.unwrap_or(Reason::Action);
-                Outcome::failed(reason, changed, self.words())
+                Outcome::failed(reason, self.changed, self.words())
             }
-            None if self.late => Outcome::timed_out(Reason::RunLimit, changed, self.words()),
-            None if self.changed => Outcome::ok(Map::new()).changing(changed),
+            None if self.late => Outcome::timed_out(Reason::RunLimit, self.changed, self.words()),
+            None if self.changed != Changed::False => {
+                Outcome::ok(Map::new()).changing(self.changed)
+            }
             None => Outcome::ok(Map::new()).because(Reason::Unchanged),
         };
         outcome.with(data)

@@ -136,18 +136,19 @@ impl Systemd {
         }
     }
 
-    /// Leaves those alone that systemd would not restart.
+    /// Leaves those alone that systemd would not restart, or not only restart.
     async fn stale_units(&self, library: Option<&str>) -> Result<Option<Report>, String> {
         let Some(mut report) = stale::look(library).await? else { return Ok(None) };
         for (unit, uses) in std::mem::take(&mut report.services) {
             let reason = match self.look_at(&unit).await? {
                 None => "its unit is not there any more",
-                Some(unit) if unit.masked => "its unit is masked",
-                Some(unit) if unit.refuses => "its unit does not let itself be stopped by hand",
-                Some(_) => {
-                    report.services.push((unit, uses));
-                    continue;
-                }
+                Some(seen) => match seen.left_alone() {
+                    Some(reason) => reason,
+                    None => {
+                        report.services.push((unit, uses));
+                        continue;
+                    }
+                },
             };
             report.left.push(Left { name: unit, reason: reason.to_owned(), uses });
         }

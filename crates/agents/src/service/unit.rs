@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::stale;
+
 /// The kinds of units; a name without one means a service.
 const KINDS: [&str; 11] = [
     ".service",
@@ -71,6 +73,22 @@ impl Unit {
     #[must_use]
     pub fn is_well(&self) -> bool {
         self.is_active() || self.active == UNKNOWN || (self.ended_well && self.active == "inactive")
+    }
+
+    /// Why nothing but a person should restart it, where that would do more than bring new code.
+    pub(super) fn left_alone(&self) -> Option<&'static str> {
+        match (self.active.as_str(), self.sub.as_str()) {
+            _ if self.masked => Some("its unit is masked"),
+            _ if self.refuses => Some("its unit does not let itself be stopped by hand"),
+            _ if self.is_down() => Some("it was stopped, and what is left of it was not"),
+            ("activating", "auto-restart" | "auto-restart-queued") => None,
+            // Where a unit does a piece of work and ends, such as an upgrade, it starts for that long.
+            ("activating" | "deactivating", _) => {
+                Some("it is being started or stopped: a restart would break its work off")
+            }
+            (_, "exited") => Some("its work is done, and a restart would do it once more"),
+            _ => self.names.iter().find_map(|name| stale::reason_to_keep(name)),
+        }
     }
 
     /// Its state for a person.
@@ -182,6 +200,32 @@ mod tests {
         check("nginx.service", "nginx.service");
         check("cron.timer", "cron.timer");
         check("org.example.app", "org.example.app.service");
+    }
+
+    #[test]
+    fn what_is_not_restarted_for_new_code() {
+        let check = |active: &str, sub: &str, names: &[&str], want: Option<&str>| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            let unit = Unit { names, active: active.into(), sub: sub.into(), ..Unit::default() };
+            let why = unit.left_alone();
+            assert_eq!(why.map(|why| why.split(',').next().unwrap()), want, "{active} {sub}");
+        };
+        let broken_off = "it is being started or stopped: a restart would break its work off";
+        check("active", "running", &["nginx.service"], None);
+        check("reloading", "reload", &[], None);
+        check("unknown", "unknown", &[], None);
+        check("activating", "start", &["apt-daily-upgrade.service"], Some(broken_off));
+        check("activating", "auto-restart", &[], None);
+        check("deactivating", "stop-sigterm", &[], Some(broken_off));
+        check("inactive", "dead", &[], Some("it was stopped"));
+        check("failed", "failed", &[], Some("it was stopped"));
+        check("active", "exited", &["networking.service"], Some("its work is done"));
+        let names = ["nodm.service", "display-manager.service"];
+        check("active", "running", &names, Some("a restart would end graphical sessions"));
+        let unit =
+            |masked, refuses| Unit { masked, refuses, active: "active".into(), ..Unit::default() };
+        assert_eq!(unit(true, false).left_alone(), Some("its unit is masked"));
+        assert!(unit(false, true).left_alone().is_some());
     }
 
     #[test]

@@ -32,10 +32,11 @@ pub use maps::Mapping;
 pub use scan::{Found, Scan, Use, User};
 
 /// Services that are not restarted for a library, by their name or, with `@`, by its beginning.
-const KEPT: [(&str, &str); 13] = [
+const KEPT: [(&str, &str); 23] = [
     ("dbus.service", BUS),
     ("dbus-broker.service", BUS),
-    ("systemd-logind.service", "a restart could end sessions"),
+    ("systemd-logind.service", SESSIONS),
+    ("elogind.service", SESSIONS),
     ("getty@", TERMINAL),
     ("serial-getty@", TERMINAL),
     ("container-getty@", TERMINAL),
@@ -46,12 +47,23 @@ const KEPT: [(&str, &str); 13] = [
     ("gdm.service", DISPLAY),
     ("lightdm.service", DISPLAY),
     ("sddm.service", DISPLAY),
+    ("greetd.service", DISPLAY),
+    ("lxdm.service", DISPLAY),
+    ("xdm.service", DISPLAY),
+    ("docker.service", CONTAINERS),
+    ("lxc.service", CONTAINERS),
+    ("lxc@", CONTAINERS),
+    ("lxcfs.service", CONTAINERS),
+    ("systemd-nspawn@", CONTAINERS),
+    ("unattended-upgrades.service", "its stop breaks off an upgrade that is under way"),
 ];
 
 const BUS: &str = "what talks over the bus does not survive its restart";
+const SESSIONS: &str = "a restart could end sessions";
 const TERMINAL: &str = "somebody may be logged in there";
 const CONNECTION: &str = "a user's connection";
 const DISPLAY: &str = "a restart would end graphical sessions";
+const CONTAINERS: &str = "a restart could end containers";
 
 /// What a look has shown, by what can be done about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -140,11 +152,19 @@ fn kept(user: User) -> Result<String, (String, &'static str)> {
         User::Process(name) => return Err((name, "runs outside of every unit")),
         User::Of(Owner::Nothing) => return Err((String::new(), "runs outside of every unit")),
     };
+    match reason_to_keep(&unit) {
+        Some(why) => Err((unit, why)),
+        None => Ok(unit),
+    }
+}
+
+/// Why a service of this name is not restarted for a library, if it is one of those.
+pub(super) fn reason_to_keep(unit: &str) -> Option<&'static str> {
     let known = KEPT.iter().find(|(name, _)| match name.ends_with('@') {
         true => unit.starts_with(name),
         false => unit == *name,
     });
-    known.map_or_else(|| Ok(unit.clone()), |(_, why)| Err((unit.clone(), *why)))
+    known.map(|(_, why)| *why)
 }
 
 /// How many services of this host use a file that was deleted or replaced and would be cured by a
