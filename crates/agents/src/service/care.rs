@@ -5,7 +5,11 @@
 //! package installs name, for the usual services, the program that checks it. A file of the same name
 //! in `/etc/marcato/service.d` takes the place of the whole one that ships: an empty one switches the
 //! check off.
+//!
+//! Root believes the file and runs the program that it names, so neither may be one that others could
+//! have written.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -13,6 +17,7 @@ use std::time::Duration;
 
 use marcato_agent::external::DEFAULT_PATH;
 use marcato_agent::process::{self, Output};
+use marcato_agent::safe::check_way;
 use marcato_core::config::{self, ConfigError};
 use marcato_core::limits::service::{
     CARE_BYTES_MAX, PRECHECK_BYTES_MAX, PRECHECK_LIMIT, PRECHECK_WORDS_MAX, SETTLE, SETTLE_MAX,
@@ -70,12 +75,8 @@ impl Care {
             for name in names.iter().flat_map(|name| files(name)) {
                 let path = dir.join(name);
                 let shown = path.display().to_string();
-                match read(&path) {
-                    Ok(text) => {
-                        return Self::parse(&shown, &text).map_err(|error| error.to_string());
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(format!("{shown}: {error}")),
+                if let Some(text) = read(&path)? {
+                    return Self::parse(&shown, &text).map_err(|error| error.to_string());
                 }
             }
         }
@@ -89,6 +90,9 @@ impl Care {
     pub async fn check(&self, limit: Duration) -> Result<(), String> {
         let Some((program, arguments)) = self.precheck.split_first() else { return Ok(()) };
         let told = self.precheck.join(" ");
+        if program.starts_with('/') {
+            check_way(Path::new(program)).map_err(|error| error.to_string())?;
+        }
         let limit = limit.min(PRECHECK_LIMIT.as_duration());
         let mut command = Command::new(program);
         command.args(arguments).current_dir("/");
@@ -115,13 +119,31 @@ fn files(unit: &str) -> Vec<String> {
     [Some(format!("{name}.toml")), template].into_iter().flatten().collect()
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let file = File::open(path)?;
-    if file.take(CARE_BYTES_MAX + 1).read_to_string(&mut text)? as u64 > CARE_BYTES_MAX {
-        return Err(io::Error::other(format!("longer than {CARE_BYTES_MAX} bytes")));
+/// The text of a file that root may believe; `None` where there is none.
+fn read(path: &Path) -> Result<Option<String>, String> {
+    let wrong = |why: &dyn Display| format!("{}: {why}", path.display());
+    match path.metadata() {
+        Ok(found) if found.is_file() => {}
+        Ok(_) => return Err(wrong(&"not a regular file")),
+        // A link that leads nowhere is a mistake.
+        Err(_) if path.symlink_metadata().is_err_and(|error| is_missing(&error)) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(wrong(&error)),
     }
-    Ok(text)
+    check_way(path).map_err(|error| error.to_string())?;
+    let mut text = String::new();
+    let read = File::open(path)
+        .and_then(|file| file.take(CARE_BYTES_MAX + 1).read_to_string(&mut text))
+        .map_err(|error| wrong(&error))?;
+    match read as u64 > CARE_BYTES_MAX {
+        true => Err(wrong(&format!("longer than {CARE_BYTES_MAX} bytes"))),
+        false => Ok(Some(text)),
+    }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 const fn settle() -> Duration {
@@ -161,6 +183,9 @@ fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use rustix::fs::{Mode, chmod};
 
     use super::*;
 
@@ -236,6 +261,43 @@ mod tests {
         check(&["/bin/ls", "/nonexistent"], 5000, Err("/nonexistent")).await;
         check(&["/nonexistent"], 5000, Err("/nonexistent: No such file")).await;
         check(&["/bin/sleep", "1000"], 50, Err("did not end within 0 s")).await;
+    }
+
+    #[tokio::test]
+    async fn what_others_could_have_written_is_neither_believed_nor_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = ["x.service".to_owned()];
+        let find = || Care::find(&[dir.path()], &names).map(|care| care.settle.as_secs());
+        let path = dir.path().join("x.toml");
+        fs::write(&path, "settle = 7").unwrap();
+        let mode = |path: &Path, mode| {
+            chmod(path, Mode::from_raw_mode(mode)).unwrap();
+        };
+        mode(&path, 0o664);
+        assert!(find().unwrap_err().contains("x.toml: writable by group or others (mode 0664)"));
+        mode(&path, 0o644);
+        assert_eq!(find(), Ok(7));
+        fs::remove_file(&path).unwrap();
+        symlink("/dev/null", &path).unwrap();
+        assert!(find().unwrap_err().ends_with("x.toml: not a regular file"));
+        fs::remove_file(&path).unwrap();
+        symlink("nowhere", &path).unwrap();
+        assert!(find().unwrap_err().contains("x.toml: No such file"));
+        let program = dir.path().join("check");
+        // By another process: what this one has open for writing could not be run.
+        let copied = std::process::Command::new("cp").arg("/bin/true").arg(&program).status();
+        assert!(copied.unwrap().success());
+        let precheck = vec![program.to_str().unwrap().to_owned()];
+        let care = Care { precheck, settle: settle() };
+        let check = async || care.check(Duration::from_secs(5)).await;
+        mode(&program, 0o777);
+        assert!(check().await.unwrap_err().contains("check: writable by group or others"));
+        mode(&program, 0o755);
+        mode(dir.path(), 0o777);
+        let error = check().await.unwrap_err();
+        assert!(error.contains("writable by group or others (mode 0777)"), "{error}");
+        mode(dir.path(), 0o755);
+        assert_eq!(check().await, Ok(()));
     }
 
     #[test]
