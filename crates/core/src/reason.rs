@@ -156,7 +156,7 @@ reasons! {
         "Look at the host; then run the command again.";
     RunLimit = "run-limit",
         "The time limit of the action passed, and it was ended.",
-        "Look at the host; give it more time with --run-limit.";
+        "Look at the host; give it more time with --run-limit, an external agent in its declaration.";
     StillRunning = "still-running",
         "It runs and is not ended: the time limit passed, or it had begun when it was cancelled.",
         "Wait for its receipt.";

@@ -195,7 +195,7 @@ pub struct OrderArgs {
     /// Seconds to wait for answers [default: 5 for reads, 10 for changes]
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds, help_heading = "The order")]
     pub timeout: Option<Span>,
-    /// Seconds that it may take on a node once it has begun [default: as its agent declares]
+    /// Seconds it may take on a node [default: as its agent declares; the most for an external one]
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "The order")]
     pub run_limit: Option<Span>,
     /// How it goes over them.
