@@ -17,7 +17,7 @@ use crate::head::{Foreign, Head, Parts};
 use crate::merkle::{self, Proof};
 use crate::message::{self, Headers, Kind, Message};
 use crate::seal::OpenPublicKey;
-use crate::sshsig::Signature;
+use crate::sshsig::{PublicKey, Signature};
 use crate::strict;
 
 /// What is signed.
@@ -284,6 +284,12 @@ impl SignedOrder {
 }
 
 impl Received {
+    /// The key that is said to have signed it.
+    #[must_use]
+    pub const fn signer(&self) -> &PublicKey {
+        self.signature.key()
+    }
+
     /// Reads an order's message. Cheap checks come first; no signature is checked here.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! Whether the order is one that the node has seen, and whether policy allows it, is decided after.
 
 use marcato_core::limits::timing::{RUN_LIMIT_MAX, SKEW, START_WINDOW_MAX};
-use marcato_core::{Collective, Identity, Reason, Timestamp};
+use marcato_core::{CallerId, Collective, Identity, Reason, Timestamp};
 
 use crate::Verified;
 use crate::allowed_signers::{AllowedSigners, SignerError};
@@ -88,20 +88,32 @@ fn check_signature(
     rules: &OrderRules<'_>,
     now: Timestamp,
 ) -> Result<(), (Reason, String)> {
-    let (caller, key) = (&received.order.caller, received.signature.key());
-    rules.signers.find(caller.as_str(), key, Namespace::Order.as_str(), now.as_ms()).map_err(
-        |error| {
-            let reason = match error {
-                SignerError::UnknownPrincipal { .. } => Reason::UnknownCaller,
-                _ => Reason::KeyNotAllowed,
-            };
-            (reason, error.to_string())
-        },
-    )?;
+    let key = received.signer();
+    check_signer(rules.signers, &received.order.caller, key, now)?;
     received
         .signature
         .verify(key, Namespace::Order, &received.signed)
         .map_err(|error| (Reason::Signature, error.to_string()))
+}
+
+/// Whether this key may sign orders for this caller now.
+///
+/// # Errors
+/// The reason why not, and its text.
+pub fn check_signer(
+    signers: &AllowedSigners,
+    caller: &CallerId,
+    key: &PublicKey,
+    now: Timestamp,
+) -> Result<(), (Reason, String)> {
+    let found = signers.find(caller.as_str(), key, Namespace::Order.as_str(), now.as_ms());
+    found.map(drop).map_err(|error| {
+        let reason = match error {
+            SignerError::UnknownPrincipal { .. } => Reason::UnknownCaller,
+            _ => Reason::KeyNotAllowed,
+        };
+        (reason, error.to_string())
+    })
 }
 
 fn check_times(received: &Received, now: Timestamp) -> Result<(), (Reason, String)> {

@@ -14,8 +14,9 @@
 //! use marcato_agent::Call;
 //! use marcato_core::ddl::Effect;
 //! use marcato_node::core::{Approved, RunKey};
-//! fn smuggle(key: RunKey, call: Call, effect: Effect) -> Approved {
-//!     Approved { key, call, effect }
+//! use marcato_protocol::sshsig::PublicKey;
+//! fn smuggle(key: RunKey, signer: PublicKey, call: Call, effect: Effect) -> Approved {
+//!     Approved { key, signer, call, effect }
 //! }
 //! ```
 
@@ -27,6 +28,7 @@ use marcato_core::ddl::{Action, Effect};
 use marcato_core::{Facts, Span};
 use marcato_protocol::Verified;
 use marcato_protocol::order::Received;
+use marcato_protocol::sshsig::PublicKey;
 use serde_json::{Map, Value};
 
 use super::policy::{Decision, Policy};
@@ -36,6 +38,7 @@ use super::run::RunKey;
 #[derive(Debug, Clone)]
 pub struct Approved {
     key: RunKey,
+    signer: PublicKey,
     call: Call,
     effect: Effect,
 }
@@ -70,7 +73,12 @@ impl Approved {
             voice: Voice::default(),
         };
         let key = RunKey { order: signed.id, step: order.step_index };
-        Ok(Self { key, call, effect: action.effect })
+        Ok(Self { key, signer: order.signer().clone(), call, effect: action.effect })
+    }
+
+    /// The key that signed it.
+    pub(super) const fn signer(&self) -> &PublicKey {
+        &self.signer
     }
 
     /// What the policy says of it now, which may be another one.

@@ -10,7 +10,7 @@ use marcato_protocol::Verified;
 use marcato_protocol::head::{Foreign, Head};
 use marcato_protocol::message::Message;
 use marcato_protocol::order::{Audience, OrderError, Received};
-use marcato_protocol::verify::{OrderRules, Refused, is_signed, verify_order};
+use marcato_protocol::verify::{OrderRules, Refused, check_signer, is_signed, verify_order};
 use marcato_protocol::version::Spoken;
 
 use super::answer::{Answer, End};
@@ -391,7 +391,14 @@ impl Node {
 
     /// Whether what was approved may begin now: while it waited the node may have been told
     /// otherwise, and other changes may have begun.
-    pub(super) fn check_again(&self, about: &About, approved: &Approved) -> Result<(), Stop> {
+    pub(super) fn check_again(
+        &self,
+        about: &About,
+        approved: &Approved,
+        now: Timestamp,
+    ) -> Result<(), Stop> {
+        check_signer(&self.rules.signers, &about.caller, approved.signer(), now)
+            .map_err(|(reason, text)| reject(reason, text))?;
         let decision = approved.asked_again(&self.rules.policy);
         if !decision.is_allowed() {
             let call = approved.call();

@@ -401,7 +401,8 @@ impl Node {
         if job.is_expired(now, self.steady) {
             return self.expire(key, now);
         }
-        let again = job.approved.as_ref().map(|approved| self.check_again(&job.about, approved));
+        let approved = job.approved.as_ref();
+        let again = approved.map(|approved| self.check_again(&job.about, approved, now));
         if let Some(Err(Stop::Refused(state, reason, text))) = again {
             return self.end_unbegun(key, End::refused(state, reason, &text), now);
         }

@@ -205,8 +205,10 @@ fn what_waits_does_not_start_where_the_rules_forbid_it_by_now() {
     let read_only = Rules { read_only: true, ..rules() };
     check(RESTART, 1, read_only, (EndState::Rejected, Some(Reason::ReadOnly)));
     let denied = (EndState::Denied, Some(Reason::Policy));
+    let unknown = (EndState::Rejected, Some(Reason::UnknownCaller));
     for (what, many) in [(RESTART, 1), (STATUS, READS_RUNNING_MAX)] {
         check(what, many, Rules { policy: Arc::default(), ..rules() }, denied);
+        check(what, many, Rules { signers: Arc::default(), ..rules() }, unknown);
     }
 }
 
