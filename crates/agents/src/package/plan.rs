@@ -162,7 +162,9 @@ pub(super) fn kept_back(index: &Index, name: &str) -> Option<String> {
 /// let a run end well that has not done everything.
 pub(super) fn missed(work: &Work, after: &Index) -> Option<String> {
     let missed = |target: &Target| {
-        let there = version(after, &target.name);
+        let there = named(after, &target.name);
+        // The same of another architecture may be there beside it.
+        let there = version_of(there.iter().find(|found| word(found, after) == target.name));
         let wanted = target.version.as_deref().unwrap_or_default();
         let is = if there.is_empty() { "not installed".to_owned() } else { format!("at {there}") };
         (there != wanted).then(|| format!("{} is {is} all the same", target.name))

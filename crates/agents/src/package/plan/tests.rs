@@ -134,6 +134,14 @@ fn what_was_not_done_all_the_same() {
 }
 
 #[test]
+fn what_is_left_of_another_architecture_is_no_failure() {
+    let index = index(&["dpkg 1 amd64 dpkg install", "libtls3 1 i386 tls install"]);
+    let target = Target { name: "libtls3".into(), version: None };
+    let work = Work { verb: Verb::Remove, targets: vec![target] };
+    assert_eq!(missed(&work, &index), None);
+}
+
+#[test]
 fn an_installation_names_what_is_offered() {
     let index = index(&INSTALLED);
     let check = |asked: &str, offered: &str, want: &str| {
