@@ -155,7 +155,7 @@ reasons! {
         "The process that ran the action vanished before it said how it ended.",
         "Look at the host; then run the command again.";
     RunLimit = "run-limit",
-        "The time limit of the action passed, and it was ended.",
+        "The time limit of the action passed; it was ended, unless the message says that it goes on.",
         "Look at the host; give it more time with --run-limit, an external agent in its declaration.";
     StillRunning = "still-running",
         "It runs and is not ended: the time limit passed, or it had begun when it was cancelled.",

@@ -284,7 +284,7 @@ impl Packages for Lab {
         })
     }
 
-    fn repair(&self) -> BoxFuture<'_, Result<Done, Trouble>> {
+    fn repair(&self, _: Duration) -> BoxFuture<'_, Result<Done, Trouble>> {
         Box::pin(async {
             self.altered(|host| host.apt.interrupted = false)?;
             Ok(Done::default())

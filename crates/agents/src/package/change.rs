@@ -153,7 +153,7 @@ impl<'a> Change<'a> {
             return Err(Stop::Idle(Reason::Unchanged, "nothing was left half done".into()));
         }
         let services = self.packages.services().await;
-        let mut done = self.patiently("repairing", || self.packages.repair()).await?;
+        let mut done = self.patiently("repairing", || self.packages.repair(self.left())).await?;
         let left = self.packages.interrupted().map_err(Trouble::other)?;
         if left.is_some() {
             done.error.get_or_insert_with(|| Trouble::other("dpkg and apt-get did not end it"));

@@ -65,8 +65,9 @@ pub trait Packages: Send + Sync {
         rehearsal: &'a Rehearsal,
     ) -> BoxFuture<'a, Result<Done, Trouble>>;
 
-    /// Ends what an earlier run left half done, to the end, however long it takes.
-    fn repair(&self) -> BoxFuture<'_, Result<Done, Trouble>>;
+    /// Ends what an earlier run left half done, to the end, however long it takes; only what it
+    /// downloads is ended at the limit.
+    fn repair(&self, limit: Duration) -> BoxFuture<'_, Result<Done, Trouble>>;
 
     /// What the sources offer that is newer than what is installed.
     fn outdated(&self) -> BoxFuture<'_, Result<Vec<Step>, Trouble>>;

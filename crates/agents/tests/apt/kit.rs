@@ -139,6 +139,11 @@ impl Kit {
         self.run("dpkg", &all, self.dir.path())
     }
 
+    /// Unpacks a package without what it needs.
+    pub fn unpack(&self, deb: &Deb<'_>) {
+        self.dpkg(&["--unpack", self.build("old", deb).to_str().unwrap()]);
+    }
+
     /// Starts the real dpkg on a package and leaves it to itself.
     pub fn spawn_dpkg(&self, deb: &Deb<'_>) -> Child {
         let file = self.build("old", deb);

@@ -240,6 +240,27 @@ async fn a_source_is_removed_as_a_whole() {
     assert_eq!(kit.ask("count", json!({})).await.data["count"], 0);
 }
 
+#[tokio::test]
+async fn a_repair_fetches_what_is_missing() {
+    let Some(kit) = Kit::with(&[]) else { return };
+    kit.publish(&tls(NEW)[..1]);
+    kit.unpack(&tls(NEW)[1]);
+    assert_eq!(kit.ask("refresh", json!({})).await.result, Well);
+    let (there, aside) =
+        (kit.path(&format!("repo/libtls3_{NEW}_amd64.deb")), kit.path("aside.deb"));
+    fs::rename(&there, &aside).unwrap();
+    let outcome = kit.ask("repair", json!({})).await;
+    assert_eq!(end(&outcome), (Failed, Some(Reason::Action), Changed::Unknown), "{outcome:?}");
+    for part in ["libtls3_3.0.22-1_amd64.deb", "left half done: tls is unpacked"] {
+        assert!(outcome.message.contains(part), "{outcome:?}");
+    }
+    fs::rename(&aside, &there).unwrap();
+    let outcome = kit.ask("repair", json!({})).await;
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+    assert_eq!(kit.version("tls").as_deref(), Some(NEW));
+    assert_eq!(kit.version("libtls3").as_deref(), Some(NEW));
+}
+
 /// A package whose script says that it has begun, and then waits until somebody writes to its pipe.
 const WAITS: &str = "echo > \"$DPKG_ROOT/begun\"; read go < \"$DPKG_ROOT/pipe\"";
 

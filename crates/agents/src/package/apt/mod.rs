@@ -212,7 +212,7 @@ impl Apt {
     }
 
     /// dpkg first, as apt refuses while it is interrupted; then apt for what is still missing.
-    async fn repaired(&self) -> Result<Done, Trouble> {
+    async fn repaired(&self, limit: Duration) -> Result<Done, Trouble> {
         let dump = ["dump", "--no-empty", "--format", "%v%n", "DPkg::Options"];
         let own = self.tools.ask("apt-config", &dump).await?;
         let mut arguments: Vec<&str> = own.lines().collect();
@@ -221,8 +221,21 @@ impl Apt {
         self.quiet(&said).await?;
         let first = ended(said)?;
         let fix = ["--yes", "--no-remove", "--fix-broken", "install"];
-        let arguments = [&ALWAYS[..], &KEEP_FILES, &fix].concat();
-        let said = self.tools.run_to_end("apt-get", &arguments).await?;
+        let fix = [&ALWAYS[..], &KEEP_FILES, &fix].concat();
+        // What is missing is downloaded first, as before any change.
+        let fetch = [&fix[..], &["--download-only"]].concat();
+        let fetched = match self.tools.run("apt-get", &fetch, limit).await {
+            Ok(said) if said.well => Ok(()),
+            Ok(said) => Err(read::trouble(&said.text)),
+            Err(trouble) => Err(trouble),
+        };
+        match fetched {
+            Err(trouble) if trouble.reason == Reason::Locked => return Err(trouble),
+            // dpkg may have changed something by then.
+            Err(trouble) => return Ok(Done { error: Some(trouble), ..first }),
+            Ok(()) => {}
+        }
+        let said = self.tools.run_to_end("apt-get", &fix).await?;
         self.quiet(&said).await?;
         let mut done = ended(said)?;
         done.kept.extend(first.kept);
@@ -379,8 +392,8 @@ impl Packages for Apt {
         Box::pin(self.carried_out(work, rehearsal))
     }
 
-    fn repair(&self) -> BoxFuture<'_, Result<Done, Trouble>> {
-        Box::pin(self.repaired())
+    fn repair(&self, limit: Duration) -> BoxFuture<'_, Result<Done, Trouble>> {
+        Box::pin(self.repaired(limit))
     }
 
     fn outdated(&self) -> BoxFuture<'_, Result<Vec<Step>, Trouble>> {
