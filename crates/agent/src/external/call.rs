@@ -45,7 +45,9 @@ impl External {
         let changed = self.changed_by(call, Changed::Unknown);
         let failed = |message: String| Outcome::failed(Reason::Agent, changed, message);
         let facts = json!(*call.facts);
-        let limit = (call.limit + EXTERNAL_ALLOWANCE).as_duration();
+        // Whoever signs may ask for less than its declaration, not for more.
+        let limit = call.limit.min(self.ddl.metadata.timeout) + EXTERNAL_ALLOWANCE;
+        let limit = limit.as_duration();
         let request = message::request(call);
         match self.start(Protocol::Request, &request, &facts, limit).await {
             Err(error) => {
