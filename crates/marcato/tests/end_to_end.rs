@@ -8,7 +8,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use marcato_core::{Changed, EndState, Exit, Identity};
+use marcato_client::core::{Earlier, KnownNode, Standing};
+use marcato_core::{Changed, EndState, Exit, Identity, Timestamp};
+use marcato_protocol::keys::OpenKey;
 use marcato_protocol::message::{Kind, Message};
 use serde_json::json;
 use support::forge::Forge;
@@ -219,6 +221,84 @@ async fn external_agents() {
     until("nothing of it is left", || left().is_empty()).await;
     let report = client.run(client.task("rpcutil ping", "")).await;
     assert_eq!(line(&report), "web1 Ok, web2 Ok");
+}
+
+/// An agent that ends when it is told to, with more outputs than are fetched of a receipt.
+const PATIENT: &str = r#"#!/bin/sh
+case $CHORIA_EXTERNAL_PROTOCOL in
+*activation_request) echo '{"activate": true}' >"$CHORIA_EXTERNAL_REPLY"; exit ;;
+esac
+mark=$(sed -n 's/.*"mark":"\([^"]*\)".*/\1/p' "$CHORIA_EXTERNAL_REQUEST")
+: >"$mark.runs"
+while [ ! -e "$mark" ]; do sleep 0.01; done
+{
+    printf '{"statuscode": 0, "statusmsg": "OK", "data": {"text": "'
+    head -c 200000 /dev/zero | tr '\0' x
+    printf '"}}'
+} >"$CHORIA_EXTERNAL_REPLY"
+"#;
+
+fn patient_ddl() -> Vec<u8> {
+    let mark = json!({"prompt": "p", "description": "d", "type": "string", "optional": false,
+        "validation": "^[a-zA-Z0-9/._-]+$", "maxlength": 200});
+    let ddl = json!({
+        "metadata": {"name": "patient", "description": "d", "author": "a", "license": "l",
+            "version": "1.0.0", "url": "u", "timeout": 60},
+        "actions": [{"action": "end", "description": "d", "display": "always", "effect": "change",
+            "input": {"mark": mark}, "output": {"text": {"description": "d", "display_as": "d"}}}],
+    });
+    serde_json::to_vec(&ddl).unwrap()
+}
+
+/// Whoever goes back to a job asks once, and then hears how it ends: whole, however long that is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_is_overheard() {
+    let mut fleet = Fleet::bare(&brokers::Kind::Ours).await;
+    let (agents, mark) = (fleet.dir().join("agents"), fleet.dir().join("mark"));
+    std::fs::create_dir(&agents).unwrap();
+    std::fs::write(agents.join("patient.json"), patient_ddl()).unwrap();
+    std::fs::write(fleet.dir().join("script"), PATIENT).unwrap();
+    // By another process: what this one has open for writing cannot be executed.
+    let mut install = Command::new("install");
+    install.args(["-m", "0755"]).arg(fleet.dir().join("script")).arg(agents.join("patient"));
+    assert!(install.status().unwrap().success());
+    fleet.with_agents(agents);
+    fleet.start_hub();
+    fleet.join("web1", AUTHORITY);
+    fleet.start_node("web1").await;
+    fleet.until_registered().await;
+
+    let mut client = fleet.client().await;
+    client.learn(&patient_ddl());
+    let task = client.task(&format!("patient end mark={}", mark.display()), "");
+    let choice = client.choose(&task).await;
+    let (order, reader) = (choice.order(), choice.reader().to_text());
+    let (gone, runs) = (client.fleet.interrupter(), mark.with_extension("runs"));
+    let leave = async {
+        until("it runs", || runs.exists()).await;
+        gone.interrupt();
+    };
+    let (report, ()) = tokio::join!(client.send(task, choice), leave);
+    assert!(report.interrupted);
+    client.close().await;
+
+    let mut client = fleet.client().await;
+    client.fleet.overhear(order);
+    let report = client.run(client.task(&format!("job progress order={order}"), "")).await;
+    assert_eq!(of(&report, "web1").data["state"], "running");
+    std::fs::write(&mark, "").unwrap();
+    let reader = OpenKey::from_text(&reader).unwrap();
+    let earlier = Earlier { order, reader: Some(&reader) };
+    let ended = loop {
+        let until = tokio::time::Instant::now() + Duration::from_secs(30);
+        let message = client.fleet.overheard(until).await.expect("it hangs");
+        let key = |node: &Identity| client.fleet.directory().get(node).map(KnownNode::sign);
+        let heard = earlier.overheard(&message, key, Timestamp::default()).unwrap();
+        if let Standing::Ended(line) = heard.standing {
+            break line;
+        }
+    };
+    assert_eq!((ended.state, ended.data["text"].as_str().unwrap().len()), (EndState::Ok, 200_000));
 }
 
 /// The receipt of a change is lost on its way, and the node ends: the next one still has it.

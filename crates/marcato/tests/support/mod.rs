@@ -19,7 +19,7 @@ use marcato_agents::lab::{self, Lab, LabPackage, LabService};
 use marcato_agents::{About, Platform};
 use marcato_client::core::{Aim, KnownNode, NodeReport, Report, Task};
 use marcato_client::shell::signer::KeySigner;
-use marcato_client::shell::{self, ClientSetup, Found};
+use marcato_client::shell::{self, Choice, ClientSetup, Found};
 use marcato_core::ddl::Ddl;
 use marcato_core::{Reason, Span, Terms};
 use marcato_hub::core::Setup;
@@ -480,11 +480,18 @@ impl Client {
     }
 
     pub async fn run(&mut self, task: Task) -> Report {
-        soon(async {
-            let choice = self.fleet.choose(&task, &self.key).await.unwrap();
-            self.fleet.run(task, choice, &self.key, &mut |_, _| ()).await.unwrap()
-        })
-        .await
+        let choice = self.choose(&task).await;
+        self.send(task, choice).await
+    }
+
+    /// What [`Client::run`] begins with.
+    pub async fn choose(&mut self, task: &Task) -> Choice {
+        soon(self.fleet.choose(task, &self.key)).await.unwrap()
+    }
+
+    /// What it ends with.
+    pub async fn send(&mut self, task: Task, choice: Choice) -> Report {
+        soon(self.fleet.run(task, choice, &self.key, &mut |_, _| ())).await.unwrap()
     }
 
     pub async fn find(&mut self, with: &str) -> Found {
