@@ -531,8 +531,8 @@ fn what_a_node_says_of_itself() {
     let waits = |bench: &Bench| bench.job.waits(&fleet[0].identity);
     let says = |text: &str| Some(Waiting::Running(text.to_owned()));
     assert_eq!(waits(&bench), Some(Waiting::Silent));
-    bench.message(fleet[0].progress(&order, Phase::Accepted));
-    assert_eq!(waits(&bench), Some(Waiting::Accepted));
+    bench.message(fleet[0].says(&order, Phase::Accepted, "another change runs"));
+    assert_eq!(waits(&bench), Some(Waiting::Accepted("another change runs".to_owned())));
     bench.message(fleet[0].progress(&order, Phase::Running));
     assert_eq!(waits(&bench), says(""));
     let first = fleet[0].says(&order, Phase::Running, "dpkg lock, pid 812 apt");

@@ -20,9 +20,9 @@ use super::job::line_of;
 pub enum Standing {
     /// It ended so: by its receipt, which is as good as one that came in time.
     Ended(Box<NodeReport>),
-    /// It waits.
-    Waiting,
-    /// It runs; with what it says that it does or waits for, in its own words, which may be none.
+    /// It waits; with what it says of that in its own words, which may be none.
+    Waiting(String),
+    /// It runs; with what it says that it does or waits for, likewise.
     Running(String),
     /// The node knows nothing of it, and it does not run there.
     Unknown,
@@ -61,12 +61,11 @@ impl Earlier<'_> {
         key: &PublicKey,
         now: Timestamp,
     ) -> Result<Standing, String> {
-        match outputs.get("state").and_then(Value::as_str) {
-            Some("waiting") => return Ok(Standing::Waiting),
-            Some("running") => {
-                let doing = outputs.get("doing").and_then(Value::as_str).unwrap_or_default();
-                return Ok(Standing::Running(doing.to_owned()));
-            }
+        let text = |name: &str| outputs.get(name).and_then(Value::as_str);
+        let doing = || text("doing").unwrap_or_default().to_owned();
+        match text("state") {
+            Some("waiting") => return Ok(Standing::Waiting(doing())),
+            Some("running") => return Ok(Standing::Running(doing())),
             Some("unknown") => return Ok(Standing::Unknown),
             Some("barred") => {
                 return Ok(Standing::Ended(Box::new(NodeReport {
@@ -119,9 +118,10 @@ impl Earlier<'_> {
                 let expected = self.expected((v, order_digest, step, step_digest), &node, key);
                 let heard = Progress::verify(message, &expected).ok()?;
                 let said = self.reader.and_then(|reader| heard.open(reader).ok());
+                let said = said.unwrap_or_default();
                 let standing = match heard.outer.phase {
-                    Phase::Accepted => Standing::Waiting,
-                    Phase::Running => Standing::Running(said.unwrap_or_default()),
+                    Phase::Accepted => Standing::Waiting(said),
+                    Phase::Running => Standing::Running(said),
                 };
                 (standing, heard.outer.at)
             }
@@ -245,7 +245,7 @@ mod tests {
         let check = |state: &str, want: Standing| {
             assert_eq!(standing(json!({ "state": state }), None), Ok(want));
         };
-        check("waiting", Standing::Waiting);
+        check("waiting", Standing::Waiting(String::new()));
         check("running", Standing::Running(String::new()));
         check("ended", Standing::Running(String::new()));
         check("unknown", Standing::Unknown);
@@ -328,7 +328,8 @@ mod tests {
             assert_eq!((heard.node.as_str(), heard.at), ("web1", NOW));
             Some(heard.standing)
         };
-        assert_eq!(hear(&progress(ORDER, Phase::Accepted, &key)), Some(Standing::Waiting));
+        let waiting = Some(Standing::Waiting("downloading".into()));
+        assert_eq!(hear(&progress(ORDER, Phase::Accepted, &key)), waiting);
         let running = Some(Standing::Running("downloading".into()));
         assert_eq!(hear(&progress(ORDER, Phase::Running, &key)), running);
         assert_eq!(hear(&progress(ORDER, Phase::Running, &other)), None);

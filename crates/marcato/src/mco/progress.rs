@@ -95,11 +95,14 @@ fn line(job: &Job) -> String {
 
 /// A node that is waited for, and why, as far as it says so itself.
 pub(super) fn in_words(node: &Identity, waiting: &Waiting) -> String {
-    match waiting {
-        Waiting::Silent => node.to_string(),
-        Waiting::Accepted => format!("{node} (accepted)"),
-        Waiting::Running(said) if said.is_empty() => format!("{node} (running)"),
-        Waiting::Running(said) => format!("{node} ({})", shortened(&escape(said))),
+    let (said, phase) = match waiting {
+        Waiting::Silent => return node.to_string(),
+        Waiting::Accepted(said) => (said, "accepted"),
+        Waiting::Running(said) => (said, "running"),
+    };
+    match said.as_str() {
+        "" => format!("{node} ({phase})"),
+        said => format!("{node} ({})", shortened(&escape(said))),
     }
 }
 
@@ -122,7 +125,8 @@ mod tests {
         };
         let says = |text: &str| Waiting::Running(text.to_owned());
         check(Waiting::Silent, "web31");
-        check(Waiting::Accepted, "web31 (accepted)");
+        check(Waiting::Accepted(String::new()), "web31 (accepted)");
+        check(Waiting::Accepted("another runs".to_owned()), "web31 (another runs)");
         check(says(""), "web31 (running)");
         check(says("dpkg lock, pid 812 apt"), "web31 (dpkg lock, pid 812 apt)");
         // It comes from a host that may be anybody's by now.

@@ -1,5 +1,6 @@
 //! What is needed to answer an order: taken from it once, so that the order itself need not be kept.
 
+use marcato_agent::{ActionResult, Outcome};
 use marcato_core::{CallerId, Changed, EndState, Identity, Reason, Timestamp};
 use marcato_protocol::head::Head;
 use marcato_protocol::keys::NodeSignKey;
@@ -29,6 +30,28 @@ impl End {
     pub(super) fn refused(state: EndState, reason: Reason, text: &str) -> Self {
         let inner = Inner { message: cut(text), ..Inner::default() };
         Self { state, reason: Some(reason), changed: Changed::False, inner }
+    }
+
+    /// An agent's outcome.
+    pub(super) fn of(outcome: Outcome) -> Self {
+        let Outcome { result, reason, changed, data, message } = outcome;
+        let (state, reason) = match result {
+            ActionResult::Ok => (EndState::Ok, reason),
+            ActionResult::Failed => (EndState::Failed, reason.or(Some(Reason::Action))),
+            ActionResult::TimedOut => (EndState::TimedOut, reason.or(Some(Reason::RunLimit))),
+        };
+        Self { state, reason, changed, inner: Inner { data, message, truncated: false } }
+    }
+
+    /// Of what vanished.
+    pub(super) fn gone() -> Self {
+        let message = "the process that ran it vanished before it said how it ended".to_owned();
+        Self {
+            state: EndState::Interrupted,
+            reason: Some(Reason::RunnerGone),
+            changed: Changed::Unknown,
+            inner: Inner { message, ..Inner::default() },
+        }
     }
 
     /// [`EndState::Rejected`] for this reason.

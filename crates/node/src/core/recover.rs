@@ -14,7 +14,7 @@ use super::effect::{Level, What};
 use super::journal::{About, JournalRecord, KeptMessage};
 use super::node::Node;
 use super::run::RunKey;
-use super::runs::{Began, Source, end_of, gone};
+use super::runs::{Began, Source};
 use super::setup::Recovered;
 
 impl Node {
@@ -88,8 +88,8 @@ impl Node {
         self.last_changes.began(&about);
         self.seen.remember(about.clone(), answer.certificate, true, self.steady);
         let end = match run {
-            Recovered::Finished(outcome) => end_of(outcome),
-            Recovered::Gone => gone(),
+            Recovered::Finished(outcome) => End::of(outcome),
+            Recovered::Gone => End::gone(),
             Recovered::Running | Recovered::NeverStarted => {
                 return self.readopt(about, answer, now);
             }

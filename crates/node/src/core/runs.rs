@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use marcato_agent::{ActionResult, Outcome};
+use marcato_agent::Outcome;
 use marcato_core::limits::node::{
     CHANGES_WAITING_MAX, READ_OVERDUE, READ_PROGRESS_AFTER, READS_RUNNING_MAX, READS_WAITING_MAX,
 };
@@ -13,7 +13,7 @@ use marcato_core::limits::timing::{PROGRESS_EVERY, SKEW};
 use marcato_core::{AgentName, CallerId, Changed, EndState, OrderId, Reason, Span, Timestamp};
 use marcato_protocol::message::Message;
 use marcato_protocol::progress::Phase;
-use marcato_protocol::receipt::{Inner, SignedReceipt};
+use marcato_protocol::receipt::SignedReceipt;
 
 use super::answer::{Answer, End};
 use super::approved::Approved;
@@ -207,7 +207,14 @@ impl Runs {
         })
     }
 
-    /// What a caller's order that runs says of itself.
+    /// A change that waits because another of its agent runs.
+    fn behind_another(&mut self, key: RunKey) -> Option<&mut Job> {
+        let job = self.jobs.get_mut(&key)?;
+        let lane = self.lanes.get(&job.about.agent)?;
+        (job.stage == Stage::Waiting && job.change && !lane.running.is_empty()).then_some(job)
+    }
+
+    /// What a caller's order says of itself that has not ended.
     pub(super) fn said(&self, order: OrderId, caller: &CallerId) -> Option<&str> {
         let jobs = self.steps(order).filter_map(|(key, _)| self.jobs.get(&key));
         jobs.filter(|job| job.about.caller == *caller).find_map(|job| job.said.text())
@@ -408,7 +415,7 @@ impl Node {
         }
         let Some(job) = self.runs.jobs.get_mut(&key) else { return };
         let Some(approved) = job.approved.take() else { return };
-        job.stage = Stage::Running;
+        (job.stage, job.said) = (Stage::Running, Said::default());
         job.answer.began(now);
         if job.change {
             self.last_changes.began(&job.about);
@@ -438,11 +445,11 @@ impl Node {
     }
 
     pub(super) fn on_ended(&mut self, key: RunKey, outcome: Outcome, now: Timestamp) {
-        self.end(key, end_of(outcome), now);
+        self.end(key, End::of(outcome), now);
     }
 
     pub(super) fn on_gone(&mut self, key: RunKey, now: Timestamp) {
-        self.end(key, gone(), now);
+        self.end(key, End::gone(), now);
     }
 
     fn end(&mut self, key: RunKey, end: End, now: Timestamp) {
@@ -512,6 +519,10 @@ impl Node {
 
     /// Says that a job has been taken or still runs.
     fn say_progress(&mut self, key: RunKey, now: Timestamp) {
+        if let Some(job) = self.runs.behind_another(key) {
+            let text = format!("another change of {} runs here", job.about.agent);
+            job.said.take(&text, &job.answer, &mut self.random);
+        }
         let message = self.progress(key, now);
         let Some(job) = self.runs.jobs.get_mut(&key) else { return };
         job.progress_at = now + PROGRESS_EVERY;
@@ -565,27 +576,5 @@ impl Node {
                 }
             }
         }
-    }
-}
-
-/// An agent's outcome as an end.
-pub(super) fn end_of(outcome: Outcome) -> End {
-    let Outcome { result, reason, changed, data, message } = outcome;
-    let (state, reason) = match result {
-        ActionResult::Ok => (EndState::Ok, reason),
-        ActionResult::Failed => (EndState::Failed, reason.or(Some(Reason::Action))),
-        ActionResult::TimedOut => (EndState::TimedOut, reason.or(Some(Reason::RunLimit))),
-    };
-    End { state, reason, changed, inner: Inner { data, message, truncated: false } }
-}
-
-/// The end of what vanished.
-pub(super) fn gone() -> End {
-    let message = "the process that ran it vanished before it said how it ended".to_owned();
-    End {
-        state: EndState::Interrupted,
-        reason: Some(Reason::RunnerGone),
-        changed: Changed::Unknown,
-        inner: Inner { message, ..Inner::default() },
     }
 }

@@ -62,9 +62,10 @@ pub struct JobSetup {
 pub enum Waiting {
     /// Nothing was heard of it yet.
     Silent,
-    /// It has accepted, and has not said that it runs.
-    Accepted,
-    /// It runs; with what it says that it does or waits for, in its own words, which may be none.
+    /// It has accepted, and has not said that it runs; with what it says of that in its own words,
+    /// which may be none.
+    Accepted(String),
+    /// It runs; with what it says that it does or waits for, likewise.
     Running(String),
 }
 
@@ -289,10 +290,10 @@ impl Job {
         match account.stage {
             Stage::Waiting if account.is_held() => None,
             Stage::Waiting => Some(Waiting::Silent),
-            Stage::Running(Running { began: None, .. }) => Some(Waiting::Accepted),
-            Stage::Running(_) => {
+            Stage::Running(Running { began, .. }) => {
                 let said = account.said.as_ref().and_then(|said| said.open(&self.reader).ok());
-                Some(Waiting::Running(said.unwrap_or_default()))
+                let said = said.unwrap_or_default();
+                Some(if began.is_some() { Waiting::Running(said) } else { Waiting::Accepted(said) })
             }
             Stage::Ended(_) => None,
         }

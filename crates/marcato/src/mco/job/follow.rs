@@ -319,7 +319,7 @@ impl Followed {
                 self.notes(node, Waiting::Running(said));
                 self.runs(node);
             }
-            Standing::Waiting => self.notes(node, Waiting::Accepted),
+            Standing::Waiting(said) => self.notes(node, Waiting::Accepted(said)),
             Standing::Unknown if self.may_come(node) => {}
             Standing::Unknown => {
                 self.open.remove(node);

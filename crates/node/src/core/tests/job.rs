@@ -217,7 +217,10 @@ fn progress_carries_the_receipt() {
     let run = bench.send(&change).run();
     let waits = bench.draft(RESTART);
     let _ = bench.send(&waits);
-    assert_eq!(bench.progress_of(&waits), json!({ "state": "waiting", "since": bench.now }));
+    let behind = json!({
+        "state": "waiting", "since": bench.now, "doing": "another change of service runs here",
+    });
+    assert_eq!(bench.progress_of(&waits), behind);
     let ended = bench.ended(run);
     let draft = bench.about("progress", &change);
     let got = bench.send(&draft);

@@ -94,12 +94,15 @@ fn changes_of_one_agent_run_one_after_the_other() {
     let first = bench.ask("service restart service=a").run();
     let second = bench.ask("service restart service=b");
     assert_eq!((second.runs.len(), &second.progress[..]), (0, &[Phase::Accepted][..]));
+    assert_eq!(second.said, ["another change of service runs here"]);
     assert!(bench.ask(STATUS).runs.len() == 1, "reads do not wait for changes");
     let ended = bench.ended(first);
     assert_eq!(ended.runs.len(), 1);
     assert_eq!(ended.end(), (EndState::Ok, None));
     let second = ended.run();
     assert_ne!(first, second);
+    let said = bench.pass(seconds(2)).said;
+    assert!(said.iter().all(String::is_empty), "it waits for nothing any more: {said:?}");
     assert_eq!(bench.ended(second).end(), (EndState::Ok, None));
 }
 
