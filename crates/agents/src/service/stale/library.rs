@@ -1,12 +1,13 @@
 //! What an operator may mean by a library: a package, a source package, a file's name or its path.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 
-use marcato_core::limits::agent::{DPKG_PACKAGES_MAX, DPKG_STATUS_BYTES_MAX};
 use marcato_core::limits::service::LIBRARY_FILES_MAX;
+
+use crate::package::{Dpkg, Found};
 
 /// Where dpkg keeps its database.
 pub(super) const DPKG: &str = "/var/lib/dpkg";
@@ -33,8 +34,8 @@ impl Library {
     /// `openssl` is in the files of `libssl3`.
     ///
     /// # Errors
-    /// dpkg's database cannot be read.
-    pub fn find(name: &str, dpkg: &Path) -> io::Result<Option<Self>> {
+    /// dpkg's database cannot be read; says which file, and why.
+    pub fn find(name: &str, dpkg: &Path) -> Result<Option<Self>, String> {
         if name.starts_with('/') {
             return Ok(Some(Self(Meant::Paths(HashSet::from([merged(name).to_owned()])))));
         }
@@ -79,74 +80,31 @@ fn merged(path: &str) -> &str {
     }
 }
 
-/// An installed package.
-struct Package {
-    name: String,
-    arch: String,
-    source: String,
-}
-
 /// The installed packages of the same source as `name`, which may also be the source's own name.
-fn siblings(name: &str, dpkg: &Path) -> io::Result<Vec<Package>> {
-    let file = match File::open(dpkg.join("status")) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
+fn siblings(name: &str, admin: &Path) -> Result<Vec<Found>, String> {
+    let Some(dpkg) = Dpkg::at(admin) else { return Ok(Vec::new()) };
+    let index = dpkg.index()?;
+    let package = index.find(name).into_iter().find(|found| found.state.is_there());
+    let source = match &package {
+        Some(found) => &found.source,
+        None => name.strip_prefix("src:").unwrap_or(name),
     };
-    let mut all = installed(BufReader::new(file.take(DPKG_STATUS_BYTES_MAX)))?;
-    let wanted = name.strip_prefix("src:").unwrap_or(name);
-    let plain = wanted.split(':').next().unwrap_or(wanted);
-    let source = match all.iter().find(|package| package.name == plain && !name.starts_with("src:"))
-    {
-        Some(package) => package.source.clone(),
-        None => plain.to_owned(),
-    };
-    all.retain(|package| package.source == source);
-    Ok(all)
-}
-
-fn installed(from: impl BufRead) -> io::Result<Vec<Package>> {
-    let mut packages = Vec::new();
-    let mut fields: HashMap<String, String> = HashMap::new();
-    for line in from.split(b'\n').chain([Ok(Vec::new())]) {
-        let line = String::from_utf8_lossy(&line?).into_owned();
-        if let Some((field, value)) = line.split_once(':') {
-            if matches!(field, "Package" | "Source" | "Architecture" | "Status") {
-                fields.insert(field.to_owned(), value.trim().to_owned());
-            }
-            continue;
-        }
-        if !line.trim().is_empty() {
-            continue;
-        }
-        let mut take = |field: &str| fields.remove(field).unwrap_or_default();
-        let (name, arch, source) = (take("Package"), take("Architecture"), take("Source"));
-        // `Source: NAME (VERSION)` where the versions differ; none where the names are the same.
-        let source = source.split(' ').next().filter(|source| !source.is_empty());
-        let source = source.unwrap_or(&name).to_owned();
-        let there = take("Status")
-            .rsplit(' ')
-            .next()
-            .is_some_and(|state| !matches!(state, "" | "config-files" | "not-installed"));
-        if there && !name.is_empty() && packages.len() < DPKG_PACKAGES_MAX {
-            packages.push(Package { name, arch, source });
-        }
-        fields.clear();
-    }
-    Ok(packages)
+    Ok(index.of_source(source))
 }
 
 /// Adds the files of a package that a process might run code from.
-fn list(package: &Package, dpkg: &Path, into: &mut HashSet<String>) -> io::Result<()> {
+fn list(package: &Found, dpkg: &Path, into: &mut HashSet<String>) -> Result<(), String> {
     let names = [
         format!("info/{}:{}.list", package.name, package.arch),
         format!("info/{}.list", package.name),
     ];
-    let Some(file) = names.iter().find_map(|name| File::open(dpkg.join(name)).ok()) else {
-        return Ok(());
-    };
-    for line in BufReader::new(file).lines() {
-        let line = line?;
+    let mut files = names.iter().map(|name| dpkg.join(name));
+    let open = |path: PathBuf| File::open(&path).ok().map(|file| (path, file));
+    let Some((path, file)) = files.find_map(open) else { return Ok(()) };
+    for line in BufReader::new(file).split(b'\n') {
+        let line = line.map_err(|error| format!("{}: {error}", path.display()))?;
+        // As what is mapped is shown: not every name is one in UTF-8.
+        let line = String::from_utf8_lossy(&line);
         if !line.starts_with("/usr/share/") && into.len() < LIBRARY_FILES_MAX {
             into.insert(merged(&line).to_owned());
         }
@@ -190,7 +148,8 @@ Source: openssl
         fs::create_dir(dir.path().join("info")).unwrap();
         fs::write(dir.path().join("status"), STATUS).unwrap();
         let lib = "/usr/lib/x86_64-linux-gnu";
-        let ssl = format!("/.\n{lib}\n{lib}/libssl.so.3\n{lib}/libcrypto.so.3\n");
+        let mut ssl = format!("/.\n{lib}\n{lib}/libssl.so.3\n{lib}/libcrypto.so.3\n").into_bytes();
+        ssl.extend(b"/usr/lib/\xe9\n");
         fs::write(dir.path().join("info/libssl3:amd64.list"), ssl).unwrap();
         fs::write(dir.path().join("info/openssl.list"), "/usr/bin/openssl\n/usr/share/x\n")
             .unwrap();

@@ -205,13 +205,11 @@ pub async fn look(library: Option<&str>) -> Result<Option<Report>, String> {
 }
 
 fn look_now(library: Option<&str>, until: Instant) -> Result<Option<Report>, String> {
-    let dpkg = Path::new(library::DPKG);
     let library = match library {
         None => None,
-        Some(name) => match Library::find(name, dpkg) {
-            Ok(Some(found)) => Some(found),
-            Ok(None) => return Ok(None),
-            Err(error) => return Err(format!("{}: {error}", dpkg.display())),
+        Some(name) => match Library::find(name, Path::new(library::DPKG))? {
+            Some(found) => Some(found),
+            None => return Ok(None),
         },
     };
     let proc = PathBuf::from("/proc");
