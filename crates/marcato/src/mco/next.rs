@@ -4,13 +4,15 @@ use std::path::Path;
 
 use marcato_client::core::{NodeReport, Report};
 use marcato_core::ddl::Action;
-use marcato_core::{EndState, JobId};
+use marcato_core::{Collective, EndState, JobId};
 
-use super::cli::{FilterArgs, NodesArgs, Part};
+use super::cli::{FilterArgs, FleetArgs, NodesArgs, Part};
 use super::declared;
 use super::grammar::RESTART_STALE;
 use super::job::{again, cancel::is_open};
 use super::order::Intent;
+use crate::config::Fleet;
+use crate::environment;
 use crate::words::change;
 
 /// Up to so many names are typed again, those that fold together counted as one.
@@ -29,7 +31,8 @@ pub fn commands(
         && has(RESTART_STALE)
         && let Some(flags) = flags(&intent.order.filter, &intent.order.nodes)
     {
-        commands.push(format!("mco service restart --stale {}{flags}", quoted(item)));
+        let fleet = fleet(&intent.order.fleet, &report.collective);
+        commands.push(format!("mco service restart --stale {}{flags}{fleet}", quoted(item)));
     }
     match (job, &intent.earlier) {
         (Some(job), _) if action.changes() => {
@@ -66,6 +69,15 @@ fn again<'a>(report: &'a Report, job: &'a JobId) -> impl Iterator<Item = String>
 fn has((agent, action): (&str, &str)) -> bool {
     let ddl = declared::shipped(agent).and_then(Result::ok);
     ddl.is_some_and(|ddl| ddl.actions.keys().any(|name| name.as_str() == action))
+}
+
+/// The flag that names the fleet, where the same words without it would mean another, or none.
+fn fleet(args: &FleetArgs, fleet: &Collective) -> String {
+    let unnamed = std::env::var(environment::FLEET.name).ok();
+    match Fleet::load(args.config.as_deref(), unnamed.as_deref()) {
+        Ok(meant) if meant.name == *fleet => String::new(),
+        _ => format!(" --fleet {fleet}"),
+    }
 }
 
 /// The flags that mean the same nodes again; none where their names came from standard input, or are too

@@ -185,6 +185,23 @@ fn what_is_next_is_for_the_same_nodes() {
     insta::assert_snapshot!([shown, again].join("\n"));
 }
 
+/// Where several fleets are configured, it names the one that was meant too.
+#[test]
+fn what_is_next_is_for_the_same_fleet() {
+    let lab = Lab::up(1);
+    let text = fs::read_to_string(lab.config()).unwrap();
+    let (_, fleet) = text.split_once("[fleets.lab]").unwrap();
+    fs::write(lab.config(), format!("{text}\n[fleets.other]{fleet}")).unwrap();
+    let update = lab.mco("package openssl update -I web1.example.com --yes --fleet lab").output();
+    let said = String::from_utf8(update.unwrap().stderr).unwrap();
+    let next = "Next: mco service restart --stale openssl -I web1.example.com --fleet lab\n";
+    assert!(said.contains(next), "{said}");
+    let mut shown = lab.mco("job show");
+    let said =
+        String::from_utf8(shown.env("MARCATO_FLEET", "lab").output().unwrap().stderr).unwrap();
+    assert!(said.contains("--stale openssl -I web1.example.com\n"), "{said}");
+}
+
 /// A node that does not know the job, and one that is there no more, keep the word that stood there.
 #[test]
 fn who_knows_nothing_of_a_job_is_named() {
