@@ -142,8 +142,15 @@ impl<'a> Change<'a> {
     }
 
     async fn refresh(&mut self) -> Way<Outcome> {
-        let changed = self.refreshed().await?;
-        let changed = if changed { Changed::True } else { Changed::False };
+        let changed = match self.refreshed().await {
+            Ok(true) => Changed::True,
+            Ok(false) => Changed::False,
+            // Where one list could not be had, others may be new.
+            Err(Trouble { reason: Reason::Lists, message }) => {
+                return Ok(Outcome::failed(Reason::Lists, Changed::Unknown, message));
+            }
+            Err(trouble) => return Err(trouble.into()),
+        };
         Ok(Outcome::ok(Map::new()).changing(changed))
     }
 
