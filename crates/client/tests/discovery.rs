@@ -238,6 +238,12 @@ fn who_is_left_aside() {
     assert!(change.chosen[0].down.is_some());
     let read = kit::select(lines, &directory, false);
     assert_eq!(chosen(&read), ["b", "c", "e"], "a read does not mind");
+    let mut cancel = read;
+    cancel.expect_aside();
+    let expected: Vec<_> =
+        cancel.left_out.iter().map(|out| (out.identity.as_str(), out.reason)).collect();
+    assert_eq!(expected, [("a", Reason::UnknownAgent), ("d", Reason::NotConnected)]);
+    assert_eq!(cancel.expected(), 5);
 }
 
 /// The newest version that the whole set speaks; who is too far away is refused by name.

@@ -86,6 +86,7 @@ mod tests {
             action: "restart".parse().unwrap(),
             inputs: Default::default(),
             changes,
+            to_read_only: false,
             filter: Terms::default(),
             aim: Aim::Set,
             reason: None,

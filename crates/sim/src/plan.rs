@@ -151,6 +151,7 @@ impl Command {
             action: name(action),
             inputs,
             changes,
+            to_read_only: false,
             filter: Terms { facts: facts.into_iter().collect(), ..Terms::default() },
             aim: if self.chosen || changes { Aim::Set } else { Aim::Matching },
             reason: None,

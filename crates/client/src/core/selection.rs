@@ -260,7 +260,6 @@ impl Selection {
     /// still begin, and whoever wants to prevent that must know where he could not.
     pub fn expect_aside(&mut self) {
         let lists = [
-            (Reason::ReadOnly, "it takes no changes by now", &mut self.read_only),
             (Reason::UnknownAgent, "it does not have the agent", &mut self.not_capable),
             (Reason::NotConnected, "unheard for seven days", &mut self.gone),
         ];

@@ -26,6 +26,9 @@ pub struct Task {
     pub inputs: Map<String, Value>,
     /// Whether it may change hosts.
     pub changes: bool,
+    /// Whether it is for nodes too that take no changes: it changes what a node remembers, and not
+    /// its host.
+    pub to_read_only: bool,
     /// Which nodes, as typed; the agent is added.
     pub filter: Terms,
     /// For whom.

@@ -68,7 +68,7 @@ impl Fleet {
     /// # Errors
     /// [`FleetError`].
     pub async fn choose(&mut self, task: &Task, signer: &dyn Signer) -> Result<Choice, FleetError> {
-        let (terms, changes) = (task.terms(), task.changes);
+        let (terms, changes) = (task.terms(), task.changes && !task.to_read_only);
         let known = registered(&terms);
         let is_known = known.is_none();
         let purpose = Purpose::Order { terms: known.unwrap_or_else(|| terms.clone()), changes };
@@ -104,6 +104,7 @@ impl Fleet {
             action: "ping".parse()?,
             inputs: serde_json::Map::new(),
             changes: false,
+            to_read_only: false,
             filter: terms,
             aim: if selection.complete { Aim::Set } else { Aim::Matching },
             reason: None,

@@ -205,6 +205,7 @@ pub fn task(changes: bool) -> Task {
         action: "restart".parse().unwrap(),
         inputs: Map::new(),
         changes,
+        to_read_only: false,
         filter: Terms::default(),
         aim: if changes { Aim::Set } else { Aim::Matching },
         reason: None,

@@ -124,6 +124,7 @@ async fn ping(connection: &mut Connection, signer: &dyn Signer) -> Result<Report
         action: "ping".parse().map_err(own)?,
         inputs: serde_json::Map::new(),
         changes: false,
+        to_read_only: false,
         filter: Terms::default(),
         aim: Aim::Matching,
         reason: None,

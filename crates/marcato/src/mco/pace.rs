@@ -50,6 +50,7 @@ mod tests {
                 action: "update".parse().unwrap(),
                 inputs: Default::default(),
                 changes,
+                to_read_only: false,
                 filter: Default::default(),
                 aim: Aim::Set,
                 reason: None,

@@ -217,9 +217,9 @@ fn who_knows_nothing_of_a_job_is_named() {
     insta::assert_snapshot!(lab.type_("job follow"));
 }
 
-/// A node that takes no changes is not asked to cancel what it was sent, and that is said.
+/// A cancel changes what a node remembers and not its host.
 #[test]
-fn what_cannot_be_cancelled_is_named() {
+fn a_node_that_takes_no_changes_takes_a_cancel() {
     let lab = Lab::up(1);
     lab.signal_nodes(Signal::STOP);
     lab.type_("ping -t 0.5 -I this-machine -I web1.example.com");

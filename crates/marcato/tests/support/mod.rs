@@ -471,6 +471,7 @@ impl Client {
             inputs: declared.inputs_from_words(&pairs).unwrap(),
             action,
             changes,
+            to_read_only: false,
             filter: terms(with),
             aim: if changes { Aim::Set } else { Aim::Matching },
             reason: None,

@@ -272,6 +272,7 @@ impl Followed {
             action: job::PROGRESS.parse().map_err(|error| wrong(&error))?,
             inputs: Map::from_iter([(job::ORDER.to_owned(), order)]),
             changes: false,
+            to_read_only: false,
             filter: which.terms.clone(),
             aim: Aim::Set,
             reason: None,
