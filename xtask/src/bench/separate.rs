@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::fleet::Fleet;
+use super::orders::Cost;
 use super::page::{Figure, Section, Value, median, range, share};
 use super::peers::{Peers, choria};
 use super::process::{self, Memory};
@@ -28,13 +29,14 @@ pub fn measure(
     tell("mco --help");
     let mut walls = vec![start_of_client(programs, effort)?];
     let mut fleet = Fleet::start(programs, scratch)?;
-    let (mut counted, mut alone) = (Vec::new(), None);
+    let (mut counted, mut alone, mut grown) = (Vec::new(), None, Vec::new());
     for &nodes in effort.fleets {
         tell(&format!("{nodes} node processes"));
         fleet.grow(nodes)?;
         for request in Request::ALL {
             walls.push(wall(&fleet, request, nodes, effort)?.peer(peers.words(request, nodes)));
         }
+        grown.push((nodes, process::memory(fleet.hub())?));
         if alone.is_none() {
             alone = fleet.nodes().first().map(|&pid| process::memory(pid)).transpose()?;
         }
@@ -45,7 +47,16 @@ pub fn measure(
     let how = how_walls(effort) + " " + &peers.how();
     let mut sections = vec![section("separate processes: a request", how, walls)];
     sections.extend(counted);
+    if let Some(rest) = sections.last_mut() {
+        rest.figures.extend(grown.iter().map(|(nodes, hub)| {
+            Figure::new(format!("RSS of the hub of {}", in_words(*nodes)), Value::bytes(hub.rss))
+        }));
+    }
     Ok(sections)
+}
+
+fn in_words(nodes: usize) -> String {
+    format!("{nodes} {}", if nodes == 1 { "node" } else { "nodes" })
 }
 
 fn section(what: &str, how: String, figures: Vec<Figure>) -> Section {
@@ -60,8 +71,9 @@ fn how_walls(effort: &Effort) -> String {
          one `mcod hub`. Wall is that of the whole process `mco`, from its start to its end: \
          configuration, key file, connection, the registry's answer and, but for `find`, which asks \
          the registry alone, signature, order, all receipts opened and verified, the job written \
-         down; median of {} runs, one behind the other, after {WARM_UP} to warm up. openssl is \
-         looked up in this machine's own dpkg by every node.",
+         down; median of {} runs, one behind the other, after {WARM_UP} to warm up. CPU is that of \
+         the same runs, for one of them: of `mco`, of the hub, and of all nodes divided by their \
+         number. openssl is looked up in this machine's own dpkg by every node.",
         effort.runs
     )
 }
@@ -95,10 +107,18 @@ fn wall(
     for _ in 0..WARM_UP {
         run()?;
     }
-    let times: Vec<Duration> = (0..effort.runs).map(|_| run()).collect::<Result<_, _>>()?;
-    let plural = if nodes == 1 { "node" } else { "nodes" };
-    let what = format!("{nodes} {plural}: `{}`", request.typed());
-    let mut figure = Figure::new(what, Value::time(median(times.clone()))).note(range(&times));
+    let pids = fleet.nodes();
+    let Cost { orders, walls, client, hub, nodes: all, .. } = orders::cost(
+        || request.of(fleet.mco()),
+        &pids,
+        fleet.hub(),
+        (effort.runs, Duration::ZERO, Duration::ZERO),
+    )?;
+    let cpu = [share(client, orders), share(hub, orders), share(all, orders * nodes)];
+    let what = format!("{}: `{}`", in_words(nodes), request.typed());
+    let note =
+        format!("{}; CPU: `mco` {}, hub {}, a node {}", range(&walls), cpu[0], cpu[1], cpu[2]);
+    let mut figure = Figure::new(what, Value::time(median(walls))).note(note);
     figure.most = request.at_most(nodes);
     Ok(figure)
 }
@@ -154,7 +174,6 @@ fn at_rest(fleet: &Fleet<'_>, alone: Option<Memory>, effort: &Effort) -> Result<
     let mean = |sum: u64| Value::bytes(sum / u64::try_from(memory.len()).unwrap_or(1).max(1));
     let rate = |cpu: Duration| Value::CpuPerSecond(cpu.as_secs_f64() * 1e3 / seconds);
     let each = u32::try_from(nodes.len()).unwrap_or(1).max(1);
-    let hub = process::memory(fleet.hub())?;
     let mut figures = vec![
         Figure::new(
             format!("PSS of a node among {}", nodes.len()),
@@ -175,11 +194,11 @@ fn at_rest(fleet: &Fleet<'_>, alone: Option<Memory>, effort: &Effort) -> Result<
             .peer(choria::NODE_REST),
     );
     figures.push(Figure::new("CPU of the hub", rate(after.1 - before.1)));
-    figures.push(Figure::new("RSS of the hub", Value::bytes(hub.rss)));
     let how = format!(
         "The same processes while nobody asks anything, over at least {} s. PSS counts a page that \
          several processes share (the program's text) in parts; memory of a node that is alone was \
-         read while there was one, after its first requests.",
+         read while there was one, after its first requests; the hub's was read after the requests of \
+         each size.",
         effort.seconds
     );
     Ok(section("separate processes: at rest", how, figures))
