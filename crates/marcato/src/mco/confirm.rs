@@ -15,7 +15,7 @@ use super::pace;
 use super::which::Which;
 use crate::words::fold::fold;
 use crate::words::group::escape;
-use crate::words::{Failure, coverage};
+use crate::words::{Failure, coverage, node_count};
 
 /// Up to so many nodes are named in the question; of more their systems are.
 pub const NAMED_MAX: usize = 10;
@@ -94,12 +94,11 @@ fn question(
     Meant { which, selection, systems, plan }: Meant<'_>,
 ) -> (String, Wanted) {
     let count = selection.chosen.len();
-    let plural = if count == 1 { "node" } else { "nodes" };
     let words = match which.in_words() {
         words if words.is_empty() => "every node (no filter)".to_owned(),
         words => words,
     };
-    let mut text = format!("fleet {fleet}: {what} on {count} {plural}: {words}\n");
+    let mut text = format!("fleet {fleet}: {what} on {}: {words}\n", node_count(count));
     if let Some(plan) = plan {
         text.push_str(&format!("   {}\n", pace::in_words(plan)));
     }

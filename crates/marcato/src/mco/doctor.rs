@@ -17,7 +17,7 @@ use super::{block_on, order, sign};
 use crate::config::Fleet;
 use crate::words::findings::Findings;
 use crate::words::fold::fold;
-use crate::words::{Failure, coverage};
+use crate::words::{Failure, coverage, node_count};
 
 /// So many nodes are named.
 const NAMED_MAX: usize = 10;
@@ -104,7 +104,7 @@ async fn hub(connection: &mut Connection, signer: &dyn Signer, findings: &mut Fi
         return findings.fail("hub", failure);
     }
     let down = found.nodes.iter().filter(|(_, down)| down.is_some()).count();
-    findings.ok("hub", format_args!("{} nodes registered, {down} down", found.nodes.len()));
+    findings.ok("hub", format_args!("{} registered, {down} down", node_count(found.nodes.len())));
     for line in coverage::lines(&found.coverage, found.complete) {
         findings.warn("hub", Failure::new(Exit::Silent, line));
     }
@@ -176,7 +176,10 @@ fn clocks(report: &Report, findings: &mut Findings) {
     let off: Vec<_> = offsets.iter().filter(|(offset, _)| *offset > ACCEPTED_WITHIN).collect();
     match off.iter().max_by_key(|(offset, _)| *offset) {
         None if offsets.is_empty() => {}
-        None => findings.ok("clock", format_args!("that of {} nodes goes as here", offsets.len())),
+        None => {
+            let nodes = node_count(offsets.len());
+            findings.ok("clock", format_args!("that of {nodes} goes as here"));
+        }
         Some((most, worst)) => {
             let names: Vec<Identity> = off.iter().map(|(_, node)| node.node.clone()).collect();
             let text = format!(

@@ -12,7 +12,7 @@ use marcato_protocol::question::Values;
 use super::which::Which;
 use crate::words::fold::fold;
 use crate::words::group::escape;
-use crate::words::{coverage, tally};
+use crate::words::{coverage, node_count, tally};
 
 /// So many facts of a filter are explained.
 const FACTS_MAX: usize = 3;
@@ -101,8 +101,7 @@ pub async fn there(connection: &mut Connection, task: &Task, report: &Report) ->
     let item = input(task.agent.as_str()).filter(|_| is(Reason::Absent))?;
     let line = format!("no node has a {} {item:?} ({asked} asked)", task.agent);
     Some(match nearest(report) {
-        Some((name, 1)) => format!("{line}. Nearest: {} (1 node)", escape(name)),
-        Some((name, nodes)) => format!("{line}. Nearest: {} ({nodes} nodes)", escape(name)),
+        Some((name, count)) => format!("{line}. Nearest: {} ({})", escape(name), node_count(count)),
         None => line,
     })
 }

@@ -22,3 +22,9 @@ mod usage;
 
 pub use failure::{Failure, tell};
 pub use usage::{usage, version};
+
+/// `1 node`, `3 nodes`
+#[must_use]
+pub fn node_count(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "node" } else { "nodes" })
+}

@@ -266,8 +266,7 @@ impl Table<'_> {
 
     /// `no value: 3 nodes (db[1-3])`
     fn aside(&self, what: &str, nodes: &[&NodeReport]) -> String {
-        let plural = if nodes.len() == 1 { "node" } else { "nodes" };
-        let start = format!("{what}: {} {plural} (", nodes.len());
+        let start = format!("{what}: {} (", super::node_count(nodes.len()));
         let nodes = nodes.iter().map(|node| &node.node);
         format!("{start}{})", names(nodes, self.screen, start.len() + 1))
     }
@@ -398,9 +397,9 @@ impl Table<'_> {
         let sizes = || groups.iter().map(|group| group.nodes.len());
         let (smallest, largest) = (sizes().min()?, sizes().max()?);
         let size = if smallest == largest {
-            smallest.to_string()
+            super::node_count(smallest)
         } else {
-            format!("{smallest}–{largest}")
+            format!("{smallest}–{largest} nodes")
         };
         let mut states: BTreeMap<EndState, usize> = BTreeMap::new();
         for group in groups {
@@ -409,11 +408,7 @@ impl Table<'_> {
         let states: Vec<_> =
             states.iter().map(|(state, count)| format!("{count} {state}")).collect();
         let all = self.all();
-        Some(format!(
-            "… and {} groups of {size} nodes ({}): {all}",
-            groups.len(),
-            states.join(", ")
-        ))
+        Some(format!("… and {} groups of {size} ({}): {all}", groups.len(), states.join(", ")))
     }
 
     fn group_line(&self, group: &Group<'_>, width: usize, widest: usize) -> String {
