@@ -94,7 +94,7 @@ pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 /// How many files a policy may have.
 pub const POLICY_FILES_MAX: usize = 256;
 
-/// How many writes to the disk wait in one thread's queue.
+/// How many of a node's writes wait for the disk.
 pub const DISK_QUEUE_MAX: usize = 1024;
 
 /// How many events of a node's own (writes done, commands) wait to be taken in.

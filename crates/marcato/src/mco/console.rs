@@ -55,7 +55,7 @@ impl Console {
         Self {
             out: BufWriter::new(AutoStream::new(out, choice)),
             err: AutoStream::new(io::stderr(), err_choice),
-            screen: Screen { width, color },
+            screen: Screen { width, color, above: 0 },
             watched: io::stderr().is_terminal()
                 && env::var_os("TERM").is_some_and(|term| term != "dumb"),
             quiet: args.quiet,

@@ -59,6 +59,7 @@ impl Progress {
         let reason = node.reason.map(|reason| format!("  {reason}")).unwrap_or_default();
         let text = format!("{}  {}{reason}  {}", node.node, node.state, escape(&node.message));
         console.note(text.trim_end());
+        console.screen.above += 1;
     }
 }
 

@@ -76,7 +76,7 @@ mod tests {
             row("K7PX", "ops", "3 / 3", "ping"),
             row("AAAAA", "alice@x", "1 / 2 · 1 failed · exit 2", "package openssl update\u{1b}"),
         ];
-        let pipe = Screen { width: None, color: false };
+        let pipe = Screen { width: None, color: false, above: 0 };
         assert_eq!(
             list(&rows, pipe),
             [
@@ -85,7 +85,7 @@ mod tests {
                  package openssl update\\u{1b}",
             ]
         );
-        let narrow = Screen { width: Some(40), color: false };
+        let narrow = Screen { width: Some(40), color: false, above: 0 };
         assert!(list(&rows, narrow)[1].ends_with('…'));
     }
 
@@ -98,7 +98,7 @@ mod tests {
             of("web2.x", EndState::NoResponse),
             of("db1.x", EndState::TimedOut),
         ];
-        let terminal = Screen { width: Some(80), color: false };
+        let terminal = Screen { width: Some(80), color: false, above: 0 };
         assert_eq!(
             late(&replaced, terminal),
             [

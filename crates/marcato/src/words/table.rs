@@ -39,6 +39,8 @@ pub struct Screen {
     pub width: Option<usize>,
     /// Whether to use colour.
     pub color: bool,
+    /// So many lines of the same command stand above already.
+    pub above: usize,
 }
 
 /// A report in lines.
@@ -65,7 +67,7 @@ pub fn show(report: &Report, about: &About<'_>, screen: Screen) -> Shown {
     }
     let room = match about.shape {
         Shape::All => usize::MAX,
-        _ => LINES_MAX.saturating_sub(talk.len() + hints.len()),
+        _ => LINES_MAX.saturating_sub(screen.above + talk.len() + hints.len()),
     };
     let wanted = |node: &&NodeReport| about.display.shows(node.state);
     let nodes: Vec<&NodeReport> = report.nodes.iter().filter(wanted).collect();

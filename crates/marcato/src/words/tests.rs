@@ -9,8 +9,8 @@ use super::json::Replies;
 use super::table::{Screen, show};
 use super::tally::{About, Display, Look, Shape, hints};
 
-const TERMINAL: Screen = Screen { width: Some(80), color: false };
-const PIPE: Screen = Screen { width: None, color: false };
+const TERMINAL: Screen = Screen { width: Some(80), color: false, above: 0 };
+const PIPE: Screen = Screen { width: None, color: false, above: 0 };
 
 /// `count` nodes `name1`, `name2` … with a state, a reason (or none) and a version.
 fn nodes(name: &str, count: usize, state: &str, reason: Option<&str>, version: &str) -> Vec<Value> {
@@ -148,6 +148,10 @@ fn a_report_has_twenty_lines_at_most() {
         let widest = data.iter().map(|line| line.chars().count()).max().unwrap();
         assert_eq!(widest <= 80, screen == TERMINAL, "{widest}");
     }
+    // Failures that scrolled by while it ran are of the same screen.
+    let (data, talk) = lines(&report, Screen { above: 10, ..TERMINAL }, false);
+    assert_eq!(data.len() + talk.len() + hints(&report, 2).len(), 10);
+    assert!(data[4].starts_with("4000  failed  action"), "{}", data[4]);
     let (data, _) = lines(&report, TERMINAL, true);
     assert_eq!(data.len(), 2, "only what is wrong: {data:?}");
 }

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use marcato_core::limits::node::DISK_QUEUE_MAX;
 use tokio::sync::oneshot;
@@ -13,13 +14,34 @@ type Job = Box<dyn FnOnce() + Send>;
 /// The threads. All nodes of a process share them; they end when it is dropped.
 #[derive(Debug)]
 pub struct Disk {
-    threads: Vec<SyncSender<Job>>,
+    threads: Vec<Sender<Job>>,
     next: AtomicUsize,
 }
 
-/// One of the threads: what is given to it is done in order.
+/// A node's way to one of the threads: what is given to it is done in order. Only so much of a node
+/// waits there, however many nodes share the thread.
 #[derive(Debug, Clone)]
-pub(super) struct Writer(SyncSender<Job>);
+pub(super) struct Writer {
+    thread: Sender<Job>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// A write that waits or is being done.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(waiting: &Arc<AtomicUsize>) -> Option<Self> {
+        let more = |waiting| (waiting < DISK_QUEUE_MAX).then_some(waiting + 1);
+        waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Self(Arc::clone(waiting)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl Disk {
     /// Starts so many threads. Each waits for the disk alone, so more of them than processors do
@@ -29,7 +51,7 @@ impl Disk {
     /// The system gives no thread.
     pub fn start(threads: usize) -> io::Result<Self> {
         let start = |number: usize| {
-            let (sender, jobs) = sync_channel::<Job>(DISK_QUEUE_MAX);
+            let (sender, jobs) = channel::<Job>();
             let thread = std::thread::Builder::new().name(format!("disk-{number}"));
             thread.stack_size(256 * 1024).spawn(move || work(&jobs)).map(|_| sender)
         };
@@ -37,10 +59,10 @@ impl Disk {
         Ok(Self { threads, next: AtomicUsize::new(0) })
     }
 
-    /// One of the threads, each in turn.
+    /// A node's way to one of the threads, each in turn.
     pub(super) fn writer(&self) -> Writer {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        Writer(self.threads[turn % self.threads.len()].clone())
+        Writer { thread: self.threads[turn % self.threads.len()].clone(), waiting: Arc::default() }
     }
 }
 
@@ -57,9 +79,14 @@ impl Writer {
     /// # Errors
     /// Too much waits already; it will not be done.
     pub(super) fn post(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        self.0.try_send(Box::new(job)).map_err(|_| {
+        let place = Place::take(&self.waiting).ok_or_else(|| {
             io::Error::other(format!("{DISK_QUEUE_MAX} writes wait for the disk already"))
-        })
+        })?;
+        let job = move || {
+            let _place = place;
+            job();
+        };
+        self.thread.send(Box::new(job)).map_err(|_| io::Error::other("the disk's thread has ended"))
     }
 
     /// Does something there and waits for it.
@@ -76,5 +103,38 @@ impl Writer {
             let _ = sender.send(job());
         })?;
         done.await.map_err(|_| io::Error::other("the disk's thread failed"))?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_so_much_of_each_node_waits() {
+        let disk = Disk::start(1).unwrap();
+        let (one, other) = (disk.writer(), disk.writer());
+        let (hold, held) = channel::<()>();
+        one.post(move || {
+            let _ = held.recv();
+        })
+        .unwrap();
+        for _ in 1..DISK_QUEUE_MAX {
+            one.post(|| {}).unwrap();
+        }
+        let error = one.post(|| {}).unwrap_err().to_string();
+        assert_eq!(error, "1024 writes wait for the disk already");
+        // One that panics gives its place back as well.
+        other.post(|| panic!("on the disk")).unwrap();
+        let (done, end) = channel();
+        other
+            .post(move || {
+                let _ = done.send(());
+            })
+            .unwrap();
+        hold.send(()).unwrap();
+        end.recv().unwrap();
+        one.post(|| {}).unwrap();
+        assert!(other.waiting.load(Ordering::Relaxed) <= 1, "the last may be about to end");
     }
 }

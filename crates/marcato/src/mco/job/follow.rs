@@ -207,7 +207,7 @@ impl Followed {
             let each = self.open.iter().map(|(node, open)| in_words(node, &open.waits));
             each.collect::<Vec<_>>().join(" ")
         } else {
-            names(self.open.keys(), Screen { width: Some(80), color: false }, start.len())
+            names(self.open.keys(), Screen { width: Some(80), color: false, above: 0 }, start.len())
         };
         start + &named
     }
