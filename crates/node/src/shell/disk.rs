@@ -51,6 +51,7 @@ impl Disk {
     /// The system gives no thread.
     pub fn start(threads: usize) -> io::Result<Self> {
         let start = |number: usize| {
+            #[expect(clippy::disallowed_methods, reason = "each writer has a bound of its own")]
             let (sender, jobs) = channel::<Job>();
             let thread = std::thread::Builder::new().name(format!("disk-{number}"));
             thread.stack_size(256 * 1024).spawn(move || work(&jobs)).map(|_| sender)
@@ -108,13 +109,15 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::sync_channel;
+
     use super::*;
 
     #[test]
     fn only_so_much_of_each_node_waits() {
         let disk = Disk::start(1).unwrap();
         let (one, other) = (disk.writer(), disk.writer());
-        let (hold, held) = channel::<()>();
+        let (hold, held) = sync_channel::<()>(1);
         one.post(move || {
             let _ = held.recv();
         })
@@ -126,7 +129,7 @@ mod tests {
         assert_eq!(error, "1024 writes wait for the disk already");
         // One that panics gives its place back as well.
         other.post(|| panic!("on the disk")).unwrap();
-        let (done, end) = channel();
+        let (done, end) = sync_channel(1);
         other
             .post(move || {
                 let _ = done.send(());
