@@ -150,7 +150,7 @@ reasons! {
         "Nothing, unless it should: see read_only in its node.toml.";
     Journal = "journal",
         "The node could not write the order down before starting it, so it did not start.",
-        "Look at the free space of /var/lib/marcato on the node.";
+        "Look at the disk of /var/lib/marcato on the node: whether it is full, or slow.";
     RunnerGone = "runner-gone",
         "The process that ran the action vanished before it said how it ended.",
         "Look at the host; then run the command again.";

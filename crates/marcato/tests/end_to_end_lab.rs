@@ -172,6 +172,19 @@ fn what_is_broken_shows_and_is_mended() {
     assert!(pinged.contains("rejected  clock"), "{pinged}");
     said(&lab.lab(&["mend", "web1", "clock"]), 0);
     said(&lab.mco(&["ping"]), 0);
+    said(&lab.lab(&["break", "web1", "slow"]), 0);
+    let status = ["service", "nginx", "status", "-I", node, "-t"];
+    said(&lab.mco(&[&status[..], &["1"]].concat()), 2);
+    said(&lab.mco(&[&status[..], &["20"]].concat()), 0);
+    said(&lab.lab(&["mend", "web1", "slow"]), 0);
+    for (fault, reason) in [("bad-config", "precheck"), ("flap", "unsettled")] {
+        said(&lab.lab(&["break", "web1", fault]), 0);
+        let restart = ["service", "nginx", "restart", "-I", node, "--yes"];
+        let (told, _) = said(&lab.mco(&restart), 2);
+        assert!(told.contains(&format!("failed  {reason}")), "{told}");
+        said(&lab.lab(&["mend", "web1", fault]), 0);
+        said(&lab.mco(&restart), 0);
+    }
     let (_, told) = said(&lab.lab(&["break", "wbe1", "down"]), 64);
     assert!(told.contains("nearest: web1"), "{told}");
     let (_, told) = said(&lab.lab(&["break", "this-machine", "down"]), 64);
@@ -292,7 +305,7 @@ fn demo(folder: &Path) -> Command {
 #[test]
 fn the_demo_shows_what_it_says_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let (out, _) = said(&demo(folder.path()).output().unwrap(), 0);
+    let (out, err) = said(&demo(folder.path()).output().unwrap(), 0);
     assert_eq!(out.matches("[exit ").count(), 19, "{out}");
     for part in [
         "failed  held",
@@ -303,6 +316,7 @@ fn the_demo_shows_what_it_says_and_leaves_nothing() {
     ] {
         assert!(out.contains(part), "{part}: {out}");
     }
+    assert!(err.contains("1 read-only, left out: this-machine"), "{err}");
     assert_eq!(names(folder.path()), BTreeSet::new());
 }
 

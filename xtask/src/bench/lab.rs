@@ -11,24 +11,29 @@ use tempfile::TempDir;
 
 use super::page::{Figure, Section, Value, median, range, share};
 use super::request::Request;
-use super::terminal::{self, Screen};
+use super::terminal;
 use super::{Effort, Programs, fleet, orders, process, tell};
 
-/// What is typed at a terminal, and whether it changes the nodes; a service that is stale is so
-/// because of the update before.
-const TYPED: [(&[&str], bool); 12] = [
-    (&["find"], false),
-    (&["ping"], false),
-    (&["facts", "fqdn"], false),
-    (&["rpc", "rpcutil", "inventory"], false),
-    (&["package", "openssl", "status"], false),
-    (&["service", "nginx", "status"], false),
-    (&["package", "openssl", "update"], true),
-    (&["service", "stale", "openssl"], false),
-    (&["service", "restart", "--stale", "openssl"], true),
-    (&["job", "show"], false),
-    (&["can", "package.update"], false),
-    (&["doctor"], false),
+/// What is typed at a terminal, whether it changes the nodes, and the exit code; a service that is
+/// stale is so because of the update before.
+const TYPED: [(&[&str], bool, i32); 16] = [
+    (&["find"], false, 0),
+    (&["find", "-W", "hagroup=c"], false, 0),
+    (&["ping"], false, 0),
+    (&["facts", "fqdn"], false, 0),
+    (&["rpc", "rpcutil", "inventory"], false, 0),
+    (&["package", "openssl", "status"], false, 0),
+    (&["package", "search", "ssl"], false, 0),
+    (&["service", "nginx", "status"], false, 0),
+    (&["package", "openssl", "update"], true, 0),
+    (&["service", "stale", "openssl"], false, 0),
+    (&["service", "restart", "--stale", "openssl"], true, 0),
+    (&["job", "show"], false, 0),
+    (&["job", "follow"], false, 0),
+    (&["job", "list"], false, 0),
+    // No policy of the lab lets packages of this machine be changed.
+    (&["can", "package.update"], false, 2),
+    (&["doctor"], false, 0),
 ];
 
 /// Where the key for completion is pressed: the end of each line.
@@ -145,10 +150,10 @@ fn completions(effort: &Effort, mco: &impl Fn() -> Command) -> Result<Section, S
     Ok(Section { title, how, peer: None, figures })
 }
 
-/// How many lines a person sees.
+/// How many rows a person sees.
 fn screens(effort: &Effort, mco: &impl Fn() -> Command) -> Result<Section, String> {
     let mut figures = Vec::new();
-    for (words, change) in TYPED {
+    for (words, change, exit) in TYPED {
         let typed = format!("mco {}", words.join(" "));
         tell(&format!("`{typed}` on a terminal"));
         let mut command = mco();
@@ -158,26 +163,21 @@ fn screens(effort: &Effort, mco: &impl Fn() -> Command) -> Result<Section, Strin
             command.args(["--all", "--yes"]);
         }
         let seen = terminal::show(&mut command)?;
+        if seen.code != Some(exit) {
+            return Err(format!("{typed}: {:?} and not {exit}: {}", seen.code, seen.text.trim()));
+        }
         figures.push(
-            Figure::new(format!("`{typed}`"), Value::Count(seen.lines()))
+            Figure::new(format!("`{typed}`"), Value::Count(seen.rows()))
                 .at_most(Value::Count(20))
-                .note(format!("{}, exit {}", Value::time(seen.took), ended(&typed, &seen)?)),
+                .note(format!("{}, exit {exit}", Value::time(seen.took))),
         );
     }
     let how =
-        "The same lab. Lines on a terminal of 80 columns, progress included; a change goes to \
-               every node."
+        "The same lab. Rows of a terminal of 80 columns, progress included; a change goes to every \
+               node."
             .to_owned();
-    let title = format!("{} lab nodes: lines to be read", Value::Count(effort.lab));
+    let title = format!("{} lab nodes: rows to be read", Value::Count(effort.lab));
     Ok(Section { title, how, peer: None, figures })
-}
-
-/// The exit code, if it speaks of nodes rather than of a command that was wrong.
-fn ended(typed: &str, seen: &Screen) -> Result<i32, String> {
-    match seen.code {
-        Some(code) if code < 64 => Ok(code),
-        _ => Err(format!("{typed}: {:?}: {}", seen.code, seen.text.trim())),
-    }
 }
 
 fn section(size: usize, seen: &Seen) -> Section {

@@ -25,10 +25,27 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// How many lines scrolled; what is written over in its own line counts once.
-    pub fn lines(&self) -> usize {
-        self.text.lines().count()
+    /// How many rows of the terminal it took: a long line takes several, and what is written over in
+    /// its own line counts as it was last.
+    pub fn rows(&self) -> usize {
+        let columns = usize::from(SIZE.ws_col);
+        let rows = |line: &str| {
+            let last = line.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default();
+            width(last).div_ceil(columns).max(1)
+        };
+        self.text.lines().map(rows).sum()
     }
+}
+
+/// The columns of a text without what colours it or erases a line (ECMA-48, 5.4).
+fn width(text: &str) -> usize {
+    let mut parts = text.split("\x1b[");
+    let first = parts.next().unwrap_or_default().chars().count();
+    let is_final = |c: char| ('@'..='~').contains(&c);
+    first
+        + parts
+            .map(|part| part.chars().skip_while(|c| !is_final(*c)).skip(1).count())
+            .sum::<usize>()
 }
 
 /// Runs a command with a terminal as its standard output and error, and none to type on.
@@ -91,13 +108,24 @@ mod tests {
     #[test]
     fn a_command_finds_a_terminal_of_a_known_size() {
         let seen = show(Command::new("stty").arg("size").arg("-F").arg("/dev/stdout")).unwrap();
-        assert_eq!((seen.text.trim(), seen.code, seen.lines()), ("24 80", Some(0), 1));
+        assert_eq!((seen.text.trim(), seen.code, seen.rows()), ("24 80", Some(0), 1));
     }
 
     #[test]
     fn a_failure_is_seen_with_its_words() {
         let seen = show(Command::new("ls").args(["/", "/no such folder"])).unwrap();
         assert_eq!(seen.code, Some(2));
-        assert!(seen.text.contains("/no such folder") && seen.lines() > 1, "{}", seen.text);
+        assert!(seen.text.contains("/no such folder") && seen.rows() > 1, "{}", seen.text);
+    }
+
+    #[test]
+    fn rows_are_counted_and_not_lines() {
+        let rows =
+            |text: &str| Screen { text: text.to_owned(), code: None, took: Duration::ZERO }.rows();
+        assert_eq!(rows("a\r\n\r\nb\r\n"), 3);
+        assert_eq!(rows(&"x".repeat(80)), 1);
+        assert_eq!(rows(&"é".repeat(81)), 2);
+        assert_eq!(rows(&format!("\r\x1b[K{}\r\x1b[Kdone\r\n", "x".repeat(200))), 1);
+        assert_eq!(rows(&format!("\x1b[31m{}\x1b[0m\r\n", "x".repeat(80))), 1);
     }
 }

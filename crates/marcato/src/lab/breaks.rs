@@ -42,7 +42,7 @@ const FAULTS: [Fault; 8] = [
     },
     Fault {
         name: "slow",
-        about: "its agents take 3 s for anything",
+        about: "whatever its packages and services are asked takes 3 s",
         shown_by: "mco package openssl status",
         set: |host| host.machine.slow_ms = 3_000,
         clear: |host| host.machine.slow_ms = 0,

@@ -20,6 +20,9 @@ use crate::words::group::escape;
 use crate::words::time::since;
 use crate::words::{coverage, table};
 
+/// So many rows of a terminal the names take at most.
+const ROWS_MAX: usize = 16;
+
 /// The version of the JSON form.
 pub const SCHEMA: &str = "marcato.find.v1";
 
@@ -141,9 +144,13 @@ fn json(
 /// Names as data; on a terminal folded, else one on each line and never cut.
 fn show(found: &Found, which: &Which, matching: usize, console: &mut Console) {
     let names = found.nodes.iter().map(|(node, _)| node.as_str());
-    if console.screen.width.is_some() {
-        for name in fold(names) {
-            console.say(&name);
+    if let Some(width) = console.screen.width {
+        let (lines, is_whole) = fitting(fold(names), width);
+        for line in lines {
+            console.say(&line);
+        }
+        if !is_whole {
+            console.note("not all names fit here; to a file or another program each has its line");
         }
     } else {
         for name in names {
@@ -184,6 +191,25 @@ fn show(found: &Found, which: &Which, matching: usize, console: &mut Console) {
     }
 }
 
+/// Folded names on so many rows of a terminal as a person reads at a glance, and whether those are all.
+fn fitting(mut lines: Vec<String>, width: usize) -> (Vec<String>, bool) {
+    let rows = |line: &String| line.chars().count().div_ceil(width.max(1));
+    if lines.iter().map(rows).sum::<usize>() <= ROWS_MAX {
+        return (lines, true);
+    }
+    let hidden = lines.len().saturating_sub(ROWS_MAX);
+    lines.truncate(if hidden > 0 { ROWS_MAX - 1 } else { ROWS_MAX });
+    for line in &mut lines {
+        if line.chars().count() > width {
+            *line = line.chars().take(width.saturating_sub(1)).chain(['…']).collect();
+        }
+    }
+    if hidden > 0 {
+        lines.push(format!("… and {} more", hidden + 1));
+    }
+    (lines, false)
+}
+
 /// Who may be missing from the list; told even to whoever wants quiet.
 fn misses(found: &Found, console: &mut Console) {
     let vanished = &found.coverage.vanished;
@@ -203,4 +229,27 @@ fn misses(found: &Found, console: &mut Console) {
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fit_a_screen() {
+        let check = |names: Vec<String>, want: (usize, &str, bool)| {
+            let (lines, is_whole) = fitting(names, 20);
+            assert!(is_whole || lines.iter().all(|line| line.chars().count() <= 20), "{lines:?}");
+            let last = lines.last().map(String::as_str).unwrap_or_default();
+            assert_eq!((lines.len(), last, is_whole), want);
+        };
+        let names = |count: usize| (1..=count).map(|n| format!("{n}.x")).collect::<Vec<_>>();
+        check(names(16), (16, "16.x", true));
+        check(names(17), (16, "… and 2 more", false));
+        let long = "a".repeat(20 * ROWS_MAX);
+        check(vec![long.clone()], (1, &long, true));
+        let longer = "a".repeat(20 * ROWS_MAX + 1);
+        check(vec![longer], (1, "aaaaaaaaaaaaaaaaaaa…", false));
+        check(Vec::new(), (0, "", true));
+    }
 }

@@ -12,7 +12,7 @@ use super::order::Intent;
 use super::{grammar, next};
 use crate::jobs::Late;
 use crate::words::json::{Line, Replies};
-use crate::words::table;
+use crate::words::table::{self, Screen};
 use crate::words::tally::{self, About, Display};
 use crate::words::{Failure, jobs};
 
@@ -114,12 +114,14 @@ impl Ended<'_> {
             exit,
             next: &next::commands(intent, (action, item), (report, self.id)),
         };
-        let shown = table::show(report, &about, console.screen);
+        let late = jobs::late(self.late, console.screen);
+        let above = console.screen.above + late.len();
+        let shown = table::show(report, &about, Screen { above, ..console.screen });
         for line in &shown.data {
             console.say(line);
         }
-        for line in jobs::late(self.late, console.screen) {
-            console.warn(&line);
+        for line in &late {
+            console.warn(line);
         }
         for line in &shown.talk {
             // Something is wrong, and so even who wants quiet is told.

@@ -1,10 +1,13 @@
 //! Hosts that are away: shut down, killed, stopped, cut off.
 
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
 use super::super::error::{Error, Result};
 use super::super::plan::Spec;
 use super::operator::Order;
 use super::site::{Site, holds, same};
-use std::time::{Duration, Instant};
 
 /// Within this time a command names a node that is not connected, as a person waits for it.
 const NAMED_WITHIN: Duration = Duration::from_secs(1);
@@ -47,7 +50,9 @@ fn allowed_down(site: &Site, host: &Spec) -> Result<()> {
 /// Wants every node but one to be ok, and that one to have ended otherwise, without a receipt.
 fn ends_without(site: &Site, host: &Spec, order: &Order, state: &str, why: &str) -> Result<()> {
     site.ends(order, 4, |other| if other == host { (state, Some(why)) } else { ("ok", None) })?;
-    same("the code of a node without an answer", order.of(&host.fqdn())?.statuscode, None)
+    let reply = order.of(&host.fqdn())?;
+    same("changed", &reply.changed, &json!(false))?;
+    same("the code of a node without an answer", reply.statuscode, None)
 }
 
 /// `systemctl poweroff`, and the boot after it.
@@ -70,7 +75,9 @@ pub fn killed(site: &mut Site) -> Result<()> {
     named_down(site, host)?;
     // A change says the same, and what is reached is done.
     let order = site.operator.order(&["service", "nginx", "restart", "--all", "--yes"])?;
-    same("its state", order.of(&host.fqdn())?.state.as_str(), "down")?;
+    let reply = order.of(&host.fqdn())?;
+    same("its state", reply.state.as_str(), "down")?;
+    same("changed", &reply.changed, &json!(false))?;
     same("the exit code", order.exit, 4)?;
     site.hosts.start_mcod(&host.name)?;
     println!("    back {} ms after its start", site.all_back()?.as_millis());
