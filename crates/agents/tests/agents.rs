@@ -241,6 +241,11 @@ async fn simulated_packages_come_and_go() {
     assert_eq!(ask("search", json!({"query": "ssl"})).await.data["package_count"], 2);
     assert_eq!(ask("purge", openssl()).await.changed, Changed::True);
     assert_eq!(ask("update", openssl()).await.reason, Some(Reason::Absent));
+    for action in ["update", "uninstall", "purge"] {
+        let outcome = ask(action, json!({"package": "libss3"})).await;
+        let want = (Some(Reason::Absent), Some(&json!("libssl3")));
+        assert_eq!((outcome.reason, outcome.data.get("nearest")), want, "{action}");
+    }
     assert_eq!(ask("count", json!({})).await.data["count"], 1);
     let inputs = json!({"package": "openssl", "version": NEW});
     assert_eq!(ask("install", inputs).await.data["after"], NEW);

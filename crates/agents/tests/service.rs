@@ -176,6 +176,8 @@ async fn a_service_that_flaps_is_unsettled() {
     let want = (ActionResult::Failed, Some(Reason::Unsettled), Changed::True);
     assert_eq!((outcome.result, outcome.reason, outcome.changed), want);
     assert!(outcome.message.contains("waiting to be started again"), "{}", outcome.message);
+    let (_, data) = fleet.ask("status", json!({"service": "nginx"})).await;
+    assert_eq!((&data["status"], &data["sub"]), (&json!("restarting"), &json!("auto-restart")));
 }
 
 #[tokio::test]

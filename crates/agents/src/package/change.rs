@@ -132,7 +132,7 @@ impl<'a> Change<'a> {
         };
         let found: Vec<_> = found.filter(|found| left(found.state)).collect();
         if found.is_empty() {
-            return Err(self.absent(asked));
+            return Err(self.absent(&index, asked));
         }
         self.whole()?;
         let targets =
@@ -170,12 +170,15 @@ impl<'a> Change<'a> {
 
     /// Fails unless there is something of it.
     fn is_there(&mut self, asked: &str) -> Way<()> {
-        let found = plan::named(&*self.installed()?, asked);
-        if found.is_empty() { Err(self.absent(asked)) } else { Ok(()) }
+        let index = self.installed()?;
+        if plan::named(&index, asked).is_empty() { Err(self.absent(&index, asked)) } else { Ok(()) }
     }
 
-    fn absent(&mut self, asked: &str) -> Stop {
+    fn absent(&mut self, index: &Index, asked: &str) -> Stop {
         self.note_versions("", "");
+        if let Some(nearest) = plan::nearest(index, asked) {
+            self.data.insert("nearest".into(), nearest.into());
+        }
         Stop::Idle(Reason::Absent, format!("{asked} is not installed"))
     }
 

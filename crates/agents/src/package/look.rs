@@ -1,7 +1,6 @@
 //! What is asked of packages without changing any.
 
 use marcato_agent::Outcome;
-use marcato_core::nearest::nearest;
 use marcato_core::{Changed, Reason};
 use serde_json::{Map, Value, json};
 
@@ -21,9 +20,7 @@ pub(super) fn status(packages: &dyn Packages, asked: &str) -> Outcome {
         let mut data = crate::outputs(json!({
             "ensure": "absent", "name": asked, "state": state.word(), "provider": provider,
         }));
-        let there = index.all().filter(|found| found.state.is_there()).map(|found| found.name);
-        let there: Vec<String> = there.collect();
-        if let Some(nearest) = nearest(asked, there.iter().map(String::as_str)) {
+        if let Some(nearest) = plan::nearest(&index, asked) {
             data.insert("nearest".into(), nearest.into());
         }
         return Outcome::ok(data).because(Reason::Absent);

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use marcato_core::Reason;
+use marcato_core::nearest;
 use serde_json::{Map, Value, json};
 
 use super::dpkg::Index;
@@ -27,6 +28,13 @@ pub(super) fn known(index: &Index, asked: &str) -> Vec<Found> {
 /// What is installed of what was asked for.
 pub(super) fn named(index: &Index, asked: &str) -> Vec<Found> {
     known(index, asked).into_iter().filter(|found| found.state.is_there()).collect()
+}
+
+/// The installed package that is most likely meant where none is called so.
+pub(super) fn nearest(index: &Index, asked: &str) -> Option<String> {
+    let there = index.all().filter(|found| found.state.is_there()).map(|found| found.name);
+    let there: Vec<String> = there.collect();
+    nearest::nearest(asked, there.iter().map(String::as_str)).map(str::to_owned)
 }
 
 /// Those of the same sources that are installed beside them. A library is of one source with the

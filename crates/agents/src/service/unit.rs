@@ -81,7 +81,7 @@ impl Unit {
             _ if self.masked => Some("its unit is masked"),
             _ if self.refuses => Some("its unit does not let itself be stopped by hand"),
             _ if self.is_down() => Some("it was stopped, and what is left of it was not"),
-            ("activating", "auto-restart" | "auto-restart-queued") => None,
+            ("activating", _) if self.waits_for_restart() => None,
             // Where a unit does a piece of work and ends, such as an upgrade, it starts for that long.
             ("activating" | "deactivating", _) => {
                 Some("it is being started or stopped: a restart would break its work off")
@@ -91,11 +91,16 @@ impl Unit {
         }
     }
 
+    /// Whether it ended by itself, and the service manager is about to start it again.
+    fn waits_for_restart(&self) -> bool {
+        matches!(self.sub.as_str(), "auto-restart" | "auto-restart-queued")
+    }
+
     /// Its state for a person.
     pub(super) fn state(&self) -> &str {
         match self.active.as_str() {
             "" => "gone",
-            "activating" if self.sub == "auto-restart" => "waiting to be started again",
+            "activating" if self.waits_for_restart() => "waiting to be started again",
             active => active,
         }
     }
@@ -104,6 +109,9 @@ impl Unit {
         match self.active.as_str() {
             "failed" => "failed",
             UNKNOWN => UNKNOWN,
+            "activating" if self.waits_for_restart() => "restarting",
+            "activating" => "starting",
+            "deactivating" => "stopping",
             _ if self.is_active() => "running",
             _ => "stopped",
         }
@@ -226,6 +234,25 @@ mod tests {
             |masked, refuses| Unit { masked, refuses, active: "active".into(), ..Unit::default() };
         assert_eq!(unit(true, false).left_alone(), Some("its unit is masked"));
         assert!(unit(false, true).left_alone().is_some());
+    }
+
+    #[test]
+    fn what_a_status_says() {
+        let check = |active: &str, sub: &str, want: &str| {
+            let unit = Unit { active: active.into(), sub: sub.into(), ..Unit::default() };
+            assert_eq!(unit.status(), want, "{active} {sub}");
+        };
+        check("active", "running", "running");
+        check("active", "exited", "running");
+        check("reloading", "reload", "running");
+        check("activating", "auto-restart", "restarting");
+        check("activating", "auto-restart-queued", "restarting");
+        check("activating", "start-pre", "starting");
+        check("deactivating", "stop-sigterm", "stopping");
+        check("inactive", "dead", "stopped");
+        check("failed", "failed", "failed");
+        check("unknown", "unknown", "unknown");
+        check("", "", "stopped");
     }
 
     #[test]
