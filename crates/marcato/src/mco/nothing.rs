@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use marcato_client::core::{Coverage, Report, Selection, Task};
+use marcato_client::core::{Coverage, NodeReport, Report, Selection, Task};
 use marcato_client::shell::Fleet as Connection;
 use marcato_core::facts::is_volatile;
 use marcato_core::{FactName, Identity, Reason};
@@ -83,14 +83,18 @@ pub async fn why(connection: &mut Connection, which: &Which, coverage: &Coverage
     lines
 }
 
-/// What to say where every node answered that it does not have what was asked for.
-pub async fn there(connection: &mut Connection, task: &Task, report: &Report) -> Option<String> {
-    let asked = report.nodes.len();
+/// What to say where every node that answered does not have what was asked for.
+pub async fn there(
+    connection: &mut Connection,
+    (task, which): (&Task, &Which),
+    report: &Report,
+) -> Option<String> {
+    let (nobody, count) = nobody(report, which)?;
     let is = |reason| report.nodes.iter().any(|node| node.reason == Some(reason));
     let input = |name: &str| task.inputs.get(name).and_then(|value| value.as_str());
     if is(Reason::NoValue) {
         let fact = input("fact")?;
-        let line = format!("no node has a fact {fact:?} ({asked} asked)");
+        let line = format!("{nobody} has a fact {fact:?} ({count})");
         // Without the hub's words the answer is as true.
         let values = connection.values(fact.parse().ok()?).await.unwrap_or_default();
         return Some(match values.nearest.as_slice() {
@@ -99,11 +103,34 @@ pub async fn there(connection: &mut Connection, task: &Task, report: &Report) ->
         });
     }
     let item = input(task.agent.as_str()).filter(|_| is(Reason::Absent))?;
-    let line = format!("no node has a {} {item:?} ({asked} asked)", task.agent);
+    let line = format!("{nobody} has a {} {item:?} ({count})", task.agent);
     Some(match nearest(report) {
         Some((name, count)) => format!("{line}. Nearest: {} ({})", escape(name), node_count(count)),
         None => line,
     })
+}
+
+/// Who does not have it, and how many they are, where nobody who answered said anything else. Of
+/// those that were not asked, or are silent, nothing is claimed.
+fn nobody(report: &Report, which: &Which) -> Option<(&'static str, String)> {
+    let is_nothing =
+        |node: &NodeReport| matches!(node.reason, Some(Reason::Absent | Reason::NoValue));
+    let answers = || {
+        let all = report.nodes.iter().chain(&report.unexpected);
+        all.filter(|node| node.state.is_signed())
+    };
+    let (asked, silent) = (report.nodes.len(), report.nodes.iter().any(|n| n.state.is_silent()));
+    match answers().count() {
+        0 => None,
+        _ if !answers().all(is_nothing) => None,
+        answered if silent => {
+            Some(("none of the nodes that answered", format!("{answered} of {asked}")))
+        }
+        _ if which.is_everything() && report.complete => {
+            Some(("no node", format!("{asked} asked")))
+        }
+        _ => Some(("none of the nodes asked", node_count(asked))),
+    }
 }
 
 /// What the most nodes say is most likely meant, and how many they are.

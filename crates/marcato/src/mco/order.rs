@@ -296,11 +296,8 @@ impl Errand<'_> {
                 return Err(error.into());
             }
         };
-        let words = if report.exit() == Exit::Nothing {
-            nothing::there(&mut self.connection, &self.task, &report).await
-        } else {
-            None
-        };
+        let meant = (&self.task, &self.which);
+        let words = nothing::there(&mut self.connection, meant, &report).await;
         Ok(Done::Report { report: Box::new(report), job, lines, words })
     }
 

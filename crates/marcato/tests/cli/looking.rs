@@ -139,6 +139,20 @@ fn nothing() {
     ]));
 }
 
+/// A node that is silent says nothing of what it has, and keeps nobody from being told the rest.
+#[test]
+fn nobody_has_it() {
+    let lab = Lab::up(6);
+    let update = lab.type_("package opnssl update --all --yes");
+    lab.lab(&["break", "db1", "down"]);
+    let rest = lab.session(&[
+        "package opnssl update --all --yes --allow-down",
+        "package opnssl uninstall -I db1.example.com -I web1.example.com --yes",
+        "service nginx status -I app1.example.com",
+    ]);
+    insta::assert_snapshot!(format!("{update}\n{rest}"));
+}
+
 #[test]
 fn changing() {
     let lab = Lab::up(6);
