@@ -127,7 +127,7 @@ fn question(
     if !asides.is_empty() {
         text.push_str(&format!("   {}\n", asides.join("  ·  ")));
     }
-    let wanted = if count > CONFIRMED_BY_LETTER_MAX || which.is_everything() {
+    let wanted = if count > CONFIRMED_BY_LETTER_MAX || which.comes_to_everything(selection) {
         text.push_str("Type the number of nodes to go on: ");
         Wanted::Number(count)
     } else {

@@ -77,6 +77,12 @@ impl Intent {
         }
     }
 
+    /// Who agrees to it, where it is a change.
+    fn consent(&self, everything: bool) -> Consent {
+        let OrderArgs { yes, all, .. } = self.order;
+        Consent { yes, all, everything, terminal: confirm::is_terminal() }
+    }
+
     /// What is to be done, for the question before a change.
     fn in_words(&self) -> String {
         let (agent, action) = (self.agent.as_str(), self.action.as_str());
@@ -127,9 +133,9 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
     let inputs = action.inputs_from_words(&intent.words)?;
     let everything = which.is_everything();
     guard::check_all(intent.order.all, everything)?;
-    let OrderArgs { yes, all, .. } = intent.order;
-    let consent = Consent { yes, all, everything, terminal: confirm::is_terminal() };
-    let asks = action.changes() && consent.is_asked()?;
+    let consent = action.changes().then(|| intent.consent(everything));
+    // Whoever is refused in any case need not wait for a hub.
+    consent.map(Consent::is_asked).transpose()?;
     if let Some(why) = which.is_nothing() {
         tell::nothing(intent, &fleet.name, &Selection::default(), &[why], console);
         return Ok(Exit::Nothing);
@@ -160,7 +166,7 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
             fleet: &fleet,
             signer,
             connection: Connection::connect(setup).await?,
-            asks,
+            consent,
             asked: Duration::ZERO,
         };
         let done = errand.work(console, &interrupt).await;
@@ -235,8 +241,8 @@ struct Errand<'a> {
     fleet: &'a Fleet,
     signer: Box<dyn Signer>,
     connection: Connection,
-    /// Whether the operator is to be asked before a change.
-    asks: bool,
+    /// Who agrees, where it is a change.
+    consent: Option<Consent>,
     /// For how long he was.
     asked: Duration,
 }
@@ -259,9 +265,10 @@ impl Errand<'_> {
         if let Some(expect) = self.intent.order.expect {
             expect.check(selection)?;
         }
+        let asks = !selection.chosen.is_empty() && self.is_asked(selection)?;
         let pace = pace::of(&self.intent.order.pace, &self.task);
         let plan = Plan::new(&pace, &self.task, selection.chosen.len());
-        if self.asks && !selection.chosen.is_empty() {
+        if asks {
             let (begun, what) = (Instant::now(), self.intent.in_words());
             let systems = self.systems(&choice.selection).await;
             let selection = &choice.selection;
@@ -299,6 +306,17 @@ impl Errand<'_> {
         let meant = (&self.task, &self.which);
         let words = nothing::there(&mut self.connection, meant, &report).await;
         Ok(Done::Report { report: Box::new(report), job, lines, words })
+    }
+
+    /// Whether the operator is to be asked before a change. Only now it is known whom a limit leaves
+    /// out; where that is nobody, it is a change of every node.
+    fn is_asked(&self, selection: &Selection) -> Result<bool, Failure> {
+        let Some(consent) = self.consent else { return Ok(false) };
+        let everything = self.which.comes_to_everything(selection);
+        Consent { everything, ..consent }.is_asked().map_err(|failure| match self.which.pick {
+            Some(_) => failure.hint("the limit leaves nobody out: --all takes its place"),
+            None => failure,
+        })
     }
 
     /// What the question says of many nodes, where a hub knows it.

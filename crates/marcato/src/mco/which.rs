@@ -105,6 +105,13 @@ impl Which {
         self.terms.is_empty() && self.list.is_none() && self.pick.is_none()
     }
 
+    /// Whether every node turned out to be meant: a limit that leaves nobody out is none.
+    #[must_use]
+    pub fn comes_to_everything(&self, selection: &Selection) -> bool {
+        let leaves_out = selection.limited_from.is_some_and(|all| selection.chosen.len() < all);
+        self.terms.is_empty() && self.list.is_none() && !leaves_out
+    }
+
     /// Whether the nodes are chosen by more than the filter, so that an order must name its set.
     #[must_use]
     pub const fn is_set(&self) -> bool {
@@ -290,6 +297,18 @@ mod tests {
     fn args(identities: &[&str], facts: &[&str]) -> FilterArgs {
         let own = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
         FilterArgs { identities: own(identities), facts: own(facts), ..FilterArgs::default() }
+    }
+
+    #[test]
+    fn a_limit_that_leaves_nobody_out_is_none() {
+        let limit = Some(Pick { limit: "100%".parse().unwrap(), seed: None });
+        let of = |limited_from| Selection { limited_from, ..Selection::default() };
+        let all = Which { pick: limit, ..Which::default() };
+        assert!(!all.is_everything() && all.comes_to_everything(&of(Some(0))));
+        assert!(!all.comes_to_everything(&of(Some(1))));
+        assert!(Which::default().comes_to_everything(&of(None)));
+        let some = Which { pick: limit, ..Which::filtered(&args(&[], &["a=b"])).unwrap() };
+        assert!(!some.comes_to_everything(&of(Some(0))));
     }
 
     #[test]

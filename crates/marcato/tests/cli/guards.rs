@@ -30,6 +30,10 @@ fn the_whole_fleet_wants_more_than_a_yes() {
             see("service nginx restart --yes", &[("go on:", "y\n")]),
             see("service nginx restart --yes", &[("go on:", "2\n")]),
             see("service nginx restart --all --yes", &[]),
+            lab.type_("service nginx restart --limit 100% --yes"),
+            lab.type_("service nginx restart --limit 1000"),
+            lab.type_("service nginx restart --limit 1 --yes"),
+            see("service nginx restart --limit 1000 --yes", &[("go on:", "y\n")]),
         ]
         .join("\n")
     );
