@@ -63,7 +63,7 @@ reasons! {
         "Wait until the process that the message names is done, then run the command again.";
     Lists = "lists",
         "The package lists could not be refreshed; nothing was installed.",
-        "Look at the mirror that the message names; refresh=never takes the lists as they are.";
+        "Look at the mirror that the message names; --refresh never takes the lists as they are.";
     InterruptedDpkg = "interrupted-dpkg",
         "An earlier run of dpkg was broken off; nothing was changed.",
         "mco package repair on that host ends what was begun.";

@@ -7,8 +7,14 @@ use marcato_core::{CallerId, EndState, Identity, JobId, Timestamp};
 use super::group::escape;
 use super::table::{Screen, cut, names};
 
-/// So many jobs are listed unless all are asked for.
-pub const LISTED_MAX: usize = 20;
+/// So many lines the list has unless all jobs are asked for.
+const LISTED_MAX: usize = 20;
+
+/// How many of so many jobs are left out; the line that says so is one of the list.
+#[must_use]
+pub const fn hidden(jobs: usize) -> usize {
+    if jobs <= LISTED_MAX { 0 } else { jobs - (LISTED_MAX - 1) }
+}
 
 /// A job in the list.
 #[derive(Debug, Clone)]
@@ -62,6 +68,15 @@ pub fn late(late: &[crate::jobs::Late], screen: Screen) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::jobs::Late;
+
+    #[test]
+    fn a_list_has_its_lines_and_no_more() {
+        let check = |jobs: usize, want: usize| assert_eq!(hidden(jobs), want, "{jobs}");
+        check(0, 0);
+        check(LISTED_MAX, 0);
+        check(LISTED_MAX + 1, 2);
+        check(200, 181);
+    }
 
     #[test]
     fn a_line_for_each_job() {

@@ -60,6 +60,9 @@ fn words_that_fit() {
     check(&lab, "mco find -A rp", "rpcutil\n");
     check(&lab, "mco rpc rpcutil get_fact fact=hagr", "fact=hagroup\n");
     check(&lab, "mco rpcutil get", "get_fact\tAnswers with one fact\n");
+    let update = ask(&lab, "mco can package.upd");
+    assert!(update.starts_with("package.update\tBrings an installed package"), "{update}");
+    assert!(ask(&lab, "mco can pack").lines().all(|line| line.starts_with("package.")));
     check(&lab, "mco service nginx rel", "reload\tLets a service read its configuration anew\n");
     check(&lab, "mco find --col", "--color\tWhen to use colour\n");
     check(&lab, "mco find --color n", "never\tNever\n");

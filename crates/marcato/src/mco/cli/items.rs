@@ -126,7 +126,10 @@ impl Service {
 fn actions(command: Command, agent: &str, examples: &[&str]) -> Command {
     let Some(Ok(ddl)) = declared::shipped(agent) else { return command };
     let call = |(name, action): (&ActionName, &Action)| {
-        let subject = subject_of(action).map(str::to_uppercase);
+        let subject = subject_of(action).map(|subject| match action.input[subject].optional {
+            true => format!("[{}]", subject.to_uppercase()),
+            false => subject.to_uppercase(),
+        });
         let call = match (name.as_str(), subject) {
             (name, _) if name == RESTART_STALE.1 => "restart --stale LIBRARY".to_owned(),
             (name, Some(subject)) => format!("{name} {subject}"),

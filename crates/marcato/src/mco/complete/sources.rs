@@ -57,6 +57,7 @@ pub fn values(argument: &Arg, place: &Place<'_>, since: Instant) -> Option<Vec<C
         _ if is(TypeId::of::<Identity>()) => names(Named::Nodes),
         _ if is(TypeId::of::<AgentName>()) => agents(place),
         _ if is(TypeId::of::<ActionName>()) => actions(place),
+        _ if is(TypeId::of::<(AgentName, ActionName)>()) => rights(place),
         _ => Vec::new(),
     })
 }
@@ -78,6 +79,22 @@ fn actions(place: &Place<'_>) -> Vec<Candidate> {
 fn actions_of(ddl: &Ddl) -> Vec<Candidate> {
     let actions = ddl.actions.iter();
     actions.map(|(name, action)| Candidate::new(name.as_str(), &action.description)).collect()
+}
+
+/// `AGENT.ACTION`: all that is declared of the agents that fit.
+fn rights(place: &Place<'_>) -> Vec<Candidate> {
+    let begin = place.begin.split('.').next().unwrap_or_default();
+    let agents = agents(place).into_iter().filter(|agent| agent.word.starts_with(begin));
+    let declared = agents.filter_map(|agent| Some((ddl(place, &agent.word)?, agent.word)));
+    declared
+        .flat_map(|(ddl, agent)| {
+            let dotted = move |action: Candidate| Candidate {
+                word: format!("{agent}.{}", action.word),
+                ..action
+            };
+            actions_of(&ddl).into_iter().map(dotted)
+        })
+        .collect()
 }
 
 /// The actions of `mco package` and `mco service`; the other word is a name that only hosts know.

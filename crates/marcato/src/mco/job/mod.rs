@@ -24,7 +24,7 @@ use crate::config;
 use crate::jobs::{Jobs, Kept, Late, Stage};
 use crate::words::Failure;
 use crate::words::group::escape;
-use crate::words::jobs::{LISTED_MAX, Row, list};
+use crate::words::jobs::{Row, hidden, list};
 use crate::words::tally;
 
 /// The version of the list's JSON form.
@@ -114,8 +114,7 @@ fn typed(kept: &Kept) -> String {
 fn list_jobs(args: &List, console: &mut Console) -> Result<Exit, Failure> {
     let jobs = jobs(&args.fleet)?;
     let ids = jobs.ids().map_err(|error| unread(&error))?;
-    let hidden =
-        if args.all || args.output.json { 0 } else { ids.len().saturating_sub(LISTED_MAX) };
+    let hidden = if args.all || args.output.json { 0 } else { hidden(ids.len()) };
     let mut kept = Vec::new();
     for id in &ids[hidden..] {
         match jobs.read(id) {
