@@ -17,7 +17,7 @@ use marcato_agent::{Agent, Catalog, Shipped, job, policy};
 use marcato_core::AgentName;
 use marcato_core::ddl::{Ddl, DdlError};
 
-pub use rpcutil::{About, Classes};
+pub use rpcutil::{About, Shared};
 
 /// Where packages and services are.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! The agent `rpcutil`: the node's time, what is known of it, its facts.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use marcato_agent::{Agent, BoxFuture, Call, Outcome, Shipped, job, policy};
@@ -17,11 +17,13 @@ pub struct About {
     /// The version of the program.
     pub version: String,
     /// The classes that configuration management gave it.
-    pub classes: Classes,
+    pub classes: Shared,
+    /// What is wrong with it, a line each.
+    pub health: Shared,
 }
 
-/// A node's classes, shared with whoever reads their file again while the node runs.
-pub type Classes = Arc<RwLock<Vec<String>>>;
+/// Words about a node, shared with whoever keeps them up to date while the node runs.
+pub type Shared = Arc<RwLock<Vec<String>>>;
 
 /// The agent.
 pub struct Rpcutil {
@@ -48,12 +50,18 @@ impl Rpcutil {
         let data = match call.action.as_str() {
             "ping" => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                json!({ "pong": now.as_secs() })
+                let pong = now.as_secs();
+                // Most nodes are well, and are asked often.
+                match &words(&self.about.health)[..] {
+                    [] => json!({ "pong": pong }),
+                    health => json!({ "pong": pong, "health": health }),
+                }
             }
             "inventory" => json!({
                 "agents": self.agents,
                 "facts": *call.facts,
-                "classes": *self.about.classes.read().unwrap_or_else(PoisonError::into_inner),
+                "classes": *words(&self.about.classes),
+                "health": *words(&self.about.health),
                 "version": self.about.version,
                 "main_collective": call.collective,
                 "collectives": [call.collective],
@@ -62,6 +70,10 @@ impl Rpcutil {
         };
         Outcome::ok(crate::outputs(data))
     }
+}
+
+fn words(shared: &Shared) -> RwLockReadGuard<'_, Vec<String>> {
+    shared.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn get_fact(name: &str, facts: &Facts) -> Outcome {

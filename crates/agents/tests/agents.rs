@@ -43,12 +43,15 @@ fn host() -> Host {
     }
 }
 
+fn about() -> About {
+    let classes = Arc::new(RwLock::new(vec!["apache".into()]));
+    About { version: "0.1.0".into(), classes, ..About::default() }
+}
+
 fn lab() -> (tempfile::TempDir, Catalog) {
     let dir = tempfile::tempdir().unwrap();
     Lab::create(dir.path(), &host()).unwrap();
-    let about =
-        About { version: "0.1.0".into(), classes: Arc::new(RwLock::new(vec!["apache".into()])) };
-    let catalog = catalog(&Platform::Lab(dir.path().to_owned()), about).unwrap();
+    let catalog = catalog(&Platform::Lab(dir.path().to_owned()), about()).unwrap();
     (dir, catalog)
 }
 
@@ -118,7 +121,22 @@ async fn an_inventory_tells_what_is_there() {
     assert_eq!((&data["classes"], &data["version"]), (&json!(["apache"]), &json!("0.1.0")));
     assert_eq!(data["facts"]["role"], "web");
     assert_eq!((&data["main_collective"], &data["collectives"]), (&json!("lab"), &json!(["lab"])));
-    assert_eq!(data["data_plugins"], json!([]));
+    assert_eq!((&data["data_plugins"], &data["health"]), (&json!([]), &json!([])));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_node_is_told_while_it_is() {
+    let about = about();
+    let health = about.health.clone();
+    let catalog = catalog(&Platform::Native, about).unwrap();
+    let told = async |action: &str| {
+        catalog.call(&call("rpcutil", action, json!({}))).await.data.get("health").cloned()
+    };
+    assert_eq!(told("ping").await, None);
+    let wrong = "facts.yaml:2: broken; the values read before hold";
+    health.write().unwrap().push(wrong.to_owned());
+    assert_eq!(told("ping").await, Some(json!([wrong])));
+    assert_eq!(told("inventory").await, Some(json!([wrong])));
 }
 
 #[tokio::test]

@@ -88,7 +88,8 @@ pub const JOURNAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// How often a journal is rewritten at most.
 pub const JOURNAL_REWRITTEN_AT_MOST_EVERY: Span = Span::from_secs(60);
 
-/// The longest `node.toml`, certificate, key or policy file that is read, in bytes.
+/// The longest `node.toml`, certificate, key or policy file that is read, in bytes; and the most that is
+/// kept of the last good facts.
 pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 
 /// How many files a policy may have.

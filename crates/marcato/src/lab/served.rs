@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use marcato_agent::runner::Launch;
 use marcato_agents::lab::{self, LabMachine};
-use marcato_agents::{Classes, Platform};
+use marcato_agents::{About, Platform};
 use marcato_core::Span;
 use marcato_link::LinkError;
 use marcato_node::shell::{Agents, Disk, Handle, NodeShell, Start};
@@ -160,14 +160,16 @@ impl<'a> Served<'a> {
             arguments.extend(["--lab".into(), host.clone().into_os_string()]);
             Platform::Lab(host)
         };
-        let classes = Classes::default();
-        let catalog = marcato_agents::catalog(&platform, mcod::about(classes.clone()));
+        let about = mcod::about();
+        let catalog = marcato_agents::catalog(&platform, about.clone());
         let catalog = catalog.map_err(|error| lab.failure(&error))?;
+        let About { classes, health, .. } = about;
         Ok(Start {
             config,
             places,
             agents: Agents { catalog, left_out: Vec::new() },
             classes,
+            health,
             launch: Arc::new(Launch { program: self.program.clone(), arguments }),
             spoken: Spoken::RELEASE,
         })

@@ -1,15 +1,19 @@
 //! `mco doctor`: what keeps commands from working. It does what a command does, a step at a time, and
 //! says of each step how it went: the configuration, the key, the broker, the hub, and an order that
-//! only looks, which shows whom the nodes know and how their clocks go.
+//! only looks, which shows whom the nodes know, what is wrong with them and how their clocks go.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use marcato_client::core::{Aim, NodeReport, Report, Task};
 use marcato_client::shell::Fleet as Connection;
 use marcato_client::shell::signer::Signer;
+use marcato_core::limits::cut_to;
+use marcato_core::limits::node::HEALTH_LINE_BYTES_MAX;
 use marcato_core::limits::timing::{ACCEPTED_WITHIN, READ_WAIT};
 use marcato_core::{EndState, Exit, Identity, Reason, Span, Terms};
+use serde_json::Value;
 
 use super::cli::{Doctor, FleetArgs};
 use super::console::Console;
@@ -17,10 +21,14 @@ use super::{block_on, order, sign};
 use crate::config::Fleet;
 use crate::words::findings::Findings;
 use crate::words::fold::fold;
+use crate::words::group::escape;
 use crate::words::{Failure, coverage, node_count};
 
 /// So many nodes are named.
 const NAMED_MAX: usize = 10;
+
+/// So many different complaints of nodes are told.
+const COMPLAINTS_MAX: usize = 10;
 
 /// Runs the command, and says how it ended.
 pub fn main(args: &Doctor) -> Exit {
@@ -85,6 +93,7 @@ async fn talk(
     match ping(&mut connection, signer).await {
         Ok(report) => {
             nodes(&report, findings);
+            health(&report, findings);
             clocks(&report, findings);
         }
         Err(failure) => findings.fail("nodes", failure),
@@ -166,6 +175,34 @@ fn nodes(report: &Report, findings: &mut Findings) {
         } else {
             findings.fail("nodes", failure);
         }
+    }
+}
+
+/// What nodes say is wrong with them: each complaint once, those of the most nodes first.
+fn health(report: &Report, findings: &mut Findings) {
+    let mut complaints: BTreeMap<String, BTreeSet<Identity>> = BTreeMap::new();
+    for node in &report.nodes {
+        let lines = node.data.get("health").and_then(Value::as_array);
+        for line in lines.into_iter().flatten().filter_map(Value::as_str) {
+            let line = escape(cut_to(line, HEALTH_LINE_BYTES_MAX));
+            complaints.entry(line).or_default().insert(node.node.clone());
+        }
+    }
+    let mut complaints: Vec<(String, BTreeSet<Identity>)> = complaints.into_iter().collect();
+    complaints.sort_by_key(|(_, nodes)| Reverse(nodes.len()));
+    let mut warn = |nodes: BTreeSet<Identity>, line: &str| {
+        let names: Vec<Identity> = nodes.into_iter().collect();
+        let text = format!("{} not well: {}\n{line}", names.len(), named(&names));
+        let hint = "mcod doctor, on such a node's host";
+        findings.warn("health", Failure::new(Exit::Failed, text).hint(hint));
+    };
+    let more = complaints.split_off(complaints.len().min(COMPLAINTS_MAX));
+    for (line, nodes) in complaints {
+        warn(nodes, &line);
+    }
+    if !more.is_empty() {
+        let line = format!("{} more complaints; mco inventory NODE shows them", more.len());
+        warn(more.into_iter().flat_map(|(_, nodes)| nodes).collect(), &line);
     }
 }
 

@@ -91,9 +91,9 @@ pub struct FactsArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// The folder of the configuration
-    #[arg(long, value_name = "DIR", default_value = "/etc/marcato")]
-    pub config: PathBuf,
+    /// Where its files are
+    #[command(flatten)]
+    pub places: Places,
 }
 
 /// `mcod run`

@@ -17,10 +17,10 @@ use crate::words::Failure;
 /// # Errors
 /// What is wrong with `node.toml`, or that a fact is not there.
 pub fn main(args: &FactsArgs) -> Result<Exit, Failure> {
-    let file = args.config.join("node.toml");
+    let file = args.places.config.join("node.toml");
     // A host may be looked at before it is a node.
     let config = if file.exists() { Some(read_config(&file)?) } else { None };
-    let places = Places::beside(&file, &args.config);
+    let places = Places::beside(&file, &args.places.state);
     let runtime = super::runtime()?;
     let source = runtime.block_on(shell::look_at(config.as_ref(), &places));
     for what in source.health() {

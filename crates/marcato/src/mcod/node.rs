@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use marcato_agent::external::{DEFAULT_PATH, Host};
 use marcato_agent::runner::{self, Launch};
-use marcato_agents::{About, Classes, Platform};
+use marcato_agents::{About, Platform};
 use marcato_core::limits::protocol::CERTIFICATE_BYTES_MAX;
 use marcato_core::{Exit, config};
 use marcato_node::shell::{self, Agents, DaemonError, NodeConfig, Places, Start, StateError};
@@ -50,7 +50,7 @@ pub fn main(args: NodeArgs) -> Result<Exit, Failure> {
 /// The folder cannot be used; nothing was done then.
 pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let platform = args.lab.clone().map_or(Platform::Native, Platform::Lab);
-    let catalog = marcato_agents::catalog(&platform, about(Classes::default()));
+    let catalog = marcato_agents::catalog(&platform, about());
     let catalog = catalog.map_err(internal)?;
     let host = host(args.agents.clone().unwrap_or_else(|| PathBuf::from(NO_AGENTS)));
     let runtime = super::runtime()?;
@@ -70,11 +70,11 @@ fn serve(config: NodeConfig, places: Places) -> Result<Exit, Failure> {
     if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(&host.scratch) {
         tracing::warn!(dir = %host.scratch.display(), %error, "external agents cannot be called");
     }
-    let classes = Classes::default();
-    let about = about(classes.clone());
+    let about = about();
+    let (classes, health) = (about.classes.clone(), about.health.clone());
     let start = |agents| {
         let (launch, spoken) = (Arc::new(launch.clone()), Spoken::RELEASE);
-        Start { config, places, agents, classes, launch, spoken }
+        Start { config, places, agents, classes, health, launch, spoken }
     };
     let runtime = super::runtime()?;
     let found = async || find_agents(&host, &launch, &about).await;
@@ -117,8 +117,8 @@ fn host(agents: PathBuf) -> Host {
     }
 }
 
-pub(crate) fn about(classes: Classes) -> About {
-    About { version: env!("CARGO_PKG_VERSION").to_owned(), classes }
+pub(crate) fn about() -> About {
+    About { version: env!("CARGO_PKG_VERSION").to_owned(), ..About::default() }
 }
 
 pub(super) fn read_config(file: &Path) -> Result<NodeConfig, Failure> {

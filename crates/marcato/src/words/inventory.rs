@@ -23,6 +23,11 @@ pub fn lines(node: &str, data: &Map<String, Value>) -> Vec<String> {
     });
     let mut lines = vec![node.to_owned()];
     lines.extend(aligned("  ", head.collect()));
+    let health = data.get("health").and_then(Value::as_array).filter(|said| !said.is_empty());
+    if let Some(said) = health {
+        lines.push("  health".to_owned());
+        lines.extend(said.iter().map(|line| format!("    {}", plain(line))));
+    }
     let mut facts = Vec::new();
     if let Some(found) = data.get("facts") {
         flatten("", found, &mut facts);
@@ -69,6 +74,7 @@ mod tests {
         let data = serde_json::json!({
             "version": "1.0.0", "main_collective": "prod", "collectives": ["prod"],
             "agents": ["package", "rpcutil"], "classes": [], "data_plugins": [],
+            "health": ["facts.yaml:2: broken; the values read before hold", "and 2\nmore"],
             "facts": {
                 "kernel": "Linux\u{1b}[2J",
                 "os": {"name": "Debian", "release": {"major": "12"}, "ids": ["a", 1], "none": {}},
@@ -82,6 +88,9 @@ mod tests {
                 "  version     1.0.0",
                 "  collective  prod",
                 "  agents      package rpcutil",
+                "  health",
+                "    facts.yaml:2: broken; the values read before hold",
+                "    and 2\\nmore",
                 "  facts",
                 "    kernel            Linux\\u{1b}[2J",
                 "    os.ids            [\"a\",1]",

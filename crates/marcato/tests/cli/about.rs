@@ -67,6 +67,22 @@ fn a_doctor_says_what_is_wrong() {
     insta::assert_snapshot!([well, silent, stranger, keyless, gone, nothing].join("\n"));
 }
 
+/// What is wrong with one node's facts when it starts is told here, and does not change what it is.
+#[test]
+fn nodes_that_are_not_well_are_named() {
+    let lab = Lab::up(2);
+    let name = "web1.example.com";
+    let facts = lab.home().join(format!("lab/nodes/{name}/etc/facts.yaml"));
+    assert!(lab.lab(&["break", name, "down"]).status.success());
+    std::fs::write(facts, "role: web\nhagroup: [\n").unwrap();
+    assert!(lab.lab(&["mend", name]).status.success());
+    let told =
+        lab.session(&["doctor", "doctor -q --json", "find -F hagroup=a", "rpc rpcutil ping"]);
+    let inventory = lab.type_(&format!("inventory {name}"));
+    let head: Vec<&str> = inventory.lines().take_while(|line| *line != "  facts").collect();
+    insta::assert_snapshot!(format!("{told}\n{}", head.join("\n")));
+}
+
 /// A lab's node has the files of a real one, but for its folder of agents.
 #[test]
 fn a_nodes_doctor_says_what_is_wrong() {

@@ -250,10 +250,9 @@ impl Fleet {
     /// Starts a node that speaks these versions.
     pub async fn start_speaking(&mut self, name: &str, spoken: Spoken) {
         let host_dir = self.node_dir(name).join("host");
-        let classes = Arc::default();
-        let about = || About { version: "0".into(), classes: Arc::clone(&classes) };
+        let about = About { version: "0".into(), ..About::default() };
         let platform = Platform::Lab(host_dir.clone());
-        let mut catalog = marcato_agents::catalog(&platform, about()).unwrap();
+        let mut catalog = marcato_agents::catalog(&platform, about.clone()).unwrap();
         let mut arguments = vec!["run".into(), "--lab".into(), host_dir.into_os_string()];
         if let Some(dir) = &self.external {
             arguments.extend(["--agents".into(), dir.clone().into()]);
@@ -265,13 +264,14 @@ impl Fleet {
                 Host { agents, settings: scratch.clone(), scratch, path: DEFAULT_PATH.into() };
             let left_out = host.load(Some(&launch), &mut catalog).await;
             assert!(left_out.is_empty(), "{left_out:?}");
-            marcato_agents::introduce(&mut catalog, about()).unwrap();
+            marcato_agents::introduce(&mut catalog, about.clone()).unwrap();
         }
         let start = Start {
             config: self.config(name),
             places: self.places(name),
             agents: Agents { catalog, left_out: Vec::new() },
-            classes: Arc::clone(&classes),
+            classes: about.classes,
+            health: about.health,
             launch: Arc::new(launch),
             spoken,
         };

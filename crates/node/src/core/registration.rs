@@ -78,7 +78,8 @@ impl Node {
 
     /// What is wrong with the node, what weighs most first; bounded, for it must not crowd out what
     /// the node is.
-    fn health(&self) -> Vec<String> {
+    #[must_use]
+    pub fn health(&self) -> Vec<String> {
         let own = self.journal_fault.iter().chain(&self.presence.left_out);
         let all = own.chain(&self.rules.health);
         let said = all.clone().take(HEALTH_LINES_MAX);

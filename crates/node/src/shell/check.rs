@@ -1,8 +1,7 @@
 //! Reads all files of a node without changing anything, and says what is wrong with them.
 
 use super::config::Places;
-use super::facts::FactSource;
-use super::rules::{read_config, read_policy, read_signers, sources};
+use super::rules::{read_config, read_policy, read_signers, resume};
 use super::state;
 
 /// Everything that is wrong with a node's files, as `FILE:LINE: what` or `FILE: what`. Agents are
@@ -26,7 +25,7 @@ pub fn check(places: &Places) -> Vec<String> {
         Err(errors) => findings.extend(errors),
     }
     if let Some(config) = &config {
-        let facts = FactSource::new(sources(Some(config), places));
+        let facts = resume(Some(config), places);
         findings.extend(facts.errors().map(ToString::to_string));
     }
     findings.extend(state::check(config.as_ref(), places));

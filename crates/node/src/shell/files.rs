@@ -27,7 +27,7 @@ impl FileError {
 }
 
 /// A file that was read and cannot be taken.
-fn unfit(path: &Path, why: String) -> FileError {
+pub(super) fn unfit(path: &Path, why: String) -> FileError {
     at(path)(io::Error::new(io::ErrorKind::InvalidData, why))
 }
 
@@ -75,16 +75,26 @@ pub(super) fn make_private_dir(path: &Path) -> Result<(), FileError> {
 
 /// Writes a file for this user alone so that after a crash it is the old one or the new one.
 pub(super) fn write_private(path: &Path, text: &str) -> Result<(), FileError> {
+    replace(path, text, File::sync_all).and_then(|()| sync_parent(path)).map_err(at(path))
+}
+
+/// Writes a file for this user alone without waiting for the disk: after a crash of the host it may be
+/// damaged or gone. Whoever reads it while the host runs finds the old one or the new one.
+pub(super) fn write_cache(path: &Path, text: &str) -> Result<(), FileError> {
+    replace(path, text, |_| Ok(())).map_err(at(path))
+}
+
+fn replace(
+    path: &Path,
+    text: &str,
+    settle: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<()> {
     let new = path.with_extension("new");
-    let write = || {
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        sync_parent(path)
-    };
-    write().map_err(at(path))
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(text.as_bytes())?;
+    settle(&file)?;
+    fs::rename(&new, path)
 }
 
 /// Makes what happened in a file's folder last.

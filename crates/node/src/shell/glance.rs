@@ -5,8 +5,7 @@ use marcato_core::Timestamp;
 use marcato_protocol::receipt::Outer;
 
 use super::config::{NodeConfig, Places};
-use super::facts::FactSource;
-use super::rules::{read_policy, sources};
+use super::rules::{read_policy, resume};
 use super::{journal, state};
 use crate::core::{About, JournalRecord};
 
@@ -46,7 +45,7 @@ pub fn glance(config: &NodeConfig, places: &Places) -> Glance {
     });
     Glance {
         rules: read_policy(&places.policy).map_or(0, |policy| policy.len()),
-        facts: FactSource::new(sources(Some(config), places)).measured().len(),
+        facts: resume(Some(config), places).measured().len(),
         clock_high: state::clock_high(&places.state).unwrap_or_default(),
         last,
     }

@@ -21,7 +21,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::config::{NodeConfig, Places};
 use super::disk::{Disk, Writer};
-use super::facts::{Printed, Programs};
+use super::facts::{self, Printed, Programs};
 use super::files::write_private;
 use super::journal::{Found, Journal};
 use super::rules::{Agents, Sourced};
@@ -41,6 +41,8 @@ pub struct Start {
     pub agents: Agents,
     /// Where agents look for its classes; the node keeps them up to date.
     pub classes: Arc<RwLock<Vec<String>>>,
+    /// Where they look for what is wrong with it; kept up to date, too.
+    pub health: Arc<RwLock<Vec<String>>>,
     /// How changes are started.
     pub launch: Arc<Launch>,
     /// The versions of the protocol that it speaks; [`Spoken::RELEASE`] but for tests.
@@ -55,6 +57,8 @@ pub struct NodeShell {
     /// What the core asked for before it ran.
     first: Vec<Effect>,
     sourced: Sourced,
+    /// What the core says is wrong, for agents.
+    health: Arc<RwLock<Vec<String>>>,
     journal: Arc<Mutex<Journal>>,
     runs: Runs,
     writer: Writer,
@@ -115,7 +119,7 @@ impl NodeShell {
     /// # Errors
     /// [`StateError`], which says what to do; without a certificate [`StateError::NoCertificate`].
     pub fn open(start: Start, disk: &Disk) -> Result<(Self, Handle), StateError> {
-        let Start { config, places, agents, classes, launch, spoken } = start;
+        let Start { config, places, agents, classes, health, launch, spoken } = start;
         let now = now();
         let state = State::open(&config, &places)?;
         let certificate = state.certificate(&config)?;
@@ -145,12 +149,13 @@ impl NodeShell {
         let stop = Arc::new(Notify::new());
         let behind_ms = Arc::new(AtomicU64::new(0));
         let handle = Handle { reload: to_reload, stop: stop.clone(), behind_ms: behind_ms.clone() };
-        let shell = Self {
+        let mut shell = Self {
             identity,
             state,
             core,
             first,
             sourced,
+            health,
             journal: Arc::new(Mutex::new(journal)),
             runs,
             writer,
@@ -165,6 +170,8 @@ impl NodeShell {
             lost: false,
         };
         shell.log_broken();
+        shell.share_health();
+        shell.keep_facts();
         Ok((shell, handle))
     }
 
@@ -200,6 +207,7 @@ impl NodeShell {
             let Some(event) = event else { continue };
             let now = self.now();
             let effects = self.core.step(event, now);
+            self.share_health();
             ended = self.perform(effects, &link).await;
         }
         link.close(CLOSE_LIMIT.as_duration()).await;
@@ -228,6 +236,7 @@ impl NodeShell {
                     if let Some(event) = self.take(printed) {
                         let now = self.now();
                         let effects = self.core.step(event, now);
+                        self.share_health();
                         self.first.extend(effects);
                     }
                 }
@@ -242,11 +251,14 @@ impl NodeShell {
     }
 
     fn take(&mut self, printed: Option<Printed>) -> Option<Event> {
-        self.sourced.take(printed).then(|| self.reloaded())
+        let is_new = self.sourced.take(printed);
+        self.keep_facts();
+        is_new.then(|| self.reloaded())
     }
 
     fn facts_again(&mut self) -> Option<Event> {
         let is_new = self.sourced.read_facts_again();
+        self.keep_facts();
         self.facts_at = Instant::now() + FACTS_READ_EVERY.as_duration();
         self.start_programs(false);
         is_new.then(|| self.reloaded())
@@ -309,6 +321,7 @@ impl NodeShell {
 
     fn read_again(&mut self, agents: Option<Agents>) -> Event {
         self.sourced.read_again(agents);
+        self.keep_facts();
         tracing::info!(node = %self.identity, "files read again");
         let fixed = self.sourced.fixed_changes();
         if !fixed.is_empty() {
@@ -322,6 +335,12 @@ impl NodeShell {
 
     fn reloaded(&self) -> Event {
         Event::Reloaded(Box::new(self.sourced.rules()))
+    }
+
+    fn share_health(&self) {
+        let health = self.core.health();
+        let mut shared = self.health.write().unwrap_or_else(PoisonError::into_inner);
+        *shared = health;
     }
 
     fn log_broken(&self) {
@@ -422,6 +441,20 @@ impl NodeShell {
         });
         if let Err(error) = kept {
             tracing::warn!(node = %self.identity, %error, "the verified time is not kept");
+        }
+    }
+
+    fn keep_facts(&mut self) {
+        let Some(text) = self.sourced.unkept() else { return };
+        let path = self.state.dir.join(facts::KEPT);
+        let node = self.identity.clone();
+        let kept = self.writer.post(move || {
+            if let Err(error) = facts::keep(&path, &text) {
+                tracing::warn!(%node, %error, "the last good facts are not kept");
+            }
+        });
+        if let Err(error) = kept {
+            tracing::warn!(node = %self.identity, %error, "the last good facts are not kept");
         }
     }
 

@@ -10,10 +10,11 @@ use marcato_agent::{Catalog, job, policy};
 use marcato_core::Facts;
 use marcato_core::limits::node::POLICY_FILES_MAX;
 use marcato_protocol::allowed_signers::AllowedSigners;
+use marcato_protocol::digest::Digest;
 use rustix::process::geteuid;
 
 use super::config::{NodeConfig, Places};
-use super::facts::{FactSource, Printed, Program, Sources, run_all};
+use super::facts::{self, FactSource, Kept, Printed, Program, Sources, run_all};
 use super::files::read;
 use crate::core::Rules;
 use crate::core::policy::Policy;
@@ -38,6 +39,8 @@ pub(super) struct Sourced {
     agents: Agents,
     /// The classes, for agents.
     classes: Arc<RwLock<Vec<String>>>,
+    /// The digest of what is kept of the facts for the next start.
+    kept: Digest,
     /// What has changed in the configuration and is for the next start.
     fixed_changes: Vec<&'static str>,
     /// What is broken, and what holds instead.
@@ -53,7 +56,12 @@ impl Sourced {
         agents: Agents,
         classes: Arc<RwLock<Vec<String>>>,
     ) -> Self {
-        let facts = FactSource::new(sources(Some(&config), &places));
+        let kept = Kept::read(&places.state.join(facts::KEPT)).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the last good facts of before are lost");
+            Kept::default()
+        });
+        let digest = Digest::of(kept.to_text().as_bytes());
+        let facts = FactSource::resume(sources(Some(&config), &places), kept);
         let mut sourced = Self {
             places,
             config,
@@ -62,6 +70,7 @@ impl Sourced {
             facts,
             agents,
             classes,
+            kept: digest,
             fixed_changes: Vec::new(),
             broken: Vec::new(),
         };
@@ -99,6 +108,13 @@ impl Sourced {
     /// All facts as they are now, the volatile ones too.
     pub(super) fn measured(&self) -> Arc<Facts> {
         Arc::new(self.facts.measured())
+    }
+
+    /// What is to be kept of the facts for the next start, if that has changed.
+    pub(super) fn unkept(&mut self) -> Option<String> {
+        let text = self.facts.kept().to_text();
+        let digest = Digest::of(text.as_bytes());
+        (std::mem::replace(&mut self.kept, digest) != digest).then_some(text)
     }
 
     fn share_classes(&self) {
@@ -188,7 +204,7 @@ const FOLDERS: [&str; 4] = [
 ];
 
 /// The sources that a configuration names; the usual ones without one.
-pub(super) fn sources(config: Option<&NodeConfig>, places: &Places) -> Sources {
+fn sources(config: Option<&NodeConfig>, places: &Places) -> Sources {
     let files = config.and_then(|config| config.facts.clone());
     let folders = config.and_then(|config| config.facts_d.clone());
     Sources {
@@ -202,9 +218,16 @@ pub(super) fn sources(config: Option<&NodeConfig>, places: &Places) -> Sources {
     }
 }
 
+/// The facts of this configuration as its node would find them if it started now, but for what programs
+/// print. What it keeps does not count where that cannot be read.
+pub(super) fn resume(config: Option<&NodeConfig>, places: &Places) -> FactSource {
+    let kept = Kept::read(&places.state.join(facts::KEPT)).unwrap_or_default();
+    FactSource::resume(sources(config, places), kept)
+}
+
 /// Finds the facts of this host once, as a node with this configuration would.
 pub async fn look_at(config: Option<&NodeConfig>, places: &Places) -> FactSource {
-    let mut source = FactSource::new(sources(config, places));
+    let mut source = resume(config, places);
     let printed = run_all(source.programs()).await;
     source.take(printed);
     source
@@ -332,6 +355,35 @@ mod tests {
         write(&listed, "bad\x07\n").unwrap();
         sourced.read_again(None);
         assert_eq!(*shared.read().unwrap(), sourced.rules().classes);
+    }
+
+    #[test]
+    fn good_facts_are_kept_when_they_change_and_hold_at_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("node.toml");
+        let places = Places { root: dir.path().into(), ..Places::beside(&file, dir.path()) };
+        let start = || {
+            let config = NodeConfig::parse("node.toml", CONFIG).unwrap();
+            Sourced::read(config, places.clone(), Agents::default(), Arc::default())
+        };
+        write(&places.facts, "hagroup: c\n").unwrap();
+        let mut sourced = start();
+        facts::keep(&dir.path().join(facts::KEPT), &sourced.unkept().unwrap()).unwrap();
+        assert_eq!(sourced.unkept(), None);
+        write(&places.facts, "hagroup: [\n").unwrap();
+        let mut sourced = start();
+        assert_eq!(sourced.rules().facts["hagroup"], "c");
+        let said = sourced.facts.health();
+        assert!(said.len() == 1 && said[0].ends_with("; the values read before hold"), "{said:?}");
+        assert_eq!(sourced.unkept(), None, "it is kept already");
+        assert_eq!(
+            resume(None, &places).facts()["hagroup"],
+            "c",
+            "as whoever looks from outside sees"
+        );
+        write(&places.facts, "hagroup: d\n").unwrap();
+        sourced.read_facts_again();
+        assert!(sourced.unkept().is_some_and(|text| text.contains("\"d\"")));
     }
 
     #[test]

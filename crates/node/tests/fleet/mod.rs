@@ -236,8 +236,15 @@ pub fn start_at(node_toml: &Path, state: &Path) -> Start {
 fn start_with(places: Places) -> Start {
     let text = std::fs::read_to_string(places.config.as_ref().unwrap()).unwrap();
     let config = NodeConfig::parse("node.toml", &text).unwrap();
-    let (agents, classes) = (Demo::agents(), Arc::default());
-    Start { config, places, agents, classes, launch: launch(), spoken: Spoken::RELEASE }
+    Start {
+        config,
+        places,
+        agents: Demo::agents(),
+        classes: Arc::default(),
+        health: Arc::default(),
+        launch: launch(),
+        spoken: Spoken::RELEASE,
+    }
 }
 
 /// What a node answered.

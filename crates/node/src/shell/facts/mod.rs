@@ -3,6 +3,7 @@
 
 mod external;
 mod file;
+mod kept;
 mod native;
 mod private;
 mod programs;
@@ -20,6 +21,7 @@ use marcato_core::facts::{is_volatile, merge, remove_volatile};
 use external::Kind;
 pub use external::{read_facter, read_output};
 pub use file::{FactError, read_classes, read_facts};
+pub(super) use kept::{KEPT, Kept, keep};
 pub use native::{
     Address, Interface, Kernel, find as native, fqdn, interfaces, measure, parse_interfaces,
 };
@@ -89,8 +91,8 @@ impl<T> Reading<T> {
 
 /// Facts and classes as they were last read well.
 ///
-/// A source that breaks while the node runs does not change what the node is: its last good values
-/// stay, and [`FactSource::health`] says so.
+/// A source that breaks does not change what the node is: its last good values stay, over a restart too,
+/// and [`FactSource::health`] says so.
 #[derive(Debug)]
 pub struct FactSource {
     sources: Sources,
@@ -109,12 +111,21 @@ impl FactSource {
     /// Reads everything but programs for the first time; see [`FactSource::errors`] for what failed.
     #[must_use]
     pub fn new(sources: Sources) -> Self {
+        Self::resume(sources, Kept::default())
+    }
+
+    /// The same where these values were read well before: they hold where a source is broken now, and
+    /// until a program has run.
+    pub(super) fn resume(sources: Sources, kept: Kept) -> Self {
+        let Kept { facts, classes } = kept;
+        let read = |(path, facts)| (path, Reading { good: Some(facts), error: None });
+        let classes = classes.filter(|(path, _)| sources.classes.as_ref() == Some(path));
         let mut source = Self {
             sources,
-            read: BTreeMap::new(),
+            read: facts.into_iter().map(read).collect(),
             order: Vec::new(),
             programs: Vec::new(),
-            classes: Reading::default(),
+            classes: Reading { good: classes.map(|(_, classes)| classes), error: None },
             facts: Arc::default(),
             given: Facts::new(),
             health: Vec::new(),
@@ -202,8 +213,12 @@ impl FactSource {
 
     /// Takes what programs printed, and says whether facts or health changed.
     pub fn take(&mut self, printed: impl IntoIterator<Item = Printed>) -> bool {
-        for (program, facts) in printed {
+        for (program, mut facts) in printed {
             let path = program.path();
+            if let (Program::Facter(..), Ok(facts)) = (&program, &mut facts) {
+                // The node's own volatile facts are newer.
+                remove_volatile(facts);
+            }
             // One that was taken out meanwhile is none.
             if self.programs.contains(&program) {
                 self.read.entry(path.to_owned()).or_default().take(facts.map(Some), path, true);
@@ -221,16 +236,9 @@ impl FactSource {
             let Some(good) = self.read.get(path).and_then(|reading| reading.good.clone()) else {
                 continue;
             };
-            if self.is_facter(path) {
-                // The node's own volatile facts are newer.
-                let mut printed = good;
-                remove_volatile(&mut printed);
-                facts.extend(printed);
-            } else {
-                let volatile = good.iter().filter(|(name, _)| is_volatile(name));
-                given.extend(volatile.map(|(name, value)| (name.clone(), value.clone())));
-                facts.extend(good);
-            }
+            let volatile = good.iter().filter(|(name, _)| is_volatile(name));
+            given.extend(volatile.map(|(name, value)| (name.clone(), value.clone())));
+            facts.extend(good);
         }
         self.sources.private.remove_from(&mut facts);
         self.sources.private.remove_from(&mut given);
@@ -244,10 +252,6 @@ impl FactSource {
         }
         self.health = health;
         is_new
-    }
-
-    fn is_facter(&self, path: &Path) -> bool {
-        matches!(self.programs.first(), Some(Program::Facter(facter, _)) if facter == path)
     }
 
     /// The facts that a registration carries: without volatile and private ones.
@@ -266,6 +270,15 @@ impl FactSource {
         merge(&mut facts, fresh);
         facts.extend(self.given.clone());
         facts
+    }
+
+    /// What is to be kept for the next start.
+    pub(super) fn kept(&self) -> Kept {
+        let good = |(path, reading): (&PathBuf, &Reading<Facts>)| {
+            Some((path.clone(), reading.good.clone()?))
+        };
+        let classes = self.sources.classes.clone().zip(self.classes.good.clone());
+        Kept::new(self.read.iter().filter_map(good), classes)
     }
 
     /// The classes, sorted.

@@ -1,9 +1,11 @@
 //! Sources of facts that come, break and go.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use marcato_core::limits::facts::{CLASSES_BYTES_MAX, FACTS_BYTES_MAX, FILE_BYTES_MAX};
+use marcato_core::limits::node::CONFIG_BYTES_MAX;
 use rustix::fs::{Mode, chmod};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -60,6 +62,98 @@ fn a_broken_file_keeps_its_last_good_values_and_says_so() {
     assert_eq!(source.facts()["hagroup"], json!("b"));
     assert_eq!(source.facts()["kernel"], json!("Linux"));
     assert!(source.health().is_empty());
+}
+
+/// What the next start finds of this one.
+fn next_start(source: &FactSource, sources: Sources) -> FactSource {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(KEPT);
+    keep(&file, &source.kept().to_text()).unwrap();
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let kept = Kept::read(&file).unwrap();
+    assert_eq!(kept, source.kept());
+    FactSource::resume(sources, kept)
+}
+
+#[tokio::test]
+async fn what_is_broken_at_the_start_gives_what_it_gave_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    write(
+        dir.path(),
+        &[
+            ("facts.yaml", "hagroup: c\npin: 1\n"),
+            ("classes.txt", "common\n"),
+            ("a.d/a.yaml", "role: web\n"),
+            ("b.d/b.yaml", "site: x\n"),
+            ("b.d/c", "#!/bin/sh\necho printed=1\n"),
+            ("usr/bin/facter", "#!/bin/sh\necho '{\"custom\": 1, \"uptime\": \"old\"}'\n"),
+        ],
+    );
+    let private = Private::try_from(vec!["pin".to_owned()]).unwrap();
+    let sources = Sources { private, ..sources(dir.path()) };
+    let mut source = FactSource::new(sources.clone());
+    run(&mut source).await;
+    assert!(!source.kept().to_text().contains("uptime"), "what changes all the time is not kept");
+
+    write(
+        dir.path(),
+        &[
+            ("facts.yaml", "hagroup: [\n"),
+            ("classes.txt", "bad\x07\n"),
+            ("a.d/a.yaml", "role: [\n"),
+            ("b.d/c", "#!/bin/sh\nexit 3\n"),
+        ],
+    );
+    fs::remove_file(path("b.d/b.yaml")).unwrap();
+    let mut source = next_start(&source, sources.clone());
+    let check = |source: &FactSource, health: usize| {
+        let facts = source.facts();
+        assert_eq!((&facts["hagroup"], &facts["role"]), (&json!("c"), &json!("web")));
+        assert_eq!((&facts["printed"], &facts["custom"]), (&json!("1"), &json!(1)));
+        assert!(!facts.contains_key("site") && !facts.contains_key("pin"));
+        assert_eq!(source.classes(), ["common"]);
+        let said = source.health();
+        assert!(
+            said.iter().all(|line| line.ends_with("; the values read before hold")),
+            "{said:?}"
+        );
+        assert_eq!(said.len(), health, "{said:?}");
+    };
+    check(&source, 3);
+    run(&mut source).await;
+    check(&source, 4);
+    fs::remove_file(path("facts.yaml")).unwrap();
+    let source = next_start(&source, sources.clone());
+    check(&source, 3);
+
+    chmod(path("b.d/c"), Mode::from_raw_mode(0o775)).unwrap();
+    let source = next_start(&source, sources.clone());
+    assert!(!source.facts().contains_key("printed"), "nobody knows whose word that was");
+    let fewer = Sources { files: Vec::new(), classes: None, folders: Vec::new(), ..sources };
+    let source = next_start(&source, Sources { facter: false, ..fewer });
+    assert!(!["hagroup", "role", "custom"].iter().any(|name| source.facts().contains_key(*name)));
+    assert_eq!((source.classes().len(), source.health().len()), (0, 0));
+    assert_eq!(source.kept(), Kept::default());
+}
+
+#[test]
+fn what_was_kept_and_cannot_be_read_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(KEPT);
+    assert_eq!(Kept::read(&file).unwrap(), Kept::default());
+    let check = |text: &str, mode: u32, want: &str| {
+        fs::write(&file, text).unwrap();
+        chmod(&file, Mode::from_raw_mode(mode)).unwrap();
+        let said = Kept::read(&file).unwrap_err().to_string();
+        assert!(said.contains(want) && !said.contains("secret"), "{said}");
+    };
+    check("", 0o600, "damaged in line 1, column 0");
+    check("{\"facts\": {\"/f\": \"secret\"}}", 0o600, "damaged in line 1, column ");
+    check("{\"facts\": {}, \"classes\": null}", 0o644, "others may read it (mode 644)");
+    let long = "x".repeat(usize::try_from(CONFIG_BYTES_MAX).unwrap() + 1);
+    assert!(keep(&file, &long).unwrap_err().to_string().contains("at most 1048576 are kept"));
+    assert!(!file.exists(), "older values must not pass for the last ones");
 }
 
 #[test]
