@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use marcato_client::core::NodeReport;
 use marcato_core::ddl::{Action, Type};
+use marcato_core::limits::service::SHOWN_LINES_MAX;
 use serde_json::Value;
 
 use super::group::plain;
@@ -13,8 +14,6 @@ use super::group::plain;
 const LISTS: [&str; 4] = ["services", "failed", "available_packages", "outdated_packages"];
 /// What an element of such a list is called.
 const NAMES: [&str; 2] = ["unit", "package"];
-/// So many of the last lines of a log are shown.
-const LOG_LINES_MAX: usize = 3;
 
 /// One thing of the lists.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +70,8 @@ pub fn words(element: &Value) -> String {
     let Some(name) = NAMES.into_iter().find_map(text) else { return plain(element) };
     match (text("version"), text("candidate"), text("description")) {
         (Some(version), Some(candidate), _) => format!("{name}  {version} → {candidate}"),
-        (_, _, Some(description)) => format!("{name}  {description}"),
+        // systemd's own for a unit without one is its name.
+        (_, _, Some(description)) if description != name => format!("{name}  {description}"),
         _ => name,
     }
 }
@@ -82,7 +82,7 @@ fn log(element: &Value) -> Vec<String> {
         Some(Value::String(text)) => text.lines().map(super::group::escape).collect(),
         _ => Vec::new(),
     };
-    let last = lines.len().saturating_sub(LOG_LINES_MAX);
+    let last = lines.len().saturating_sub(SHOWN_LINES_MAX);
     lines.into_iter().skip(last).collect()
 }
 
@@ -123,10 +123,11 @@ mod tests {
             json!({"unit": "nginx.service", "description": "A server", "log": "x"}),
             "nginx.service  A server",
         );
+        check(json!({"unit": "x.service", "description": "x.service"}), "x.service");
         check(json!({"package": "openssl", "version": "1", "candidate": "2"}), "openssl  1 → 2");
         check(json!({"name": "x"}), "{\"name\":\"x\"}");
         let log = |value: Value| log(&json!({"unit": "x", "log": value}));
-        assert_eq!(log(json!("1\n2\n3\n4")), ["2", "3", "4"]);
+        assert_eq!(log(json!("1\n2\n3\n4\n5")), ["2", "3", "4", "5"]);
         assert_eq!(log(json!(["1", "2"])), ["1", "2"]);
         assert!(log(json!(null)).is_empty());
     }
