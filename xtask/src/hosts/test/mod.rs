@@ -27,6 +27,7 @@ mod tenth;
 mod transactions;
 mod units;
 mod upgrade;
+mod verbs;
 
 use super::error::{Error, Result};
 use super::fleet::Programs;
@@ -77,6 +78,8 @@ const CASES: &[Case] = &[
     ("a broken configuration leaves the running service alone", units::broken_configuration),
     ("a service that dies in its first second is no success", units::dies),
     ("a masked service is named as such", units::masked),
+    ("a service is started, reloaded, disabled, enabled and stopped", verbs::of_nginx),
+    ("units that have failed are named, with what they said of why", verbs::failed),
     ("a daemon that hangs is no response, and what it was sent may have run", hung::stopped),
     ("a host that hangs in a transaction is lost, and its receipt is fetched later", hung::frozen),
     ("a host shut down in order is down at once, and back after its boot", away::shut_down),
