@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 use marcato_core::limits::client::{CONNECT_WAIT, OVERHEARD_MAX, SHOWN_EVERY};
 use marcato_core::{CallerId, Collective, Exit, FactName, Identity, NameError, OrderId, Timestamp};
@@ -134,7 +134,7 @@ pub struct Fleet {
     subscribed: BTreeSet<String>,
     interrupt: Arc<Notify>,
     overheard: Option<EarlierOrder>,
-    saving: Vec<JoinHandle<Result<(), KnownNodesError>>>,
+    saving: Vec<oneshot::Receiver<Result<(), KnownNodesError>>>,
 }
 
 /// Answers to an earlier order that come of their own accord.
@@ -505,10 +505,12 @@ impl Fleet {
             }
         }
         let path = self.setup.known_nodes.clone();
-        let save = move || known_nodes::save(&path, learned);
+        let (sender, saved) = oneshot::channel();
+        // Who has left needs it no more.
+        let save = move || drop(sender.send(known_nodes::save(&path, learned)));
         let spawned = thread::Builder::new().name("known_nodes".into()).spawn(save);
         match spawned {
-            Ok(thread) => self.saving.push(thread),
+            Ok(_) => self.saving.push(saved),
             Err(error) => tracing::warn!(%error, "known nodes are not written down"),
         }
     }
@@ -526,12 +528,12 @@ impl Fleet {
         if let Err(error) = self.link.flush().await {
             tracing::debug!(%error, "the connection was gone at the end");
         }
-        for thread in self.saving.drain(..) {
-            let failed = || KnownNodesError::Io {
+        for saved in self.saving.drain(..) {
+            let failed = |_| KnownNodesError::Io {
                 path: self.setup.known_nodes.clone(),
                 error: std::io::Error::other("its writer ended"),
             };
-            thread.join().unwrap_or_else(|_| Err(failed()))?;
+            saved.await.map_err(failed)??;
         }
         Ok(())
     }

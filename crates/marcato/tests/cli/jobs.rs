@@ -11,13 +11,16 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::kit::{Lab, on_terminal};
+use crate::kit::{Lab, on_terminal, transcript};
 
 const RESTART: &str = "service nginx restart -I web1.example.com --yes -t 60";
 
 /// Holds a host as it is: what would change it waits.
 fn hold(lab: &Lab) -> File {
-    let file = lab.home().join("lab/nodes/web1.example.com/host/host.lock");
+    lock(lab.home().join("lab/nodes/web1.example.com/host/host.lock"))
+}
+
+fn lock(file: PathBuf) -> File {
     let lock = File::options().write(true).create(true).truncate(false).open(file).unwrap();
     flock(&lock, FlockOperation::LockExclusive).unwrap();
     lock
@@ -69,6 +72,28 @@ fn what_hangs_is_interrupted_cancelled_followed_and_done_again() {
     ]));
     let text = seen.join("\n").replace(&first, "FIRST");
     insta::assert_snapshot!(text);
+}
+
+/// The second Ctrl-C waits for nothing, such as a file that another command does not let go.
+#[test]
+fn who_is_interrupted_twice_leaves_at_once() {
+    let lab = Lab::up(1);
+    let known = lab.home().join("lab/state/known_nodes.lab");
+    fs::remove_file(&known).unwrap();
+    let locks = [hold(&lab), lock(known.with_extension("lab.lock"))];
+    let mut command = lab.mco(RESTART);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until_it_runs(&lab);
+    // Two that come together count as one, so that the key is pressed until it helps.
+    let end = Instant::now() + Duration::from_secs(60);
+    while child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < end, "it does not leave");
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let left = transcript(RESTART, &child.wait_with_output().unwrap(), lab.home());
+    drop(locks);
+    insta::assert_snapshot!([left, lab.session(&["job follow", "job list"])].join("\n"));
 }
 
 /// The command is killed, and nobody hears how the change went on; its node does not forget.
