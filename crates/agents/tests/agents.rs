@@ -203,11 +203,20 @@ async fn a_simulated_update_is_as_a_real_one() {
     assert_eq!(outcome.data["also"], json!({"libssl3": {"before": OLD, "after": NEW}}));
     assert_eq!(outcome.data["lists_age"], 0, "they were never refreshed before");
     assert_eq!(host.packages["libssl3"].version, NEW);
-    assert_eq!((&outcome.data["stale"], host.stale()), (&json!(1), 1));
+    let units = json!(["nginx.service"]);
+    assert_eq!((&outcome.data["stale"], &outcome.data["services"]), (&json!(1), &units));
     let inputs = json!({"package": "openssl", "only": true});
     let (outcome, host) = update(|_| {}, inputs).await;
     assert_eq!((&outcome.data["also"], outcome.changed), (&json!({}), Changed::True));
     assert_eq!(host.packages["libssl3"].version, OLD);
+    // Of another package's old code an update says nothing.
+    let stale = |host: &mut Host| {
+        host.packages.get_mut("libssl3").unwrap().version = NEW.to_owned();
+        let bash = LabPackage::installed("1").offering(Some("2".to_owned()));
+        host.packages.insert("bash".to_owned(), bash);
+    };
+    let (outcome, _) = update(stale, json!({"package": "bash"})).await;
+    assert_eq!((&outcome.data["stale"], &outcome.data["services"]), (&json!(0), &json!([])));
     let newest = |host: &mut Host| host.packages.values_mut().for_each(|p| p.candidate = None);
     let (outcome, _) = update(newest, json!({"package": "openssl"})).await;
     assert_eq!((outcome.reason, outcome.changed), (Some(Reason::Unchanged), Changed::False));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use marcato_agent::runner::Voice;
 use marcato_agent::{ActionResult, BoxFuture, Call, Catalog, Outcome};
 use marcato_agents::lab::{Host, Lab, LabPackage, LabService, LabTrouble};
-use marcato_agents::service::stale::{Report, Use};
+use marcato_agents::service::stale::{Of, Report, Use};
 use marcato_agents::service::{Broken, Care, Job, Service, Services, Unit, Verb};
 use marcato_agents::{About, Platform, catalog};
 use marcato_core::{Changed, Facts, OrderId, Reason, Span, Timestamp};
@@ -206,6 +206,22 @@ async fn an_update_makes_services_stale_until_they_are_restarted() {
 }
 
 #[tokio::test]
+async fn what_a_restart_would_harm_is_left_alone_with_the_reason() {
+    let fleet = Fleet::new();
+    fleet.change(|host| {
+        let bus = LabService::up(3).mapping("libssl3", "3.0.20");
+        host.services = [("dbus".to_owned(), bus)].into();
+    });
+    fleet.update();
+    let reason = "what talks over the bus does not survive its restart";
+    let (_, data) = fleet.ask("stale", json!({"library": "openssl"})).await;
+    assert_eq!((&data["count"], &data["left"][0]["name"]), (&json!(0), &json!("dbus.service")));
+    let (outcome, data) = fleet.ask("restart_stale", json!({"library": "openssl"})).await;
+    assert_eq!((outcome.result, outcome.reason, outcome.changed), UNCHANGED, "{outcome:?}");
+    assert_eq!(data["left"], json!([{ "name": "dbus.service", "reason": reason }]));
+}
+
+#[tokio::test]
 async fn restarts_for_a_library_end_where_a_service_does_not_come_up() {
     let fleet = Fleet::new();
     fleet.update();
@@ -294,7 +310,7 @@ impl Services for Script {
         Ok(Care { settle: self.settle, ..Care::default() })
     }
 
-    fn stale<'a>(&'a self, _: Option<&'a str>) -> BoxFuture<'a, Result<Option<Report>, String>> {
+    fn stale<'a>(&'a self, _: &'a Of) -> BoxFuture<'a, Result<Option<Report>, String>> {
         let services = self.stale.iter().map(|unit| (unit.clone(), Use::default())).collect();
         Box::pin(async { Ok(Some(Report { services, ..Report::default() })) })
     }

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Host, Lab};
 use crate::package::{
-    Done, Holder, Index, Lists, Lock, Offer, Packages, Rehearsal, Step, Trouble, Which, Work,
-    compare, short,
+    Done, Found, Holder, Index, Lists, Lock, Offer, Packages, Rehearsal, Step, Trouble, Which,
+    Work, compare, short,
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -320,8 +320,12 @@ impl Packages for Lab {
         Box::pin(async { BTreeMap::new() })
     }
 
-    fn stale(&self) -> BoxFuture<'_, Option<usize>> {
-        Box::pin(async { self.asked(|host| host.stale()).ok() })
+    fn stale<'a>(&'a self, changed: &'a [Found]) -> BoxFuture<'a, Option<Vec<String>>> {
+        Box::pin(async move {
+            let is_changed = |package: &str| changed.iter().any(|found| found.name == package);
+            let report = self.asked(|host| host.stale_of(is_changed)).ok()?;
+            Some(report.services.into_iter().map(|(unit, _)| unit).collect())
+        })
     }
 
     fn reboot_required(&self) -> bool {

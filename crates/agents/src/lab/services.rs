@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Host, Lab, LabPackage};
-use crate::service::stale::{Report, Use};
+use crate::service::stale::{Found, Of, Owner, Report, Use, User};
 use crate::service::{Broken, Care, Job, Services, Unit, Verb, nearest};
 
 /// A simulated service.
@@ -108,12 +108,6 @@ impl LabService {
 }
 
 impl Host {
-    /// How many services are stale.
-    #[must_use]
-    pub fn stale(&self) -> usize {
-        self.stale_of(|_| true).services.len()
-    }
-
     /// Lets something be wrong with a service: nginx, or the first that there is. Gives back its
     /// name.
     pub fn trouble(&mut self, trouble: LabTrouble) -> Option<String> {
@@ -133,8 +127,8 @@ impl Host {
     }
 
     /// The running services that were started with another version of a package than there is now.
-    fn stale_of(&self, asked: impl Fn(&str) -> bool) -> Report {
-        let mut report = Report::default();
+    pub(super) fn stale_of(&self, asked: impl Fn(&str) -> bool) -> Report {
+        let mut found = Found::default();
         for (name, service) in self.services.iter().filter(|(_, service)| service.running) {
             let old = service.maps.iter().filter(|(package, version)| {
                 let installed = self.packages.get(*package);
@@ -143,10 +137,11 @@ impl Host {
             let files: BTreeSet<String> = old.map(|(package, _)| file(package)).collect();
             if !files.is_empty() {
                 let uses = Use { processes: 1, pids: vec![service.main_pid], files };
-                report.services.push((format!("{name}.service"), uses));
+                let user = User::Of(Owner::Service(format!("{name}.service")));
+                found.users.insert(user, uses);
             }
         }
-        report
+        Report::of(found)
     }
 
     /// What a name of a library means: a package and its siblings of the same source, or a file.
@@ -230,10 +225,16 @@ impl Lab {
         Ok(broken.collect())
     }
 
-    fn report(&self, library: Option<&str>) -> Result<Option<Report>, String> {
+    fn report(&self, of: &Of) -> Result<Option<Report>, String> {
         let host = self.read().map_err(|error| self.told(&error))?;
-        let Some(library) = library else { return Ok(Some(host.stale_of(|_| true))) };
-        let meant = host.library(library);
+        let name = match of {
+            Of::All => return Ok(Some(host.stale_of(|_| true))),
+            Of::Files(files) => {
+                return Ok(Some(host.stale_of(|package| files.has(&file(package)))));
+            }
+            Of::Named(name) => name,
+        };
+        let meant = host.library(name);
         Ok(meant.map(|meant| host.stale_of(|package| meant.contains(package))))
     }
 
@@ -320,10 +321,7 @@ impl Services for Lab {
         })
     }
 
-    fn stale<'a>(
-        &'a self,
-        library: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Option<Report>, String>> {
-        Box::pin(async move { self.report(library) })
+    fn stale<'a>(&'a self, of: &'a Of) -> BoxFuture<'a, Result<Option<Report>, String>> {
+        Box::pin(async move { self.report(of) })
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use marcato_agent::{BoxFuture, Call, Outcome};
 use marcato_core::limits::agent::{LISTS_FRESH, LOCK_POLL, LOCK_WAIT};
+use marcato_core::limits::service::STALE_UNITS_MAX;
 use marcato_core::{Changed, Reason, Span};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
@@ -285,10 +286,12 @@ impl<'a> Change<'a> {
             }
         };
         self.data.insert("also".into(), difference.also(names).into());
-        if difference.changed
-            && let Some(stale) = self.packages.stale().await
+        if !difference.there.is_empty()
+            && let Some(stale) = self.packages.stale(&difference.there).await
         {
-            self.data.insert("stale".into(), stale.into());
+            self.data.insert("stale".into(), stale.len().into());
+            let named = stale.get(..STALE_UNITS_MAX).unwrap_or(&stale);
+            self.data.insert("services".into(), json!(named));
         }
         let changed = match (difference.changed, &done.error) {
             (true, _) => Changed::True,

@@ -81,9 +81,9 @@ pub trait Packages: Send + Sync {
     /// The services that run, by unit, with their main process.
     fn services(&self) -> BoxFuture<'_, BTreeMap<String, u32>>;
 
-    /// How many services still run code of files that were replaced; unknown where that cannot be
-    /// seen.
-    fn stale(&self) -> BoxFuture<'_, Option<usize>>;
+    /// The units of the services that still run replaced code of these packages; unknown where that
+    /// cannot be seen.
+    fn stale<'a>(&'a self, changed: &'a [Found]) -> BoxFuture<'a, Option<Vec<String>>>;
 
     /// Whether something that was installed asks for a reboot.
     fn reboot_required(&self) -> bool;

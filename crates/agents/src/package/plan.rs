@@ -186,6 +186,8 @@ pub(super) fn missed(work: &Work, after: &Index) -> Option<String> {
 pub(super) struct Difference {
     pub(super) changed: bool,
     pub(super) versions: BTreeMap<String, (String, String)>,
+    /// What has changed and is there now.
+    pub(super) there: Vec<Found>,
 }
 
 impl Difference {
@@ -201,11 +203,14 @@ impl Difference {
                 found.map_or(super::packages::State::NotInstalled, |found| found.state)
             };
             let versions = (version_of(from), version_of(to));
-            if versions.0 != versions.1 {
+            let other_version = versions.0 != versions.1;
+            if other_version {
                 difference.versions.insert(name.clone(), versions);
-                difference.changed = true;
             }
-            difference.changed |= state(from) != state(to);
+            if other_version || state(from) != state(to) {
+                difference.changed = true;
+                difference.there.extend(to.filter(|found| found.state.is_there()).cloned());
+            }
         }
         difference
     }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::change::change;
-use super::stale::{Left, Use};
+use super::stale::{Left, Of, Use};
 use super::{Services, Verb};
 
 /// What has been done by now.
@@ -32,7 +32,8 @@ pub(super) async fn cure(
     until: Instant,
     voice: &Voice,
 ) -> Outcome {
-    let before = match services.stale(Some(library)).await {
+    let of = Of::Named(library.to_owned());
+    let before = match services.stale(&of).await {
         Ok(Some(report)) => report,
         Ok(None) => {
             let data = Cure::new(Vec::new()).outputs(0, 0);
@@ -48,7 +49,7 @@ pub(super) async fn cure(
     if cure.changed == Changed::False {
         return cure.judge(count, count);
     }
-    match services.stale(Some(library)).await {
+    match services.stale(&of).await {
         Ok(after) => cure.judge(count, after.unwrap_or_default().services.len()),
         Err(error) => {
             let data = cure.outputs(count, count);

@@ -33,7 +33,7 @@ use marcato_core::{Changed, Reason};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
-use stale::Report;
+use stale::{Of, Report};
 
 pub use care::Care;
 pub use systemd::Systemd;
@@ -100,13 +100,9 @@ pub trait Services: Send + Sync {
         Box::pin(care.check(limit))
     }
 
-    /// Who runs code of replaced files; with a library, of its files. `None` when nothing of that
-    /// name is installed.
-    fn stale<'a>(
-        &'a self,
-        library: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Option<Report>, String>> {
-        Box::pin(stale::look(library))
+    /// Who runs code of replaced files. `None` when nothing of the name that was given is installed.
+    fn stale<'a>(&'a self, of: &'a Of) -> BoxFuture<'a, Result<Option<Report>, String>> {
+        Box::pin(stale::look(of))
     }
 }
 
@@ -200,7 +196,8 @@ impl Service {
     }
 
     async fn stale(&self, library: &str) -> Outcome {
-        match self.services.stale(Some(library).filter(|name| !name.is_empty())).await {
+        let of = if library.is_empty() { Of::All } else { Of::Named(library.to_owned()) };
+        match self.services.stale(&of).await {
             Ok(Some(report)) => Outcome::ok(crate::outputs(report.outputs())),
             Ok(None) => {
                 Outcome::ok(crate::outputs(Report::default().outputs())).because(Reason::Absent)

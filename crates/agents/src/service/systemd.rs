@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 use zbus::{Connection, DBusError};
 
-use super::stale::{self, Left, Report};
+use super::stale::{self, Left, Of, Report};
 use super::{Broken, Job, Services, Unit, Verb, bus, systemctl};
 
 /// Where init scripts are: `systemctl` keeps their links in step, and D-Bus does not.
@@ -137,8 +137,8 @@ impl Systemd {
     }
 
     /// Leaves those alone that systemd would not restart, or not only restart.
-    async fn stale_units(&self, library: Option<&str>) -> Result<Option<Report>, String> {
-        let Some(mut report) = stale::look(library).await? else { return Ok(None) };
+    async fn stale_units(&self, of: &Of) -> Result<Option<Report>, String> {
+        let Some(mut report) = stale::look(of).await? else { return Ok(None) };
         for (unit, uses) in std::mem::take(&mut report.services) {
             let reason = match self.look_at(&unit).await? {
                 None => "its unit is not there any more",
@@ -203,10 +203,7 @@ impl Services for Systemd {
         Box::pin(self.failed_units())
     }
 
-    fn stale<'a>(
-        &'a self,
-        library: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Option<Report>, String>> {
-        Box::pin(self.stale_units(library))
+    fn stale<'a>(&'a self, of: &'a Of) -> BoxFuture<'a, Result<Option<Report>, String>> {
+        Box::pin(self.stale_units(of))
     }
 }

@@ -63,7 +63,8 @@ async fn an_update_takes_the_library_along() {
     assert_eq!((&outcome.data["before"], &outcome.data["after"]), (&json!(OLD), &json!(NEW)));
     assert_eq!(outcome.data["conffiles_kept"], json!(["/etc/libtls3.conf"]));
     assert!(outcome.data["lists_age"].as_u64().unwrap() < 3600, "{outcome:?}");
-    assert!(outcome.data["stale"].is_u64(), "{outcome:?}");
+    // Whatever runs old code on this host, none of it is of these packages.
+    assert_eq!((&outcome.data["stale"], &outcome.data["services"]), (&json!(0), &json!([])));
     assert_eq!(kit.version("libtls3").as_deref(), Some(NEW));
     assert_eq!(fs::read_to_string(kit.path("root/etc/libtls3.conf")).unwrap(), "mine");
     assert_eq!(kit.apt("apt-mark", &["showauto"]), "libtls3\n", "marks stay");

@@ -65,6 +65,9 @@ pub const STALE_USERS_MAX: usize = 500;
 /// How many process ids, and how many files, are named for each of them.
 pub const STALE_NAMED_MAX: usize = 20;
 
+/// How many services a change of packages names that still run old code; the rest is counted.
+pub const STALE_UNITS_MAX: usize = 100;
+
 /// How many files of a package and its siblings are known by name. glibc's have 4,000.
 pub const LIBRARY_FILES_MAX: usize = 200_000;
 

@@ -258,6 +258,16 @@ mod tests {
             ],
             Some("Old library still in use: 5 services on 2 nodes (sshd 2, cron 1, nginx 1 …)"),
         );
+        // As a change of packages names them.
+        check(
+            &[
+                json!({"stale": 200, "services": ["sshd.service", "cron.service"]}),
+                json!({"stale": 1, "services": ["sshd.service"], "reboot_required": true}),
+            ],
+            Some(
+                "Old library still in use: 201 services on 2 nodes (sshd 2, cron 1); 1 node wants a reboot",
+            ),
+        );
         check(&[json!({"reboot_required": true})], Some("1 node wants a reboot"));
         assert_eq!(counted(1_234_567, "a", "b"), "1,234,567 b");
         assert_eq!(counted(100, "a", "b"), "100 b");

@@ -21,8 +21,10 @@ use tokio::time::sleep;
 
 use super::dpkg::{Dpkg, Index};
 use super::packages::{
-    Done, Holder, Lists, Lock, Offer, Packages, Rehearsal, Step, Target, Trouble, Verb, Which, Work,
+    Done, Found, Holder, Lists, Lock, Offer, Packages, Rehearsal, Step, Target, Trouble, Verb,
+    Which, Work,
 };
+use crate::service::stale::{self, Library};
 use places::Places;
 use run::{Said, Tools};
 
@@ -427,8 +429,11 @@ impl Packages for Apt {
         })
     }
 
-    fn stale(&self) -> BoxFuture<'_, Option<usize>> {
-        Box::pin(async { crate::service::stale::count().await.ok() })
+    fn stale<'a>(&'a self, changed: &'a [Found]) -> BoxFuture<'a, Option<Vec<String>>> {
+        Box::pin(async move {
+            let files = Library::of(changed, self.dpkg.admin()).ok()?;
+            stale::units(files).await.ok()
+        })
     }
 
     fn reboot_required(&self) -> bool {

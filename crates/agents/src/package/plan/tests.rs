@@ -161,6 +161,8 @@ fn differences() {
     let after = index(&["a 2 amd64 a install", "b 1 amd64 b hold", "new 1 amd64 new install"]);
     let difference = Difference::between(&before, &after);
     assert!(difference.changed);
+    let there: Vec<&str> = difference.there.iter().map(|found| found.name.as_str()).collect();
+    assert_eq!(there, ["a", "new"]);
     let want = json!({
         "gone": { "before": "1", "after": "" }, "new": { "before": "", "after": "1" },
     });

@@ -41,13 +41,21 @@ impl Library {
         }
         let packages = siblings(name, dpkg)?;
         if !packages.is_empty() {
-            let mut paths = HashSet::new();
-            for package in packages {
-                list(&package, dpkg, &mut paths)?;
-            }
-            return Ok(Some(Self(Meant::Paths(paths))));
+            return Self::of(&packages, dpkg).map(Some);
         }
         Ok(name.contains(".so").then(|| Self(Meant::Name(name.to_owned()))))
+    }
+
+    /// The files of these packages, and of no others.
+    ///
+    /// # Errors
+    /// A list of files cannot be read; says which, and why.
+    pub fn of(packages: &[Found], dpkg: &Path) -> Result<Self, String> {
+        let mut paths = HashSet::new();
+        for package in packages {
+            list(package, dpkg, &mut paths)?;
+        }
+        Ok(Self(Meant::Paths(paths)))
     }
 
     /// Whether a mapped file is meant. A library's own file has a longer version than the link that
@@ -182,6 +190,24 @@ Source: openssl
             check(name, "/usr/lib/x86_64-linux-gnu/libz.so.1.2.11", true);
             check(name, "/usr/lib/x86_64-linux-gnu/libz.so.2", false);
         }
+    }
+
+    #[test]
+    fn packages_alone() {
+        let dpkg = dpkg();
+        let index = Dpkg::at(dpkg.path()).unwrap().index().unwrap();
+        let check = |packages: &[&str], path: &str, want: bool| {
+            let found: Vec<Found> = packages.iter().flat_map(|name| index.find(name)).collect();
+            let library = Library::of(&found, dpkg.path()).unwrap();
+            assert_eq!(library.has(path), want, "{packages:?} {path}");
+        };
+        let (ssl, z) = ("/usr/lib/x86_64-linux-gnu/libssl.so.3", "/lib/x86_64-linux-gnu/libz.so.1");
+        check(&["libssl3"], ssl, true);
+        check(&["openssl"], ssl, false);
+        check(&["openssl"], "/usr/bin/openssl", true);
+        check(&["openssl", "zlib1g"], z, true);
+        check(&["openssl", "libssl3"], z, false);
+        check(&[], z, false);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Which services still run code from files that were deleted or replaced, as a library is by an
 //! update: until they are restarted, the hole that was mended is open in them.
 //!
-//! What a change has left behind is counted by [`count`], which the agent `package` calls after it
+//! What a change has left behind is named by [`units`], which the agent `package` calls after it
 //! has changed something. [`look`] says more: who uses what, and who among them is left alone when
 //! services are restarted, each with the reason.
 //!
@@ -64,6 +64,17 @@ const TERMINAL: &str = "somebody may be logged in there";
 const CONNECTION: &str = "a user's connection";
 const DISPLAY: &str = "a restart would end graphical sessions";
 const CONTAINERS: &str = "a restart could end containers";
+
+/// Whose replaced files are looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Of {
+    /// All that there are.
+    All,
+    /// Those of a library, as an operator names it.
+    Named(String),
+    /// These.
+    Files(Library),
+}
 
 /// What a look has shown, by what can be done about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -167,33 +178,34 @@ pub(super) fn reason_to_keep(unit: &str) -> Option<&'static str> {
     known.map(|(_, why)| *why)
 }
 
-/// How many services of this host use a file that was deleted or replaced and would be cured by a
+/// The services of this host that use one of these files, deleted or replaced, and would be cured by a
 /// restart.
 ///
 /// # Errors
 /// As [`look`].
-pub async fn count() -> Result<usize, String> {
+pub async fn units(files: Library) -> Result<Vec<String>, String> {
+    let of = Of::Files(files);
     let report = match super::of_host() {
-        Some(services) => services.stale(None).await?,
-        None => look(None).await?,
+        Some(services) => services.stale(&of).await?,
+        None => look(&of).await?,
     };
-    Ok(report.unwrap_or_default().services.len())
+    Ok(report.unwrap_or_default().services.into_iter().map(|(unit, _)| unit).collect())
 }
 
-/// Who uses a file of this host that was deleted or replaced; with a library, one of its files.
-/// `None` when nothing of that name is installed.
+/// Who uses a file of this host that was deleted or replaced and is asked for. `None` when nothing of
+/// the name that was given is installed.
 ///
 /// # Errors
 /// The process table or dpkg's database cannot be read, or it takes too long.
-pub async fn look(library: Option<&str>) -> Result<Option<Report>, String> {
+pub async fn look(of: &Of) -> Result<Option<Report>, String> {
     let limit = STALE_LIMIT.as_duration();
     let until = Instant::now() + limit;
-    let library = library.map(str::to_owned);
+    let of = of.clone();
     let (done, result) = oneshot::channel();
     // A thread of its own: a file on a file system that hangs must hold up neither the node nor the
     // end of its process.
     let thread = std::thread::Builder::new().name("stale".into());
-    let spawned = thread.spawn(move || done.send(look_now(library.as_deref(), until)));
+    let spawned = thread.spawn(move || done.send(look_now(of, until)));
     spawned.map_err(|error| format!("a thread: {error}"))?;
     match timeout(limit, result).await {
         Ok(Ok(found)) => found,
@@ -204,10 +216,11 @@ pub async fn look(library: Option<&str>) -> Result<Option<Report>, String> {
     }
 }
 
-fn look_now(library: Option<&str>, until: Instant) -> Result<Option<Report>, String> {
-    let library = match library {
-        None => None,
-        Some(name) => match Library::find(name, Path::new(library::DPKG))? {
+fn look_now(of: Of, until: Instant) -> Result<Option<Report>, String> {
+    let library = match of {
+        Of::All => None,
+        Of::Files(library) => Some(library),
+        Of::Named(name) => match Library::find(&name, Path::new(library::DPKG))? {
             Some(found) => Some(found),
             None => return Ok(None),
         },

@@ -255,9 +255,9 @@ fn a_real_program_that_was_replaced_is_found() {
 
 #[tokio::test]
 async fn this_machine_can_be_looked_at() {
-    let report = look(None).await.unwrap().unwrap();
+    let report = look(&Of::All).await.unwrap().unwrap();
     let outputs = report.outputs();
     assert_eq!(outputs["count"], report.services.len());
-    assert_eq!(look(Some("opnessl-typo")).await, Ok(None));
-    assert!(look(Some("libc.so.6")).await.unwrap().is_some());
+    assert_eq!(look(&Of::Named("opnessl-typo".to_owned())).await, Ok(None));
+    assert!(look(&Of::Named("libc.so.6".to_owned())).await.unwrap().is_some());
 }
