@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use marcato_client::core::{Coverage, NodeReport, Report, Selection, Task};
 use marcato_client::shell::Fleet as Connection;
+use marcato_core::ddl::Action;
 use marcato_core::facts::is_volatile;
 use marcato_core::{FactName, Identity, Reason};
 use marcato_filter::Filter;
 use marcato_protocol::question::Values;
 
+use super::grammar::subject_of;
 use super::which::Which;
 use crate::words::fold::fold;
 use crate::words::group::escape;
@@ -86,7 +88,8 @@ pub async fn why(connection: &mut Connection, which: &Which, coverage: &Coverage
 /// What to say where every node that answered does not have what was asked for.
 pub async fn there(
     connection: &mut Connection,
-    (task, which): (&Task, &Which),
+    (task, action): (&Task, &Action),
+    which: &Which,
     report: &Report,
 ) -> Option<String> {
     let (nobody, count) = nobody(report, which)?;
@@ -102,8 +105,8 @@ pub async fn there(
             nearest => format!("{line}; nearest: {}", joined(nearest)),
         });
     }
-    let item = input(task.agent.as_str()).filter(|_| is(Reason::Absent))?;
-    let line = format!("{nobody} has a {} {item:?} ({count})", task.agent);
+    let subject = subject_of(action).filter(|_| is(Reason::Absent))?;
+    let line = format!("{nobody} has a {subject} {:?} ({count})", input(subject)?);
     Some(match nearest(report) {
         Some((name, count)) => format!("{line}. Nearest: {} ({})", escape(name), node_count(count)),
         None => line,

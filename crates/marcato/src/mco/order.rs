@@ -8,7 +8,7 @@ use marcato_agent::job;
 use marcato_client::core::{Aim, Job, JobSetup, Report, Selection, Task};
 use marcato_client::shell::signer::Signer;
 use marcato_client::shell::{Choice, ClientSetup, Fleet as Connection, FleetError, Live};
-use marcato_core::ddl::Ddl;
+use marcato_core::ddl::{Action, Ddl};
 use marcato_core::limits::timing::{CHANGE_WAIT, READ_WAIT};
 use marcato_core::{ActionName, AgentName, Exit, Identity, JobId, Span, Terms, Timestamp};
 use marcato_node::shell::now;
@@ -163,6 +163,7 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
             intent,
             which,
             task,
+            action,
             fleet: &fleet,
             signer,
             connection: Connection::connect(setup).await?,
@@ -238,6 +239,7 @@ struct Errand<'a> {
     intent: &'a Intent,
     which: Which,
     task: Task,
+    action: &'a Action,
     fleet: &'a Fleet,
     signer: Box<dyn Signer>,
     connection: Connection,
@@ -303,8 +305,8 @@ impl Errand<'_> {
                 return Err(error.into());
             }
         };
-        let meant = (&self.task, &self.which);
-        let words = nothing::there(&mut self.connection, meant, &report).await;
+        let meant = (&self.task, self.action);
+        let words = nothing::there(&mut self.connection, meant, &self.which, &report).await;
         Ok(Done::Report { report: Box::new(report), job, lines, words })
     }
 

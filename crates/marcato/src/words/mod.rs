@@ -11,6 +11,7 @@ pub mod inventory;
 pub mod items;
 pub mod jobs;
 pub mod json;
+pub mod left;
 pub mod schema;
 pub mod statistics;
 pub mod table;

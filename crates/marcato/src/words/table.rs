@@ -13,7 +13,7 @@ use super::fold::fold;
 use super::group::{Group, escape, group, is_nothing, marked, plain, values};
 use super::tally::{About, Look, Shape, hints, remarks, tally};
 use super::time::{clock, since};
-use super::{change, inventory, items, statistics};
+use super::{change, inventory, items, left, statistics};
 
 /// Up to so many nodes have a line each.
 const EACH_MAX: usize = 10;
@@ -85,7 +85,7 @@ pub fn show(report: &Report, about: &About<'_>, screen: Screen) -> Shown {
         }
         _ if is_each => table.node_lines(&nodes),
         Look::Values => table.values(&nodes, room),
-        _ => table.group_lines(&table.groups(&nodes), room),
+        _ => table.grouped(&nodes, room),
     };
     if about.look == (Look::Times { graph: true }) {
         let answered = nodes.iter().filter_map(|node| table.time(node));
@@ -227,18 +227,41 @@ impl Table<'_> {
         lines
     }
 
-    /// What the nodes list, each thing once; then who lists nothing, and who did not answer.
+    /// The nodes in groups, then what they have left alone.
+    fn grouped(&self, nodes: &[&NodeReport], room: usize) -> Vec<String> {
+        let left = self.left_alone(nodes);
+        let mut lines = self.group_lines(&self.groups(nodes), room.saturating_sub(left.len()));
+        lines.extend(left);
+        lines
+    }
+
+    /// What nodes have left alone, with the reasons, where the action tells of that.
+    fn left_alone(&self, nodes: &[&NodeReport]) -> Vec<String> {
+        if !self.tells_of_left() {
+            return Vec::new();
+        }
+        let line = |(what, nodes): left::Shared<'_>| self.aside(&what, &nodes);
+        left::shared(nodes).into_iter().map(line).collect()
+    }
+
+    fn tells_of_left(&self) -> bool {
+        self.about.look == Look::Outputs && self.about.action.is_some_and(left::is_told)
+    }
+
+    /// What the nodes list, each thing once; then what is left alone, who lists nothing, and who did
+    /// not answer.
     fn items(&self, nodes: &[&NodeReport], room: usize) -> Vec<String> {
         let list = self.list.unwrap_or_default();
         let (told, others): (Vec<&NodeReport>, Vec<&NodeReport>) =
-            nodes.iter().partition(|node| node.state == EndState::Ok);
-        let without: Vec<&NodeReport> = told
-            .iter()
-            .copied()
-            .filter(|node| items::elements(node, list).next().is_none())
-            .collect();
+            nodes.iter().partition(|node| node.state == EndState::Ok && !is_nothing(node));
+        let is_without = |node: &&&NodeReport| {
+            items::elements(node, list).next().is_none() && !left::is_any(node)
+        };
+        let without: Vec<&NodeReport> = told.iter().filter(is_without).copied().collect();
+        let left = self.left_alone(&told);
         let last = self.group_lines(&self.groups(&others), room);
-        let room = room.saturating_sub(last.len() + usize::from(!without.is_empty()));
+        let aside = left.len() + usize::from(!without.is_empty());
+        let room = room.saturating_sub(last.len() + aside);
         let items = items::items(&told, list);
         let shown = if items.len() > room { room.saturating_sub(1) } else { items.len() };
         let width = items.first().map_or(1, |item| item.nodes.len()).to_string().len();
@@ -259,6 +282,7 @@ impl Table<'_> {
         if shown < items.len() {
             lines.push(format!("… and {} more: {}", items.len() - shown, self.all()));
         }
+        lines.extend(left);
         if !without.is_empty() {
             lines.push(self.aside("nothing", &without));
         }
@@ -304,6 +328,9 @@ impl Table<'_> {
             let outputs = node.data.iter().take(OUTPUTS_MAX);
             let words = outputs.map(|(name, value)| format!("{}={}", escape(name), plain(value)));
             said = vec![words.collect::<Vec<_>>().join(" ")];
+        }
+        if self.tells_of_left() {
+            said.push(left::words(node));
         }
         said.push(self.note(&[node]));
         said.retain(|part| !part.is_empty());

@@ -1,5 +1,7 @@
 //! Packages and services changed, as an operator sees it.
 
+use serde_json::{Value, json};
+
 use crate::kit::{Lab, on_terminal};
 
 #[test]
@@ -43,5 +45,26 @@ fn services() {
         "service stale openssl -I /web/",
         "service restart --stale openssl -I web1.example.com --yes",
         "service stale openssl -I /web/ --each",
+        "service stale opnssl -I /web/",
+        "service restart --stale opnssl -I web1.example.com --yes",
+    ]));
+}
+
+#[test]
+fn what_a_restart_does_not_cure() {
+    let lab = Lab::up(3);
+    for node in ["web1", "web2"] {
+        let file = lab.home().join(format!("lab/nodes/{node}.example.com/host/host.json"));
+        let mut host: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        let bus =
+            json!({"running": true, "main_pid": 3, "since_us": 1, "maps": {"libssl3": "3.0"}});
+        host["services"]["dbus"] = bus;
+        std::fs::write(&file, serde_json::to_vec(&host).unwrap()).unwrap();
+    }
+    insta::assert_snapshot!(lab.session(&[
+        "service stale -I /web/",
+        "service stale openssl -I /web/ --each",
+        "service restart --stale openssl -I /web/ --yes",
+        "service restart --stale openssl -I /web/ --yes --group",
     ]));
 }
