@@ -28,7 +28,7 @@ use crate::words::{Failure, coverage, node_count};
 const NAMED_MAX: usize = 10;
 
 /// So many different complaints of nodes are told.
-const COMPLAINTS_MAX: usize = 10;
+const COMPLAINTS_MAX: usize = 5;
 
 /// Runs the command, and says how it ended.
 pub fn main(args: &Doctor) -> Exit {
@@ -188,22 +188,23 @@ fn health(report: &Report, findings: &mut Findings) {
             complaints.entry(line).or_default().insert(node.node.clone());
         }
     }
-    let mut complaints: Vec<(String, BTreeSet<Identity>)> = complaints.into_iter().collect();
+    let ill: BTreeSet<&Identity> = complaints.values().flatten().collect();
+    if ill.is_empty() {
+        return;
+    }
+    let mut text = format!("{} not well", ill.len());
+    let mut complaints: Vec<(&String, &BTreeSet<Identity>)> = complaints.iter().collect();
     complaints.sort_by_key(|(_, nodes)| Reverse(nodes.len()));
-    let mut warn = |nodes: BTreeSet<Identity>, line: &str| {
-        let names: Vec<Identity> = nodes.into_iter().collect();
-        let text = format!("{} not well: {}\n{line}", names.len(), named(&names));
-        let hint = "mcod doctor, on such a node's host";
-        findings.warn("health", Failure::new(Exit::Failed, text).hint(hint));
-    };
-    let more = complaints.split_off(complaints.len().min(COMPLAINTS_MAX));
-    for (line, nodes) in complaints {
-        warn(nodes, &line);
+    for (line, nodes) in complaints.iter().take(COMPLAINTS_MAX) {
+        let names: Vec<Identity> = nodes.iter().cloned().collect();
+        text += &format!("\n{}, {}: {line}", node_count(names.len()), named(&names));
     }
-    if !more.is_empty() {
-        let line = format!("{} more complaints; mco inventory NODE shows them", more.len());
-        warn(more.into_iter().flat_map(|(_, nodes)| nodes).collect(), &line);
+    if complaints.len() > COMPLAINTS_MAX {
+        let more = complaints.len() - COMPLAINTS_MAX;
+        text += &format!("\nand {more} more complaints; mco inventory NODE shows those of a node");
     }
+    let hint = "mcod doctor, on such a node's host";
+    findings.warn("health", Failure::new(Exit::Failed, text).hint(hint));
 }
 
 /// How far the clocks of the nodes that answered are from this one, at least.
@@ -246,4 +247,47 @@ fn named(nodes: &[Identity]) -> String {
     let more = if nodes.len() > NAMED_MAX { " …" } else { "" };
     let names = fold(nodes.iter().take(NAMED_MAX).map(Identity::as_str)).join(" ");
     format!("{names}{more}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn complaints_are_told_once_and_not_without_end() {
+        let node = |index: usize, health: Value| {
+            json!({"node": format!("web{index:02}.x"), "state": "ok", "changed": "false",
+                "signed": true, "data": { "health": health }})
+        };
+        let common = "facts.yaml:2: broken\u{1b}";
+        let mut nodes: Vec<Value> = (1..=20).map(|at| node(at, json!([common, common]))).collect();
+        nodes.extend((21..=32).map(|at| node(at, json!([format!("fault {at}")]))));
+        nodes.extend([node(33, Value::Null), node(34, json!("no list")), node(35, json!([7, []]))]);
+        let report: Report = serde_json::from_value(json!({
+            "collective": "lab", "caller": "ops", "agent": "rpcutil", "action": "ping",
+            "orders": [], "issued": "2026-11-23T12:00:00.000Z", "ended": null,
+            "expected": nodes.len(), "complete": true, "nodes": nodes, "unexpected": [],
+            "not_capable": [], "read_only": [], "gone": [], "vanished": [], "refused": [],
+            "interrupted": false
+        }))
+        .unwrap();
+        let mut findings = Findings::default();
+        health(&report, &mut findings);
+        assert_eq!(
+            findings.lines(false, false),
+            [
+                "warn  health    32 not well",
+                "                20 nodes, web[01-10].x …: facts.yaml:2: broken\\u{1b}",
+                "                1 node, web21.x: fault 21",
+                "                1 node, web22.x: fault 22",
+                "                1 node, web23.x: fault 23",
+                "                1 node, web24.x: fault 24",
+                "                and 8 more complaints; mco inventory NODE shows those of a node",
+                "                Next: mcod doctor, on such a node's host",
+            ]
+        );
+        assert_eq!(findings.exit(), Exit::Ok);
+    }
 }
