@@ -199,9 +199,10 @@ async fn an_update_makes_services_stale_until_they_are_restarted() {
     let (outcome, data) = fleet.ask("restart_stale", json!({"library": "openssl"})).await;
     assert_eq!((outcome.reason, &data["before"]), (Some(Reason::Unchanged), &json!(0)));
     for action in ["stale", "restart_stale"] {
-        let (outcome, _) = fleet.ask(action, json!({"library": "opnessl"})).await;
+        let (outcome, data) = fleet.ask(action, json!({"library": "opnessl"})).await;
         let want = (ActionResult::Ok, Some(Reason::Absent), Changed::False);
         assert_eq!((outcome.result, outcome.reason, outcome.changed), want);
+        assert_eq!(data["nearest"], "openssl");
     }
 }
 

@@ -104,7 +104,7 @@ impl LabPackage {
 }
 
 impl Host {
-    fn index(&self) -> Result<Index, String> {
+    pub(super) fn index(&self) -> Result<Index, String> {
         let mut text = String::new();
         for (name, package) in &self.packages {
             package.paragraph(name, &mut text);

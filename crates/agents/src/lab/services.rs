@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Host, Lab, LabPackage};
+use crate::package;
 use crate::service::stale::{Found, Of, Owner, Report, Use, User};
 use crate::service::{Broken, Care, Job, Services, Unit, Verb, nearest};
 
@@ -280,6 +281,10 @@ impl Services for Lab {
     fn nearest(&self, asked: &str) -> Option<String> {
         let host = self.read().ok()?;
         nearest::of(host.services.keys().map(String::as_str), asked)
+    }
+
+    fn nearest_library(&self, asked: &str) -> Option<String> {
+        package::nearest(&self.read().ok()?.index().ok()?, asked)
     }
 
     fn failed(&self) -> BoxFuture<'_, Result<Vec<Broken>, String>> {

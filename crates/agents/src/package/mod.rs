@@ -20,6 +20,7 @@ pub use packages::{
     Done, Found, Holder, Lists, Lock, Offer, Packages, Rehearsal, State, Step, Target, Trouble,
     Verb, Which, Work,
 };
+pub(crate) use plan::nearest;
 pub(crate) use version::compare;
 
 /// Its declaration.

@@ -31,7 +31,7 @@ pub(super) fn named(index: &Index, asked: &str) -> Vec<Found> {
 }
 
 /// The installed package that is most likely meant where none is called so.
-pub(super) fn nearest(index: &Index, asked: &str) -> Option<String> {
+pub(crate) fn nearest(index: &Index, asked: &str) -> Option<String> {
     let there = index.all().filter(|found| found.state.is_there()).map(|found| found.name);
     let there: Vec<String> = there.collect();
     nearest::nearest(asked, there.iter().map(String::as_str)).map(str::to_owned)

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::change::change;
 use super::stale::{Left, Of, Use};
-use super::{Services, Verb};
+use super::{Services, Verb, no_library};
 
 /// What has been done by now.
 struct Cure {
@@ -37,7 +37,7 @@ pub(super) async fn cure(
         Ok(Some(report)) => report,
         Ok(None) => {
             let data = Cure::new(Vec::new()).outputs(0, 0);
-            return Outcome::ok(data).because(Reason::Absent);
+            return no_library(services, library, data);
         }
         Err(error) => return Outcome::failed(Reason::Action, Changed::False, error),
     };

@@ -30,7 +30,7 @@ use marcato_agent::{Agent, BoxFuture, Call, Outcome, Shipped};
 use marcato_core::ddl::{Ddl, DdlError};
 use marcato_core::limits::service::FAILED_UNITS_MAX;
 use marcato_core::{Changed, Reason};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use stale::{Of, Report};
@@ -71,6 +71,11 @@ pub trait Services: Send + Sync {
     /// The service that is most likely meant by a name that no unit has.
     fn nearest(&self, asked: &str) -> Option<String> {
         nearest::of_host(Path::new("/"), asked)
+    }
+
+    /// The package that is most likely meant by a library of which nothing is installed.
+    fn nearest_library(&self, asked: &str) -> Option<String> {
+        stale::nearest(asked)
     }
 
     /// The units that have failed.
@@ -200,11 +205,20 @@ impl Service {
         match self.services.stale(&of).await {
             Ok(Some(report)) => Outcome::ok(crate::outputs(report.outputs())),
             Ok(None) => {
-                Outcome::ok(crate::outputs(Report::default().outputs())).because(Reason::Absent)
+                let data = crate::outputs(Report::default().outputs());
+                no_library(&*self.services, library, data)
             }
             Err(error) => Outcome::failed(Reason::Action, Changed::False, error),
         }
     }
+}
+
+/// Nothing of a library is installed.
+fn no_library(services: &dyn Services, library: &str, mut data: Map<String, Value>) -> Outcome {
+    if let Some(nearest) = services.nearest_library(library) {
+        data.insert("nearest".into(), nearest.into());
+    }
+    Outcome::ok(data).because(Reason::Absent)
 }
 
 impl Agent for Service {

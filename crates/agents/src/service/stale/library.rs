@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use marcato_core::limits::service::LIBRARY_FILES_MAX;
 
-use crate::package::{Dpkg, Found};
+use crate::package::{self, Dpkg, Found};
 
 /// Where dpkg keeps its database.
 pub(super) const DPKG: &str = "/var/lib/dpkg";
@@ -69,6 +69,11 @@ impl Library {
             Meant::Paths(paths) => versions(merged(path)).any(|shorter| paths.contains(shorter)),
         }
     }
+}
+
+/// The installed package that is most likely meant by a name that nothing has.
+pub(in crate::service) fn nearest(asked: &str, dpkg: &Path) -> Option<String> {
+    package::nearest(&*Dpkg::at(dpkg)?.index().ok()?, asked)
 }
 
 /// A path, and if it is a library's, the same with fewer and fewer numbers of its version.
@@ -190,6 +195,19 @@ Source: openssl
             check(name, "/usr/lib/x86_64-linux-gnu/libz.so.1.2.11", true);
             check(name, "/usr/lib/x86_64-linux-gnu/libz.so.2", false);
         }
+    }
+
+    #[test]
+    fn what_is_most_likely_meant() {
+        let dpkg = dpkg();
+        let check = |asked: &str, want: Option<&str>| {
+            assert_eq!(nearest(asked, dpkg.path()).as_deref(), want, "{asked}");
+        };
+        check("opnssl", Some("openssl"));
+        check("libsl3", Some("libssl3"));
+        check("postgresql", None);
+        // What was removed is no name to try.
+        check("libssl-dv", Some("libssl3"));
     }
 
     #[test]

@@ -192,6 +192,11 @@ pub async fn units(files: Library) -> Result<Vec<String>, String> {
     Ok(report.unwrap_or_default().services.into_iter().map(|(unit, _)| unit).collect())
 }
 
+/// The package of this host that is most likely meant by a library of which nothing is installed.
+pub(super) fn nearest(asked: &str) -> Option<String> {
+    library::nearest(asked, Path::new(library::DPKG))
+}
+
 /// Who uses a file of this host that was deleted or replaced and is asked for. `None` when nothing of
 /// the name that was given is installed.
 ///
