@@ -272,7 +272,7 @@ impl Table<'_> {
             let used = width + item.words.chars().count().max(widest) + 4;
             let names = names(item.nodes.iter().map(|node| &node.node), self.screen, used);
             let (count, words) = (item.nodes.len(), &item.words);
-            lines.push(format!("{count:>width$}  {words:widest$}  {names}"));
+            lines.push(cut(format!("{count:>width$}  {words:widest$}  {names}"), self.screen));
             // A log is worth the lines that nothing else needs.
             if lines.len() + item.log.len() + (shown - at - 1) <= room {
                 let log = item.log.iter().map(|line| format!("{:width$}    {line}", ""));

@@ -89,7 +89,9 @@ impl Program {
             let said = String::from_utf8_lossy(&stderr);
             let last: String = said.trim_end().lines().next_back().unwrap_or_default().into();
             let last: String = last.chars().filter(|c| !c.is_control()).take(200).collect();
-            return Err(self.wrong(format!("{status}: {last}").trim_end_matches(": ").to_owned()));
+            // Not with the fault, which others may read: it may be a private value.
+            tracing::warn!(program = %self.path().display(), %status, said = last, "a fact program failed");
+            return Err(self.wrong(format!("{status}; what it said is in the node's log")));
         }
         if stdout.len() > OUTPUT_BYTES_MAX {
             return Err(self.wrong(format!("it printed more than {OUTPUT_BYTES_MAX} bytes")));

@@ -346,7 +346,7 @@ async fn programs_print_facts() {
     assert_eq!(
         health(&source, dir.path()),
         [
-            "a.d/one: exit status: 3: why; the values read before hold",
+            "a.d/one: exit status: 3; what it said is in the node's log; the values read before hold",
             "a.d/two.sh: it printed more than 524288 bytes; the values read before hold",
         ]
     );
