@@ -116,7 +116,8 @@ pub fn still_used(nodes: &[NodeReport]) -> Option<String> {
     let reboots = nodes.iter().filter(is_set).count();
     let mut parts = Vec::new();
     if !stale.is_empty() {
-        let services = counted(stale.iter().sum(), "service", "services");
+        let services =
+            counted(stale.iter().copied().fold(0, u64::saturating_add), "service", "services");
         let nodes = counted(stale.len() as u64, "node", "nodes");
         parts.push(format!("Old library still in use: {services} on {nodes}{}", units(&named)));
     }

@@ -98,7 +98,9 @@ fn counted<'a>(
     let kinds = [(MORE, "not named"), (UNSEEN, "not looked at for want of rights")];
     kinds.into_iter().filter_map(move |(output, what)| {
         let nodes: Vec<_> = nodes.clone().filter(|node| count(node, output) > 0).collect();
-        let processes: u64 = nodes.iter().map(|node| count(node, output)).sum();
+        let each = nodes.iter().map(|node| count(node, output));
+        // A node may say any number.
+        let processes = each.fold(0, u64::saturating_add);
         let word = if processes == 1 { "process" } else { "processes" };
         (processes > 0).then(|| (format!("{processes} {word} {what}"), nodes))
     })
@@ -157,6 +159,8 @@ mod tests {
             assert_eq!(got, want);
         };
         check(&[node("a", &[], 0, 0)], &[]);
+        let liars = [node("a", &[], u64::MAX, 0), node("b", &[], 1, 0)];
+        check(&liars, &[("18446744073709551615 processes not named", 2)]);
         let nodes = [
             node("a", &[("1.scope", "session"), ("dbus", "bus"), ("2.scope", "session")], 0, 0),
             node("b", &[("dbus", "bus")], 0, 0),
