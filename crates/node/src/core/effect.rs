@@ -22,7 +22,8 @@ pub enum Effect {
     /// Run an action and report [`super::Event::Ended`] or [`super::Event::Gone`]. That a change
     /// was begun must be on the disk before its process is.
     Run(Box<Approved>),
-    /// Look what a change that runs says of itself, and report it: [`super::Event::Said`].
+    /// Look what a change that runs says of itself, and report it: [`super::Event::Said`]. That may
+    /// take its time; it is not asked for again before.
     Listen(RunKey),
     /// Report [`super::Event::Tick`] at that time; the last such wish counts.
     WakeAt(Timestamp),

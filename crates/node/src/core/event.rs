@@ -25,8 +25,9 @@ pub enum Event {
     Written(JournalKey),
     /// A record could not be written; in the system's words.
     NotWritten(JournalKey, String, MayStand),
-    /// What a change that runs says that it does or waits for; empty where it says nothing.
-    Said(RunKey, String),
+    /// What a change that runs says that it does or waits for; empty where it says nothing, none
+    /// where that could not be read.
+    Said(RunKey, Option<String>),
     /// An action ended. What could not be started at all ended as failed.
     Ended(RunKey, Outcome),
     /// The process of a change vanished without an outcome.

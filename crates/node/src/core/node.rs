@@ -143,7 +143,7 @@ impl Node {
             }
             Event::Written(key) => self.on_written(key, now),
             Event::NotWritten(key, why, stands) => self.on_not_written(key, &why, stands, now),
-            Event::Said(key, text) => self.on_said(key, &text, now),
+            Event::Said(key, text) => self.on_said(key, text.as_deref(), now),
             Event::Ended(key, outcome) => self.on_ended(key, outcome, now),
             Event::Gone(key) => self.on_gone(key, now),
             Event::Tick => self.on_tick(now),

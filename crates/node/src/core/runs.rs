@@ -92,6 +92,8 @@ struct Job {
     progress_said: bool,
     /// What its agent says of it.
     said: Said,
+    /// Whether the disk was asked for that, and has not answered: it may hang.
+    listens: bool,
 }
 
 /// How far a step is that has not ended.
@@ -272,7 +274,7 @@ impl Node {
         let limit = approved.call().limit;
         let progress_at = now + if change { PROGRESS_EVERY } else { READ_PROGRESS_AFTER };
         let approved = Some(approved);
-        let (late_at, progress_said, said) = (None, false, Said::default());
+        let (late_at, progress_said) = (None, false);
         let startable = self.steady.of(about.start_by + SKEW);
         let key = about.key;
         let job = Job {
@@ -286,7 +288,8 @@ impl Node {
             late_at,
             progress_at,
             progress_said,
-            said,
+            said: Said::default(),
+            listens: false,
         };
         self.runs.jobs.insert(key, job);
     }
@@ -308,6 +311,7 @@ impl Node {
             progress_at: now,
             progress_said: true,
             said: Said::default(),
+            listens: false,
         };
         self.runs.jobs.insert(key, job);
     }
@@ -538,11 +542,15 @@ impl Node {
         Some(job.answer.progress(word, now, &self.key, &self.subjects))
     }
 
-    /// Takes what a change says of itself, and says that it runs.
-    pub(super) fn on_said(&mut self, key: RunKey, text: &str, now: Timestamp) {
+    /// Takes what a change says of itself, and says that it runs. What cannot be read leaves what
+    /// was said last.
+    pub(super) fn on_said(&mut self, key: RunKey, text: Option<&str>, now: Timestamp) {
         let Some(job) = self.runs.jobs.get_mut(&key) else { return };
-        if job.stage == Stage::Running {
-            job.said.take(text, &job.answer, &mut self.random);
+        let asked = std::mem::take(&mut job.listens);
+        if asked && job.stage == Stage::Running {
+            if let Some(text) = text {
+                job.said.take(text, &job.answer, &mut self.random);
+            }
             self.say_progress(key, now);
         }
     }
@@ -568,8 +576,9 @@ impl Node {
             } else if job.is_expired(now, self.steady) {
                 self.expire(key, now);
             } else if due(job.progress_at) && job.phase().is_some() {
-                if job.change && job.stage == Stage::Running {
-                    job.progress_at = now + PROGRESS_EVERY;
+                // A disk that does not answer until then silences nothing.
+                if job.change && job.stage == Stage::Running && !job.listens {
+                    (job.listens, job.progress_at) = (true, now + PROGRESS_EVERY);
                     self.effect(Effect::Listen(key));
                 } else {
                     self.say_progress(key, now);

@@ -1,4 +1,5 @@
-//! A few threads that write to the disk, so that no node's loop waits for it.
+//! A few threads that write to the disk, and read there what changes say of themselves, so that no
+//! node's loop waits for it.
 
 use std::io;
 use std::panic::AssertUnwindSafe;

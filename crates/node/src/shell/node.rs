@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use marcato_agent::runner::Launch;
+use marcato_agent::runner::{self, Launch};
 use marcato_core::limits::facts::FIRST_RUN_LIMIT;
 use marcato_core::limits::node::{CLOSE_LIMIT, EVENTS_WAITING_MAX, FACTS_READ_EVERY};
 use marcato_core::{Identity, Span, Timestamp};
@@ -28,7 +28,7 @@ use super::rules::{Agents, Sourced};
 use super::runs::Runs;
 use super::state::{State, StateError, clock_high, random, seed};
 use crate::core::{
-    Approved, Effect, Entry, Event, JournalKey, JournalRecord, Level, MayStand, Node, Setup,
+    Approved, Effect, Entry, Event, JournalKey, JournalRecord, Level, MayStand, Node, RunKey, Setup,
 };
 
 /// What a node starts with.
@@ -62,7 +62,7 @@ pub struct NodeShell {
     journal: Arc<Mutex<Journal>>,
     runs: Runs,
     writer: Writer,
-    /// What the disk has done.
+    /// What the disk has done, and read.
     written: mpsc::Receiver<Event>,
     to_written: mpsc::Sender<Event>,
     reload: mpsc::Receiver<Option<Agents>>,
@@ -367,11 +367,7 @@ impl NodeShell {
                     effects.extend(self.core.step(event, now));
                 }
                 Effect::Run(approved) => self.start(*approved),
-                Effect::Listen(key) => {
-                    let event = Event::Said(key, self.runs.said(key));
-                    let now = self.now();
-                    effects.extend(self.core.step(event, now));
-                }
+                Effect::Listen(key) => self.listen(key),
                 Effect::WakeAt(at) => {
                     let at = Instant::now() + at.since(self.now()).as_duration();
                     match &mut self.wake {
@@ -421,6 +417,19 @@ impl NodeShell {
         };
         if let Err(error) = self.writer.post(append) {
             self.not_written(key, &error);
+        }
+    }
+
+    /// Looks what a run says of itself, behind the loop's back; its event follows.
+    fn listen(&self, key: RunKey) {
+        let (dir, heard) = (self.runs.dir(key), self.to_written.clone());
+        let look = move || {
+            // Nobody asks any more where the node has ended.
+            let _ = heard.blocking_send(Event::Said(key, runner::said(&dir).ok()));
+        };
+        if self.writer.post(look).is_err() {
+            // Full: the core hears of nothing, and says what it knows.
+            let _ = self.to_written.try_send(Event::Said(key, None));
         }
     }
 

@@ -137,11 +137,6 @@ impl Runs {
         })
     }
 
-    /// What a change that runs says of itself; nothing where that cannot be read.
-    pub(super) fn said(&self, key: RunKey) -> String {
-        runner::said(&self.dir(key)).unwrap_or_default()
-    }
-
     /// Where a run's files lie.
     pub(super) fn dir(&self, key: RunKey) -> PathBuf {
         self.dir.join(key.to_string())

@@ -238,7 +238,7 @@ impl World {
                 }
                 Effect::Listen(key) => {
                     let said = self.said(node, key);
-                    self.step_node(node, NodeEvent::Said(key, said));
+                    self.step_node(node, NodeEvent::Said(key, Some(said)));
                 }
                 Effect::Run(approved) if approved.changes() => {
                     let at = self.now + self.random.between(1, 4);

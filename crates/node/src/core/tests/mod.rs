@@ -193,6 +193,8 @@ pub(super) struct Bench {
     pub(super) clock_high: Timestamp,
     /// What every change says of itself.
     pub(super) says: String,
+    /// Whether the disk answers who listens to that.
+    pub(super) hears: bool,
     orders: u64,
 }
 
@@ -207,8 +209,9 @@ impl Bench {
         let (node, _) = Node::new(setup, START);
         let (now, spoken) = (START, Spoken::RELEASE);
         let (disk, clock_high) = (Vec::new(), Timestamp::default());
-        let (writes, says, orders) = (true, String::new(), 0);
-        let mut bench = Self { node, now, disk, writes, spoken, rules, clock_high, says, orders };
+        let (writes, hears, says, orders) = (true, true, String::new(), 0);
+        let mut bench =
+            Self { node, now, disk, writes, spoken, rules, clock_high, says, hears, orders };
         let _ = bench.step(Event::Connected);
         bench.now = START + seconds(100);
         bench
@@ -298,6 +301,7 @@ impl Bench {
         loop {
             let got = self.step(Event::Tick);
             let wake = got.wake;
+            all.order.extend(got.order);
             all.sent.extend(got.sent);
             all.receipts.extend(got.receipts);
             all.progress.extend(got.progress);
@@ -351,8 +355,10 @@ impl Bench {
                     }
                     Effect::Listen(key) => {
                         got.order.push("listen");
-                        let event = Event::Said(key, self.says.clone());
-                        later.extend(self.node.step(event, self.now));
+                        if self.hears {
+                            let event = Event::Said(key, Some(self.says.clone()));
+                            later.extend(self.node.step(event, self.now));
+                        }
                     }
                     Effect::WakeAt(at) => got.wake = Some(at),
                     Effect::KeepClock(at) => got.clock = Some(at),

@@ -367,7 +367,25 @@ fn what_a_change_says_of_itself_goes_to_its_readers_alone() {
     assert_eq!((got.said.as_slice(), seals(&got).len()), (&["".to_owned()][..], 0));
     assert_eq!(bench.ended(key).end(), (EndState::Ok, None));
     // A word that comes behind the end says nothing.
-    assert!(bench.step(Event::Said(key, waits.to_owned())).is_silent());
+    assert!(bench.step(Event::Said(key, Some(waits.to_owned()))).is_silent());
+}
+
+#[test]
+fn a_disk_that_hangs_silences_no_change() {
+    let mut bench = Bench::new();
+    "dpkg lock".clone_into(&mut bench.says);
+    let key = bench.ask(RESTART).run();
+    assert_eq!(bench.pass(seconds(2)).said, ["dpkg lock"]);
+    bench.hears = false;
+    let got = bench.pass(seconds(8));
+    let asked = got.order.iter().filter(|what| **what == "listen").count();
+    assert_eq!((asked, got.said.as_slice()), (1, &["dpkg lock"; 3].map(str::to_owned)[..]));
+    // What could not be read takes nothing back, and the next look is due in its turn.
+    assert_eq!(bench.step(Event::Said(key, None)).said, ["dpkg lock"]);
+    assert!(bench.step(Event::Said(key, Some("again".into()))).is_silent(), "nobody asked");
+    bench.hears = true;
+    bench.says.clear();
+    assert_eq!(bench.pass(seconds(2)).said, [""]);
 }
 
 #[test]
