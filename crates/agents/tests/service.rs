@@ -95,7 +95,8 @@ async fn status() {
         "enabled": "enabled", "main_pid": 812, "restarts": 0, "since": 5, "provider": "systemd",
     });
     assert_eq!(data, want);
-    let (_, data) = fleet.ask("status", json!({"service": "cron.service"})).await;
+    let (outcome, data) = fleet.ask("status", json!({"service": "cron.service"})).await;
+    assert_eq!(outcome, Outcome::ok(Map::new()).because(Reason::NotRunning));
     assert_eq!((&data["status"], &data["main_pid"]), (&json!("stopped"), &json!(0)));
     for action in ["status", "start", "stop", "restart", "reload", "enable", "disable"] {
         let (outcome, data) = fleet.ask(action, json!({"service": "ngnix"})).await;
@@ -159,13 +160,14 @@ async fn a_broken_configuration_leaves_what_runs_alone() {
     assert_eq!((outcome.result, outcome.reason, outcome.changed), want);
     assert!(outcome.message.contains("its log: nginx: [emerg]"), "{}", outcome.message);
     assert_eq!(data["status"], "failed");
-    let (_, data) = fleet.ask("failed", json!({})).await;
+    let (outcome, data) = fleet.ask("failed", json!({})).await;
+    assert_eq!(outcome, Outcome::ok(Map::new()).because(Reason::NotRunning));
     assert_eq!((&data["units"], &data["count"]), (&json!("nginx"), &json!(1)));
     assert_eq!(data["failed"][0]["unit"], "nginx.service");
     fleet.change(Host::mend_services);
     assert_eq!(fleet.one("start", "nginx").await, CHANGED);
-    let (_, data) = fleet.ask("failed", json!({})).await;
-    assert_eq!(data["count"], 0);
+    let (outcome, data) = fleet.ask("failed", json!({})).await;
+    assert_eq!((outcome.reason, &data["count"]), (None, &json!(0)));
 }
 
 #[tokio::test]
@@ -176,8 +178,9 @@ async fn a_service_that_flaps_is_unsettled() {
     let want = (ActionResult::Failed, Some(Reason::Unsettled), Changed::True);
     assert_eq!((outcome.result, outcome.reason, outcome.changed), want);
     assert!(outcome.message.contains("waiting to be started again"), "{}", outcome.message);
-    let (_, data) = fleet.ask("status", json!({"service": "nginx"})).await;
+    let (outcome, data) = fleet.ask("status", json!({"service": "nginx"})).await;
     assert_eq!((&data["status"], &data["sub"]), (&json!("restarting"), &json!("auto-restart")));
+    assert_eq!(outcome.reason, Some(Reason::NotRunning));
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@
 pub enum Exit {
     /// Every expected node is ok.
     Ok = 0,
-    /// Nothing matched, or declined, or absent everywhere; nothing was changed.
+    /// The answer is no: nothing matched, or declined, or absent everywhere, or a service does not
+    /// run; nothing was changed.
     Nothing = 1,
     /// Some node is failed, denied, rejected, interrupted, timed out or cancelled.
     Failed = 2,
@@ -52,7 +53,7 @@ impl Exit {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Ok => "every node ok",
-            Self::Nothing => "nothing matched",
+            Self::Nothing => "nothing matched, or not running",
             Self::Failed => "some node failed",
             Self::NoAnswer => "nobody answered",
             Self::Silent => "some silent",
@@ -70,7 +71,7 @@ impl Exit {
         match self {
             Self::Ok => "Every expected node is ok.",
             Self::Nothing => {
-                "Nothing matched, or declined (no node was asked), or absent on every node; nothing was changed."
+                "Nothing matched, or declined (no node was asked), or absent on every node, or a service that was asked about does not run on some node; nothing was changed."
             }
             Self::Failed => {
                 "Some node is failed, denied, rejected, interrupted, timed out or cancelled; comes before 3 and 4."

@@ -46,6 +46,9 @@ reasons! {
     Unchanged = "unchanged",
         "It was so already.",
         "Nothing.";
+    NotRunning = "not-running",
+        "The service that was asked about does not run; of failed, some service has failed.",
+        "mco service NAME start, if it should run; mco service failed shows the log of what has failed.";
     Action = "action",
         "The agent ran and said that it failed.",
         "Read the node's message.";

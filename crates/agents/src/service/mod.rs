@@ -162,7 +162,10 @@ impl Service {
             }
             _ => match Verb::of(action) {
                 Some(verb) => change::change(services, verb, &name, before, until, voice).await,
-                None => Outcome::ok(crate::outputs(before.outputs(&name, services.provider()))),
+                None => {
+                    let data = crate::outputs(before.outputs(&name, services.provider()));
+                    told(data, before.runs())
+                }
             },
         }
     }
@@ -197,7 +200,8 @@ impl Service {
                 "log": log.unwrap_or_default(),
             }));
         }
-        Outcome::ok(crate::outputs(json!({ "units": names, "failed": units, "count": count })))
+        let data = json!({ "units": names, "failed": units, "count": count });
+        told(crate::outputs(data), count == 0)
     }
 
     async fn stale(&self, library: &str) -> Outcome {
@@ -211,6 +215,12 @@ impl Service {
             Err(error) => Outcome::failed(Reason::Action, Changed::False, error),
         }
     }
+}
+
+/// What was asked, and whether it is as it should be.
+fn told(data: Map<String, Value>, is_well: bool) -> Outcome {
+    let outcome = Outcome::ok(data);
+    if is_well { outcome } else { outcome.because(Reason::NotRunning) }
 }
 
 /// Nothing of a library is installed.

@@ -75,6 +75,11 @@ impl Unit {
         self.is_active() || self.active == UNKNOWN || (self.ended_well && self.active == "inactive")
     }
 
+    /// Whether it runs, or was meant to end and did: what is not known does not count.
+    pub(super) fn runs(&self) -> bool {
+        self.is_well() && self.active != UNKNOWN
+    }
+
     /// Why nothing but a person should restart it, where that would do more than bring new code.
     pub(super) fn left_alone(&self) -> Option<&'static str> {
         match (self.active.as_str(), self.sub.as_str()) {
@@ -241,6 +246,7 @@ mod tests {
         let check = |active: &str, sub: &str, want: &str| {
             let unit = Unit { active: active.into(), sub: sub.into(), ..Unit::default() };
             assert_eq!(unit.status(), want, "{active} {sub}");
+            assert_eq!(unit.runs(), want == "running", "{active} {sub}");
         };
         check("active", "running", "running");
         check("active", "exited", "running");
@@ -253,6 +259,8 @@ mod tests {
         check("failed", "failed", "failed");
         check("unknown", "unknown", "unknown");
         check("", "", "stopped");
+        let unit = Unit { active: "inactive".into(), ended_well: true, ..Unit::default() };
+        assert!(unit.runs(), "it was meant to end");
     }
 
     #[test]

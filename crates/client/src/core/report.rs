@@ -92,6 +92,12 @@ impl NodeReport {
         }
     }
 
+    /// Whether it is ok, and what it tells of is as it should be.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.state == EndState::Ok && self.reason != Some(Reason::NotRunning)
+    }
+
     /// Whether the node itself answered, if only that it runs the order, and took it as one that
     /// is for it.
     #[must_use]
@@ -260,7 +266,8 @@ impl Report {
         }
         let is_nothing =
             |node: &NodeReport| matches!(node.reason, Some(Reason::Absent | Reason::NoValue));
-        if all().all(is_nothing) { Exit::Nothing } else { Exit::Ok }
+        let is_well = all().all(NodeReport::is_well) && !all().all(is_nothing);
+        if is_well { Exit::Ok } else { Exit::Nothing }
     }
 
     /// Whether hosts that were meant may stand in no line: a hub is too young to name them all, or a

@@ -21,7 +21,7 @@ pub struct Group<'a> {
 }
 
 /// Groups by state, reason and what the nodes say in `values`, which is never free text. The biggest
-/// ok group comes first, then the other ok ones, then what failed, then what is silent.
+/// ok group comes first, then the other ok ones, then what does not run, then what failed, then what is silent.
 #[must_use]
 pub fn group<'a>(
     nodes: &[&'a NodeReport],
@@ -35,15 +35,16 @@ pub fn group<'a>(
     }
     let make = |((state, reason, outputs), nodes)| Group { state, reason, outputs, nodes };
     let mut groups: Vec<Group<'a>> = groups.into_iter().map(make).collect();
-    groups.sort_by_key(|group| (rank(group.state), std::cmp::Reverse(group.nodes.len())));
+    groups.sort_by_key(|group| (rank(group), std::cmp::Reverse(group.nodes.len())));
     groups
 }
 
-const fn rank(state: EndState) -> u8 {
-    match state {
-        EndState::Ok => 0,
-        _ if state.is_signed() => 1,
-        _ => 2,
+fn rank(group: &Group<'_>) -> u8 {
+    match group.state {
+        EndState::Ok if group.reason != Some(Reason::NotRunning) => 0,
+        EndState::Ok => 1,
+        state if state.is_signed() => 2,
+        _ => 3,
     }
 }
 

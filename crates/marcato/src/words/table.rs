@@ -69,7 +69,7 @@ pub fn show(report: &Report, about: &About<'_>, screen: Screen) -> Shown {
         Shape::All => usize::MAX,
         _ => LINES_MAX.saturating_sub(screen.above + talk.len() + hints.len()),
     };
-    let wanted = |node: &&NodeReport| about.display.shows(node.state);
+    let wanted = |node: &&NodeReport| about.display.shows(node);
     let nodes: Vec<&NodeReport> = report.nodes.iter().filter(wanted).collect();
     let (marked, list) = (marked(&nodes, about.action), about.action.and_then(items::list_of));
     let table = Table { report, about, screen, marked, list };
@@ -160,7 +160,9 @@ fn verdict(state: EndState, reason: Option<Reason>) -> String {
 /// What a group has in common: its outputs where it is ok, else its state and reason first.
 fn what(group: &Group<'_>) -> String {
     match (group.state, group.reason, group.outputs.as_str()) {
-        (EndState::Ok, None | Some(Reason::Unchanged), outputs) if !outputs.is_empty() => {
+        (EndState::Ok, None | Some(Reason::Unchanged | Reason::NotRunning), outputs)
+            if !outputs.is_empty() =>
+        {
             outputs.to_owned()
         }
         (state, reason, "") => verdict(state, reason),

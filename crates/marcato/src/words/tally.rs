@@ -60,13 +60,13 @@ pub enum Display {
 }
 
 impl Display {
-    /// Whether a node that ended like this has a line.
+    /// Whether a node has a line.
     #[must_use]
-    pub fn shows(self, state: EndState) -> bool {
+    pub fn shows(self, node: &NodeReport) -> bool {
         match self {
             Self::All => true,
-            Self::Ok => state == EndState::Ok,
-            Self::Failed => state != EndState::Ok,
+            Self::Ok => node.is_well(),
+            Self::Failed => !node.is_well(),
         }
     }
 }
@@ -228,6 +228,7 @@ fn counts(report: &Report, changes: bool) -> Vec<String> {
     }
     add(count(&|node| node.reason == Some(Reason::Absent)), "absent");
     add(count(&|node| node.reason == Some(Reason::NoValue)), "without a value");
+    add(count(&|node| node.reason == Some(Reason::NotRunning)), "not running");
     for state in EndState::ALL.into_iter().filter(|state| *state != EndState::Ok) {
         add(count(&|node| node.state == state), state.words());
     }

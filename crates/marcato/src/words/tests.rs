@@ -95,6 +95,21 @@ fn the_odd_ones_stand_next_to_the_prompt() {
 }
 
 #[test]
+fn what_does_not_run_comes_after_what_does() {
+    let mut all = nodes("web", 8, "ok", Some("not-running"), "stopped");
+    all.extend(nodes("db", 3, "ok", None, "running"));
+    check(
+        all,
+        TERMINAL,
+        &[
+            "3  running  db[1-3].x",
+            "8  stopped  web[1-8].x",
+            "Finished processing 11 / 11 hosts in 38 ms · job K7PX · 8 not running · exit 1",
+        ],
+    );
+}
+
+#[test]
 fn few_nodes_have_a_line_each_and_what_they_say_is_harmless() {
     let mut all = nodes("web", 1, "ok", None, "3.0.20\u{1b}[2J");
     let mut failed = nodes("db", 1, "failed", Some("action"), "");

@@ -41,8 +41,10 @@ fn cron_is_quiet() {
     let lab = Lab::up(3);
     let line = "\"$MCO\" -q service nginx status -W role=web";
     assert!(shell(&lab, line).ends_with("web\n--- exit 0\n"));
+    assert!(lab.mco("service nginx stop -y -I web2.example.com").status().unwrap().success());
+    let stopped = shell(&lab, line);
     lab.signal_nodes(Signal::STOP);
-    insta::assert_snapshot!(shell(&lab, &format!("{line} -t 0.5")));
+    insta::assert_snapshot!([stopped, shell(&lab, &format!("{line} -t 0.5"))].join("\n"));
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn order(site: &Site, before: &Seen, verb: &str, reason: Option<&str>) -> Result
     Ok(seen)
 }
 
-/// `mco service nginx start`, `reload`, `disable`, `enable`, `stop`
+/// `mco service nginx start`, `reload`, `disable`, `enable`, `stop`, and what cron hears of it
 pub fn of_nginx(site: &mut Site) -> Result<()> {
     let done = one_by_one(site);
     site.says(&site.alone, &["systemctl", "--quiet", "enable", "--now", "nginx"])?;
@@ -81,7 +81,11 @@ fn one_by_one(site: &Site) -> Result<()> {
         }
         before = wanted;
     }
+    let name = site.alone.fqdn();
+    let cron = ["-q", "service", "nginx", "status", "-I", &name];
+    site.operator.mco(&cron)?.exits(1)?.shows(&[&name, "not-running", "stopped"])?;
     let again = order(site, before, "start", None)?;
+    same("a line in a crontab", &site.operator.mco(&cron)?.exits(0)?.out, &String::new())?;
     holds("it is another process", again.main_pid != runs.main_pid)?;
     same("start", Seen { main_pid: runs.main_pid.clone(), ..again }, runs)
 }
@@ -124,7 +128,7 @@ fn both_named(site: &Site) -> Result<()> {
         Ok(site.unit(host, "loops", "ActiveState")? == "failed")
     })?;
     let order = site.operator.order(&["service", "failed", "-I", &name])?;
-    order.ends(0, &[(&name, "ok", None)])?;
+    order.ends(1, &[(&name, "ok", Some("not-running"))])?;
     let data = &order.of(&name)?.data;
     let answer = site.operator.mco(&["service", "failed", "-I", &name])?;
     for line in answer.out.lines() {
@@ -135,7 +139,7 @@ fn both_named(site: &Site) -> Result<()> {
         let all = data.get("failed").and_then(serde_json::Value::as_array);
         let found = all.into_iter().flatten().find(|item| item["unit"] == *unit);
         holds("its log says why", found.is_some_and(|item| item["log"].to_string().contains(WHY)))?;
-        answer.exits(0)?.shows(&[&unit, &name])?;
+        answer.exits(1)?.shows(&[&unit, &name])?;
     }
     holds("it says why to a person", answer.out.matches(WHY).count() >= FAIL.len())
 }
