@@ -115,9 +115,14 @@ impl FactSource {
     }
 
     /// The same where these values were read well before: they hold where a source is broken now, and
-    /// until a program has run.
+    /// until a program has run. A file that need not be there and is gone is not broken.
     pub(super) fn resume(sources: Sources, kept: Kept) -> Self {
-        let Kept { facts, classes } = kept;
+        let Kept { mut facts, classes } = kept;
+        if !sources.files_required {
+            for path in sources.files.iter().filter(|path| matches!(path.try_exists(), Ok(false))) {
+                facts.remove(path);
+            }
+        }
         let read = |(path, facts)| (path, Reading { good: Some(facts), error: None });
         let classes = classes.filter(|(path, _)| sources.classes.as_ref() == Some(path));
         let mut source = Self {

@@ -124,6 +124,9 @@ async fn what_is_broken_at_the_start_gives_what_it_gave_before() {
     run(&mut source).await;
     check(&source, 4);
     fs::remove_file(path("facts.yaml")).unwrap();
+    let without = next_start(&source, sources.clone());
+    assert_eq!((without.facts().get("hagroup"), without.health().len()), (None, 2));
+    let sources = Sources { files_required: true, ..sources };
     let source = next_start(&source, sources.clone());
     check(&source, 3);
 
