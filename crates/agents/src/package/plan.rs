@@ -32,9 +32,15 @@ pub(super) fn named(index: &Index, asked: &str) -> Vec<Found> {
 
 /// The installed package that is most likely meant where none is called so.
 pub(crate) fn nearest(index: &Index, asked: &str) -> Option<String> {
-    let there = index.all().filter(|found| found.state.is_there()).map(|found| found.name);
-    let there: Vec<String> = there.collect();
-    nearest::nearest(asked, there.iter().map(String::as_str)).map(str::to_owned)
+    let there = index.all().filter(|found| found.state.is_there());
+    if let Some(source) = asked.strip_prefix(SOURCE) {
+        let sources: Vec<String> = there.map(|found| found.source).collect();
+        let nearest = nearest::nearest(source, sources.iter().map(String::as_str))?;
+        return Some(format!("{SOURCE}{nearest}"));
+    }
+    let name = asked.split_once(':').map_or(asked, |(name, _)| name);
+    let names: Vec<String> = there.map(|found| found.name).collect();
+    nearest::nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
 /// Those of the same sources that are installed beside them. A library is of one source with the

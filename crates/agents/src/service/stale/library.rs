@@ -206,6 +206,9 @@ Source: openssl
         check("opnssl", Some("openssl"));
         check("libsl3", Some("libssl3"));
         check("postgresql", None);
+        check("src:opnssl", Some("src:openssl"));
+        check("opnssl:amd64", Some("openssl"));
+        check("src:libsl3", None);
         // What was removed is no name to try.
         check("libssl-dv", Some("libssl3"));
     }
