@@ -38,6 +38,7 @@ pub const REASONS_ABSENT: &[(Reason, &str)] = &[
         Reason::NotRegistered,
         "a list of names is the command line's; here filters alone choose nodes",
     ),
+    (Reason::NotRunning, OF_AN_AGENT),
     (Reason::Held, OF_AN_AGENT),
     (Reason::NoSpace, OF_AN_AGENT),
     (Reason::Locked, OF_AN_AGENT),
