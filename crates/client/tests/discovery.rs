@@ -6,7 +6,7 @@ mod kit;
 use std::sync::Arc;
 
 use kit::{Asking, Node, nodes};
-use marcato_client::core::{Directory, Event, Limit, Outcome, Pick, Purpose, Selection};
+use marcato_client::core::{Directory, Event, LeftOut, Limit, Outcome, Pick, Purpose, Selection};
 use marcato_core::{Identity, Reason, Span, Terms, Timestamp};
 use marcato_protocol::message::{Kind, Message};
 use marcato_protocol::question::{Answer, Ask, Found, Listed, Question};
@@ -491,8 +491,18 @@ fn a_list_and_a_limit() {
     assert_eq!(selection.left_out[0].reason, Reason::NotRegistered);
     assert_eq!(selection.expected(), 3);
 
-    let mut selection = whole;
-    selection.limit(Pick { limit: Limit::Nodes(2), seed: None });
+    let limit = |limit: Limit| {
+        let mut selection = whole.clone();
+        selection.expect_unknown(set(&["web9"]));
+        let other = LeftOut { reason: Reason::KeyChanged, ..selection.left_out[0].clone() };
+        selection.left_out.push(LeftOut { identity: kit::name("web8"), ..other });
+        selection.limit(Pick { limit, seed: None });
+        selection
+    };
+    let selection = limit(Limit::Nodes(2));
     assert_eq!(chosen(&selection), ["web1", "web4"]);
-    assert_eq!((selection.limited_from, selection.expected()), (Some(3), 2));
+    assert_eq!((selection.limited_from, selection.expected()), (Some(3), 3));
+    assert_eq!(selection.left_out[0].reason, Reason::NotRegistered);
+    // A limit that leaves nobody out hides nobody.
+    assert_eq!(limit(Limit::Nodes(3)).left_out.len(), 2);
 }

@@ -20,6 +20,14 @@ pub struct UnknownName {
     pub nearest: Option<Identity>,
 }
 
+impl UnknownName {
+    /// One of which it is not known who is meant.
+    #[must_use]
+    pub const fn of(name: String) -> Self {
+        Self { name, nearest: None }
+    }
+}
+
 /// What is known of a hub's list beside its lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage {

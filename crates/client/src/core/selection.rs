@@ -271,12 +271,16 @@ impl Selection {
         self.left_out.sort_by(|a, b| a.identity.cmp(&b.identity));
     }
 
-    /// Takes some of the chosen nodes. Who could not have been sent the order is not expected then.
+    /// Takes some of the chosen nodes. Who could not have been sent the order is not expected then,
+    /// but for a name that is nobody's. A limit that leaves nobody out is none.
     pub fn limit(&mut self, pick: Pick) {
-        self.limited_from = Some(self.chosen.len());
+        let all = self.chosen.len();
+        self.limited_from = Some(all);
         let chosen = std::mem::take(&mut self.chosen);
         self.chosen = pick.from(chosen, |node| (&node.identity, node.down.is_some()));
-        self.left_out.clear();
+        if self.chosen.len() < all {
+            self.left_out.retain(|node| node.reason == Reason::NotRegistered);
+        }
     }
 
     /// How many nodes are expected: all that match and are not left aside for what they are.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use marcato_client::core::{Coverage, LeftOut};
+use marcato_client::core::{Coverage, LeftOut, UnknownName};
 use marcato_client::shell::{Fleet as Connection, Found};
 use marcato_core::{Exit, Identity, Timestamp};
 use serde_json::json;
@@ -58,7 +58,15 @@ fn run(args: &Find, console: &mut Console) -> Result<Exit, Failure> {
         // Only where no hub is, the nodes are asked themselves, and that is signed.
         let mut found = connection.find(which.terms.clone(), &sign::Lazy(&fleet)).await?;
         found.nodes.retain(|(node, _)| which.lists(node));
-        found.coverage.unknown_names.retain(|unknown| !which.expects(&unknown.name));
+        let unknown_names = &mut found.coverage.unknown_names;
+        unknown_names.retain(|unknown| !which.expects(&unknown.name));
+        if which.listed_in.is_none() {
+            let mut missing = which.missing(found.nodes.iter().map(|(node, _)| node));
+            if found.complete && which.is_filtered() {
+                order::only_nobodys(&mut missing, &mut connection, &sign::Lazy(&fleet)).await?;
+            }
+            unknown_names.extend(missing.iter().map(|name| UnknownName::of(name.to_string())));
+        }
         let is_nothing = found.nodes.is_empty() && found.complete;
         let why = if is_nothing {
             nothing::why(&mut connection, &which, &found.coverage).await
@@ -68,7 +76,11 @@ fn run(args: &Find, console: &mut Console) -> Result<Exit, Failure> {
         connection.close().await?;
         Ok((found, why))
     }))?;
-    let missing = which.missing(found.nodes.iter().map(|(node, _)| node));
+    // Names that were typed are told of already.
+    let missing = match which.listed_in {
+        Some(_) => which.missing(found.nodes.iter().map(|(node, _)| node)),
+        None => BTreeSet::new(),
+    };
     let all = found.nodes.len();
     if let Some(pick) = which.pick {
         found.nodes = pick.from(found.nodes, |(node, down)| (node, down.is_some()));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use marcato_agent::job;
-use marcato_client::core::{Aim, Job, JobSetup, Report, Selection, Task};
+use marcato_client::core::{Aim, Job, JobSetup, Report, Selection, Task, UnknownName};
 use marcato_client::shell::signer::Signer;
 use marcato_client::shell::{Choice, ClientSetup, Fleet as Connection, FleetError, Live};
 use marcato_core::ddl::{Action, Ddl};
@@ -189,6 +189,20 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
         console.warn(&line);
     }
     Ok(exit)
+}
+
+/// Leaves those names alone that no node has: who is there is only not meant.
+pub async fn only_nobodys(
+    names: &mut BTreeSet<Identity>,
+    connection: &mut Connection,
+    signer: &dyn Signer,
+) -> Result<(), FleetError> {
+    if !names.is_empty() {
+        for (node, _) in connection.find(Terms::default(), signer).await?.nodes {
+            names.remove(&node);
+        }
+    }
+    Ok(())
 }
 
 /// Writes the result down.
@@ -377,22 +391,24 @@ impl Errand<'_> {
         }
     }
 
-    /// Leaves of what matches the nodes of a list, and of those as many as are wanted. A name of a
-    /// list that no node has is expected all the same: nobody is missed in silence.
+    /// Leaves of what matches the nodes of a list, and of those as many as are wanted. Nobody is missed
+    /// in silence: a name of a list that no node has is expected all the same, one that was typed is told.
     async fn narrow(
         &mut self,
         selection: &mut Selection,
         console: &mut Console,
     ) -> Result<(), Failure> {
         let mut missing = self.which.only_listed(selection);
-        if !missing.is_empty() && self.which.is_filtered() {
-            // Who is there is only not meant.
-            for (node, _) in self.connection.find(Terms::default(), &*self.signer).await?.nodes {
-                missing.remove(&node);
-            }
+        if selection.complete && self.which.is_filtered() {
+            only_nobodys(&mut missing, &mut self.connection, &*self.signer).await?;
         }
-        selection.expect_unknown(missing);
-        selection.coverage.unknown_names.retain(|unknown| !self.which.expects(&unknown.name));
+        let unknown_names = &mut selection.coverage.unknown_names;
+        unknown_names.retain(|unknown| !self.which.expects(&unknown.name));
+        if selection.complete && self.which.listed_in.is_some() {
+            selection.expect_unknown(missing);
+        } else {
+            unknown_names.extend(missing.iter().map(|name| UnknownName::of(name.to_string())));
+        }
         if self.intent.agent.as_str() == job::NAME {
             selection.expect_aside();
         }

@@ -74,13 +74,19 @@ impl Which {
         let mut terms = filter.terms()?;
         terms.identities = unfolded(&terms.identities)?;
         let mut which = Self { terms, ..Self::default() };
-        // More names than a filter takes are a list, if they are names in full.
-        if which.terms.identities.len() > which.room() {
-            let names = which.terms.identities.iter().map(|name| name.parse::<Identity>());
-            if let Ok(names) = names.collect() {
-                which.terms.identities.clear();
-                which.narrow(names);
-            }
+        // More names than a filter takes are a list of names.
+        let room = which.room();
+        if which.terms.identities.len() > room {
+            let names = std::mem::take(&mut which.terms.identities).into_iter().map(|term| {
+                term.parse::<Identity>().map_err(|_| {
+                    let text = format!(
+                        "-I '{}': beside more than {room} names only names in full are taken",
+                        escape(&term)
+                    );
+                    Failure::new(Exit::Usage, text).hint("fewer names, or all of them in full")
+                })
+            });
+            which.narrow(names.collect::<Result<_, _>>()?);
         }
         Filter::parse(&which.terms)?;
         Ok(which)
@@ -139,11 +145,9 @@ impl Which {
         list.is_some_and(|list| name.parse().is_ok_and(|name: Identity| list.contains(&name)))
     }
 
-    /// The names of `--nodes` that the answer does not have.
+    /// The names of the list that the answer does not have.
     pub fn missing<'a>(&self, found: impl Iterator<Item = &'a Identity>) -> BTreeSet<Identity> {
-        let Some(list) = self.list.as_ref().filter(|_| self.listed_in.is_some()) else {
-            return BTreeSet::new();
-        };
+        let Some(list) = &self.list else { return BTreeSet::new() };
         let found: BTreeSet<&Identity> = found.collect();
         list.iter().filter(|name| !found.contains(name)).cloned().collect()
     }
@@ -151,18 +155,23 @@ impl Which {
     /// Whether names of the list can be missing for another reason than that no node has them.
     #[must_use]
     pub fn is_filtered(&self) -> bool {
-        self.terms.len() > self.terms.identities.len()
+        let identities = &self.terms.identities;
+        // Those of the list itself take nothing away from it.
+        let are_listed = self.list.as_ref().is_some_and(|list| {
+            list.len() == identities.len()
+                && identities
+                    .iter()
+                    .map(|name| name.parse())
+                    .all(|name| name.is_ok_and(|name| list.contains(&name)))
+        });
+        self.terms.len() > identities.len() || !(identities.is_empty() || are_listed)
     }
 
     /// Leaves the nodes of the list, and tells which of its names stand nowhere in the selection.
     pub fn only_listed(&self, selection: &mut Selection) -> BTreeSet<Identity> {
         let Some(list) = &self.list else { return BTreeSet::new() };
         selection.only(list);
-        if self.listed_in.is_some() && selection.complete {
-            selection.lacks(list)
-        } else {
-            BTreeSet::new()
-        }
+        selection.lacks(list)
     }
 
     /// Which nodes, as it was typed; nothing for every node.
@@ -321,7 +330,15 @@ mod tests {
         assert!(many.lists(&"web300".parse().unwrap()) && !many.lists(&"web301".parse().unwrap()));
         assert_eq!(many.in_words(), "300 names, a=b");
         let mixed = Which::filtered(&args(&["web[1-300]", "/x/"], &[])).unwrap_err();
-        assert!(mixed.text.contains("301 terms in the filter"), "{mixed}");
+        let want = "-I '/x/': beside more than 255 names only names in full are taken";
+        assert_eq!(mixed.text, want);
+        let list = |which: &mut Which, names: &[&str]| {
+            which.list(names.iter().map(|name| name.parse().unwrap()).collect(), "list".into());
+            which.is_filtered()
+        };
+        assert!(!list(&mut Which::default(), &["web1", "web2"]), "the names are its own");
+        assert!(list(&mut Which::filtered(&args(&["web1"], &[])).unwrap(), &["web1", "web2"]));
+        assert!(list(&mut Which::filtered(&args(&[], &["a=b"])).unwrap(), &["web1"]));
         let broken = Which::filtered(&args(&["web[1"], &[])).unwrap_err();
         assert_eq!(broken.text, "-I 'web[1': opens a bracket that nothing closes\n  web[1\n     ^");
     }

@@ -4,6 +4,7 @@ use marcato_client::core::{Coverage, UnknownName};
 use marcato_core::limits::client::NEAREST_NAMES_MAX;
 use marcato_core::{Identity, Span};
 
+use super::fold::fold;
 use super::group::escape;
 use super::time::about;
 
@@ -22,7 +23,8 @@ pub fn unknown(names: &[UnknownName], known: &[Identity], is_hub: bool) -> Vec<S
     let is_known = |unknown: &UnknownName| known.iter().any(|node| node.as_str() == unknown.name);
     let names: Vec<&UnknownName> = names.iter().filter(|name| !is_known(name)).collect();
     let list = |names: &[&UnknownName]| {
-        names.iter().map(|unknown| escape(&unknown.name)).collect::<Vec<_>>().join(" ")
+        let names: Vec<String> = names.iter().map(|unknown| escape(&unknown.name)).collect();
+        fold(names.iter().map(String::as_str)).join(" ")
     };
     if !is_hub {
         let silent = (!names.is_empty()).then(|| format!("no answer from {}", list(&names)));

@@ -350,13 +350,18 @@ impl Job {
 
     /// Without a hub nobody knows all names: a name that was typed and did not answer is unknown.
     fn unknown_names(&self) -> Vec<UnknownName> {
+        let mut unknown = self.selection.coverage.unknown_names.clone();
         if self.selection.complete {
-            return self.selection.coverage.unknown_names.clone();
+            return unknown;
         }
+        let mut silent = coverage::names(&self.task.filter);
+        for name in &unknown {
+            silent.remove(&name.name);
+        }
+        unknown.extend(silent.into_iter().map(UnknownName::of));
         let has_line = |name: &Identity| self.accounts.contains_key(name);
-        let silent = coverage::names(&self.task.filter).into_iter();
-        let silent = silent.filter(|name| !name.parse().is_ok_and(|name| has_line(&name)));
-        silent.map(|name| UnknownName { name, nearest: None }).collect()
+        unknown.retain(|unknown| !unknown.name.parse().is_ok_and(|name| has_line(&name)));
+        unknown
     }
 
     fn new_id(&mut self) -> OrderId {
