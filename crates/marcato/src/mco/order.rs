@@ -284,6 +284,7 @@ impl Errand<'_> {
         let asks = !selection.chosen.is_empty() && self.is_asked(selection)?;
         let pace = pace::of(&self.intent.order.pace, &self.task);
         let plan = Plan::new(&pace, &self.task, selection.chosen.len());
+        plan.map(|plan| pace::check(&plan, &self.task)).transpose()?;
         if asks {
             let (begun, what) = (Instant::now(), self.intent.in_words());
             let systems = self.systems(&choice.selection).await;

@@ -1,11 +1,12 @@
 //! How an order goes over its nodes: what the flags mean, and how it is said.
 
 use marcato_client::core::Task;
-use marcato_core::Span;
-use marcato_core::limits::rollout::{BATCH_SLEEP, PACKAGE_PARALLEL};
+use marcato_core::limits::rollout::{BATCH_SLEEP, PACED_WAIT_MAX, PACKAGE_PARALLEL};
+use marcato_core::{Exit, Span};
 use marcato_rollout::{Pace, Plan};
 
 use super::cli::PaceArgs;
+use crate::words::Failure;
 use crate::words::time::{about, took};
 
 /// What the flags mean for this task.
@@ -17,6 +18,24 @@ pub fn of(args: &PaceArgs, task: &Task) -> Pace {
         keep_going: args.keep_going,
         parallel: args.parallel.or(is_package_change.then_some(PACKAGE_PARALLEL)),
     }
+}
+
+/// Refuses a wait that leaves no time for the nodes whose turn comes later.
+///
+/// # Errors
+/// With exit 64; nothing was sent.
+pub fn check(plan: &Plan, task: &Task) -> Result<(), Failure> {
+    if task.wait <= PACED_WAIT_MAX {
+        return Ok(());
+    }
+    let text = format!(
+        "-t {}: the order goes to {} nodes at a time, and each of them may be waited for for {} \
+         seconds at most. Nothing was sent",
+        task.wait.as_ms() / 1000,
+        plan.width,
+        PACED_WAIT_MAX.as_ms() / 1000
+    );
+    Err(Failure::new(Exit::Usage, text).hint("a shorter -t, or --parallel for all nodes at once"))
 }
 
 /// `2 at a time, 1 s rest after each, no further once one goes wrong; at most 75 s each, valid for 3 min`

@@ -65,6 +65,7 @@ fn one_is_silent() {
         &[
             "service nginx restart -t 0.5 -I /web/ --yes --batch 1",
             "ping -t 0.3 -I /web/ --batch 2 --batch-sleep 0",
+            "ping -t 86400 -I /web/ --batch 2",
         ]
     ));
 }
