@@ -147,8 +147,8 @@ impl<'a> Change<'a> {
             Ok(true) => Changed::True,
             Ok(false) => Changed::False,
             // Where one list could not be had, others may be new.
-            Err(Trouble { reason: Reason::Lists, message }) => {
-                return Ok(Outcome::failed(Reason::Lists, Changed::Unknown, message));
+            Err(Trouble { reason: reason @ (Reason::Lists | Reason::NoSpace), message }) => {
+                return Ok(Outcome::failed(reason, Changed::Unknown, message));
             }
             Err(trouble) => return Err(trouble.into()),
         };

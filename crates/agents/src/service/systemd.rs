@@ -1,6 +1,7 @@
 //! systemd over D-Bus (org.freedesktop.systemd1(5)), by way of `systemctl` where there is no bus.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use marcato_agent::BoxFuture;
 use marcato_core::limits::service::SYSTEMD_LIMIT;
@@ -155,21 +156,35 @@ impl Systemd {
         Ok(Some(report))
     }
 
-    /// `systemctl` does not say whether it changed anything; the unit does.
+    /// `systemctl` does not say whether it changed anything; the unit and an init script's links do.
     async fn enable_by_command(
         &self,
         unit: &str,
         on: bool,
         until: Instant,
     ) -> Result<bool, String> {
-        let enabled = async || {
-            let unit = systemctl::look(unit).await?;
-            Ok::<_, String>(unit.map(|unit| unit.enabled))
+        let state = async || {
+            let seen = systemctl::look(unit).await?;
+            Ok::<_, String>((seen.map(|unit| unit.enabled), links(unit, Path::new("/etc"))))
         };
-        let before = enabled().await?;
+        let before = state().await?;
         systemctl::enable(unit, on, until).await?;
-        Ok(enabled().await? != before)
+        Ok(state().await? != before)
     }
+}
+
+/// By which links of System V's run levels a unit's init script is started and stopped, such as
+/// `rc2.d/S01ntp`; see `update-rc.d`(8).
+fn links(unit: &str, etc: &Path) -> BTreeSet<PathBuf> {
+    let script = unit.trim_end_matches(".service");
+    let is_its = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        // A letter and two digits come first.
+        name.and_then(|name| name.get(3..)).is_some_and(|name| name == script)
+    };
+    let of = |level: char| std::fs::read_dir(etc.join(format!("rc{level}.d")));
+    let entries = "0123456S".chars().filter_map(|level| of(level).ok()).flatten().flatten();
+    entries.map(|entry| entry.path()).filter(is_its).collect()
 }
 
 impl Services for Systemd {
@@ -205,5 +220,28 @@ impl Services for Systemd {
 
     fn stale<'a>(&'a self, of: &'a Of) -> BoxFuture<'a, Result<Option<Report>, String>> {
         Box::pin(self.stale_units(of))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_of_an_init_script() {
+        let etc = tempfile::tempdir().unwrap();
+        let link = |path: &str| symlink("../init.d/ntp", etc.path().join(path)).unwrap();
+        ["rc0.d", "rc2.d", "rcS.d"]
+            .iter()
+            .for_each(|dir| fs::create_dir(etc.path().join(dir)).unwrap());
+        assert_eq!(links("ntp.service", etc.path()).len(), 0);
+        ["rc2.d/S01ntp", "rc0.d/K01ntp", "rcS.d/S01ntpd", "rcS.d/é"].into_iter().for_each(link);
+        let before = links("ntp.service", etc.path());
+        assert_eq!(before.len(), 2);
+        fs::rename(etc.path().join("rc2.d/S01ntp"), etc.path().join("rc2.d/K01ntp")).unwrap();
+        assert_ne!(links("ntp.service", etc.path()), before);
     }
 }

@@ -231,15 +231,22 @@ impl Apt {
             Ok(said) => Err(read::trouble(&said.text)),
             Err(trouble) => Err(trouble),
         };
-        match fetched {
-            Err(trouble) if trouble.reason == Reason::Locked => return Err(trouble),
+        let fixed = match fetched {
+            Ok(()) => {
+                let said = self.tools.run_to_end("apt-get", &fix).await?;
+                self.quiet(&said).await?;
+                ended(said)
+            }
+            Err(trouble) => Err(trouble),
+        };
+        let mut done = match fixed {
+            Ok(done) => done,
+            Err(trouble) if trouble.reason == Reason::Locked && !first.touched => {
+                return Err(trouble);
+            }
             // dpkg may have changed something by then.
             Err(trouble) => return Ok(Done { error: Some(trouble), ..first }),
-            Ok(()) => {}
-        }
-        let said = self.tools.run_to_end("apt-get", &fix).await?;
-        self.quiet(&said).await?;
-        let mut done = ended(said)?;
+        };
         done.kept.extend(first.kept);
         done.touched |= first.touched;
         Ok(done)
