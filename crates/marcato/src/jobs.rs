@@ -1,6 +1,6 @@
 //! The results of an operator's last commands, in his state folder: one file for each job.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -107,6 +107,8 @@ impl Kept {
 pub struct Begun {
     jobs: Jobs,
     kept: Kept,
+    /// What was written down, locked for as long as this command lives: nobody removes it before.
+    _written: File,
 }
 
 impl Begun {
@@ -159,12 +161,19 @@ impl Jobs {
     pub fn begin(&self, what: What, order: OrderId, nodes: Vec<Identity>) -> io::Result<Begun> {
         let (schema, stage) = (Kept::SCHEMA.to_owned(), Stage::Begun { order, nodes });
         let kept = Kept { schema, id: self.reserve()?, what, stage };
-        let begun = Begun { jobs: self.clone(), kept };
-        // Here too: commands that are killed never finish, and would fill the folder.
-        match self.write(&begun.kept).and_then(|()| self.prune()) {
-            Ok(()) => Ok(begun),
+        let file = self.file(&kept.id);
+        let written = self.write(&kept).and_then(|()| {
+            let written = File::open(&file)?;
+            written.lock_shared()?;
+            // Here too: commands that are killed never finish, and would fill the folder.
+            self.prune()?;
+            Ok(written)
+        });
+        match written {
+            Ok(written) => Ok(Begun { jobs: self.clone(), kept, _written: written }),
             Err(error) => {
-                begun.forget();
+                // A file that stays costs one of the places, and nothing else.
+                let _ = fs::remove_file(file);
                 Err(error)
             }
         }
@@ -248,6 +257,11 @@ impl Jobs {
         dated.sort_unstable();
         let surplus = dated.len().saturating_sub(JOBS_KEPT_MAX);
         for (_, file) in dated.drain(..surplus) {
+            // Of a command that still sends; it may lie on a file system that knows no locks.
+            let is_held = |file: File| matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+            if File::open(&file).is_ok_and(is_held) {
+                continue;
+            }
             match fs::remove_file(file) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -348,6 +362,13 @@ mod tests {
         let is_there = |id: &JobId| jobs.file(id).exists();
         assert!(!ids[..4].iter().any(is_there) && ids[4..].iter().all(is_there));
         assert!(is_there(&id));
+        // That of a command that still runs stays, however many end meanwhile.
+        let runs = begin(&jobs);
+        for _ in 0..=JOBS_KEPT_MAX {
+            begin(&jobs).finish(Exit::Ok, Span::default(), report()).unwrap();
+        }
+        assert!(is_there(runs.id()));
+        drop(runs);
         // Of commands that are killed no more stay either.
         (0..3).for_each(|_| drop(begin(&jobs)));
         assert_eq!(fs::read_dir(&jobs.folder).unwrap().count(), JOBS_KEPT_MAX);

@@ -112,7 +112,9 @@ fn log(said: Said) {
             tracing::warn!(%node, kept, other, "another key under this name; the one with the newer certificate is kept");
         }
         Said::Refused(Refused { subject, why, untold }) => {
-            tracing::warn!(subject, %why, untold, "refused");
+            // It quotes what anybody may have sent.
+            let why = why.to_string();
+            tracing::warn!(subject, why = %why.escape_debug(), untold, "refused");
         }
         Said::Forgot(node) => {
             tracing::warn!(%node, "the registry is full; forgot the node that has been down longest");

@@ -11,6 +11,7 @@ use marcato_protocol::sshsig::Namespace;
 
 use super::cli::AuthorityCommand;
 use super::sign;
+use crate::words::group::escape;
 use crate::words::{self, Failure};
 
 /// Runs the command, and says how it ended.
@@ -25,7 +26,7 @@ pub fn main(command: AuthorityCommand) -> Exit {
 /// Reads a node's request, checks that the node holds the key that it wants certified, and writes
 /// its certificate.
 fn sign_node(key: &Path, identity: Option<&Identity>) -> Result<(), Failure> {
-    let wrong = |why: String| Failure::new(Exit::Usage, format!("the request: {why}"));
+    let wrong = |why: String| Failure::new(Exit::Usage, format!("the request: {}", escape(&why)));
     let mut text = String::new();
     let stdin = io::stdin().lock();
     let read = stdin.take(CERTIFICATE_BYTES_MAX as u64 + 1).read_to_string(&mut text);

@@ -3,6 +3,7 @@
 //! Nothing here panics when a stream is closed: `mco find | head` ends quietly, with the exit code
 //! that says what became of the nodes.
 
+use std::borrow::Cow;
 use std::env;
 use std::io::{self, BufWriter, IsTerminal as _, Stderr, Stdout, Write as _};
 
@@ -66,9 +67,11 @@ impl Console {
         }
     }
 
-    /// Writes a line of data.
+    /// Writes a line of data. What else could steer a terminal JSON leaves as it is: DEL and the
+    /// controls of ISO 6429's second set are written as JSON may write them.
     pub fn say(&mut self, line: &str) {
         self.wipe();
+        let line = tamed(line);
         let written = if self.closed { Ok(()) } else { writeln!(self.out, "{line}") };
         self.check(written);
     }
@@ -151,5 +154,35 @@ fn columns(stream: &impl std::os::fd::AsFd) -> usize {
     match rustix::termios::tcgetwinsize(stream) {
         Ok(size) if size.ws_col > 0 => size.ws_col.into(),
         _ => COLUMNS,
+    }
+}
+
+fn tamed(line: &str) -> Cow<'_, str> {
+    let steers = |c: char| ('\u{7f}'..='\u{9f}').contains(&c);
+    if !line.contains(steers) {
+        return Cow::Borrowed(line);
+    }
+    let mut tame = String::with_capacity(line.len());
+    for c in line.chars() {
+        match steers(c) {
+            true => tame.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => tame.push(c),
+        }
+    }
+    Cow::Owned(tame)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_written_as_in_json() {
+        let json = serde_json::json!({"said": "a\u{7f}b\u{9b}31mü\u{1b}"}).to_string();
+        let tame = tamed(&json);
+        assert_eq!(tame, r#"{"said":"a\u007fb\u009b31mü\u001b"}"#);
+        let value: serde_json::Value = serde_json::from_str(&tame).unwrap();
+        assert_eq!(value.to_string(), json);
+        assert!(matches!(tamed("plain ü"), Cow::Borrowed(_)));
     }
 }
