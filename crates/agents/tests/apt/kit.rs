@@ -24,6 +24,8 @@ pub struct Deb<'a> {
     pub control: &'a str,
     /// What it brings as its configuration file.
     pub conffile: &'a str,
+    /// Its script before it is unpacked.
+    pub preinst: &'a str,
     /// Its script after it was unpacked.
     pub postinst: &'a str,
     /// How many bytes it takes beside all that.
@@ -102,7 +104,7 @@ impl Kit {
     }
 
     fn build(&self, into: &str, deb: &Deb<'_>) -> PathBuf {
-        let Deb { name, version, control, conffile, postinst, bulk } = deb;
+        let Deb { name, version, control, conffile, preinst, postinst, bulk } = deb;
         let tree = self.path(&format!("build/{name}_{version}"));
         fs::create_dir_all(tree.join("DEBIAN")).unwrap();
         fs::create_dir_all(tree.join("usr/share").join(name)).unwrap();
@@ -120,11 +122,13 @@ impl Kit {
             fs::write(tree.join(format!("etc/{name}.conf")), conffile).unwrap();
             fs::write(tree.join("DEBIAN/conffiles"), format!("/etc/{name}.conf\n")).unwrap();
         }
-        if !postinst.is_empty() {
-            let mut options = fs::OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o755);
-            let mut script = options.open(tree.join("DEBIAN/postinst")).unwrap();
-            write!(script, "#!/bin/sh\n{postinst}\n").unwrap();
+        for (script, text) in [("preinst", preinst), ("postinst", postinst)] {
+            if !text.is_empty() {
+                let mut options = fs::OpenOptions::new();
+                options.write(true).create(true).truncate(true).mode(0o755);
+                let mut script = options.open(tree.join("DEBIAN").join(script)).unwrap();
+                write!(script, "#!/bin/sh\n{text}\n").unwrap();
+            }
         }
         let file = self.path(&format!("{into}/{name}_{version}_amd64.deb"));
         let tree = tree.to_str().unwrap();

@@ -203,6 +203,44 @@ async fn a_script_that_fails_is_told_and_repaired() {
     assert_eq!(end(&outcome), (Well, Some(Reason::Unchanged), Changed::False));
 }
 
+/// What cannot be ended as it is: a newer version can be.
+#[tokio::test]
+async fn a_repair_takes_the_version_that_mends_it() {
+    let sick = |version, postinst| Deb { name: "sick", version, postinst, ..Deb::default() };
+    let Some(kit) = Kit::with(&[sick("1", "")]) else { return };
+    kit.publish(&[sick("2", "exit 3")]);
+    assert_eq!(kit.update("sick").await.result, Failed);
+    let outcome = kit.ask("repair", json!({})).await;
+    assert_eq!(end(&outcome), (Failed, Some(Reason::Action), Changed::Unknown), "{outcome:?}");
+    assert!(outcome.message.contains("returned error exit status 3"), "{outcome:?}");
+    kit.apt("apt-mark", &["auto", "sick"]);
+    kit.publish(&[sick("3", "")]);
+    assert_eq!(kit.ask("refresh", json!({})).await.result, Well);
+    let outcome = kit.ask("repair", json!({})).await;
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+    assert_eq!(kit.version("sick").as_deref(), Some("3"));
+    assert_eq!(kit.apt("apt-mark", &["showauto"]), "sick\n", "nobody wants it for itself");
+}
+
+/// dpkg knows then that the package must be unpacked once more, and does not do it of itself.
+#[tokio::test]
+async fn a_repair_unpacks_what_was_broken_off_before_that() {
+    let slow = |version, preinst| Deb { name: "slow", version, preinst, ..Deb::default() };
+    let Some(kit) = Kit::with(&[slow("1", "")]) else { return };
+    pipe(&kit);
+    kit.publish(&[slow("2", "")]);
+    assert_eq!(kit.ask("refresh", json!({})).await.result, Well);
+    let mut dpkg = kit.spawn_dpkg(&slow("2", WAITS));
+    fs::read(kit.path("root/begun")).unwrap();
+    dpkg.kill().unwrap();
+    dpkg.wait().unwrap();
+    fs::write(kit.path("root/pipe"), "go\n").unwrap();
+    refused(&kit.update("slow").await, Reason::InterruptedDpkg, &["slow is half-installed"]);
+    let outcome = kit.ask("repair", json!({})).await;
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+    assert_eq!(kit.version("slow").as_deref(), Some("2"));
+}
+
 #[tokio::test]
 async fn a_disk_that_fills_while_unpacking_is_told() {
     let big = |version, bulk| Deb { name: "big", version, bulk, ..Deb::default() };

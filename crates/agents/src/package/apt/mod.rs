@@ -17,13 +17,14 @@ use marcato_agent::BoxFuture;
 use marcato_core::Reason;
 use marcato_core::limits::agent::{LOCK_POLL, PACKAGES_NAMED_MAX};
 use tokio::sync::OnceCell;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::dpkg::{Dpkg, Index};
 use super::packages::{
     Done, Found, Holder, Lists, Lock, Offer, Packages, Rehearsal, Step, Target, Trouble, Verb,
     Which, Work,
 };
+use super::plan;
 use crate::service::stale::{self, Library};
 use places::Places;
 use run::{Said, Tools};
@@ -180,15 +181,21 @@ impl Apt {
             Verb::Install => work.targets.get(1..).unwrap_or_default(),
             Verb::Remove | Verb::Purge => &[],
         };
-        let automatic = self.automatic(along).await?;
+        let names = along.iter().map(|target| target.name.clone()).collect();
+        let automatic = self.automatic(names).await?;
         let said = self.apt_get(how, work, Run::ToEnd).await?;
         self.quiet(&said).await?;
-        if !automatic.is_empty() {
-            // apt takes a package that is named for one that somebody wants for itself.
-            let arguments = ["auto", "-qq", "--"].map(str::to_owned);
-            let _ = self.tools.run_to_end("apt-mark", &[&arguments, &automatic[..]].concat()).await;
-        }
+        self.mark(&automatic).await;
         ended(said)
+    }
+
+    /// Marks packages as installed only because others need them: apt takes one that is named for one
+    /// that somebody wants for itself.
+    async fn mark(&self, automatic: &[String]) {
+        if !automatic.is_empty() {
+            let arguments = ["auto", "-qq", "--"].map(str::to_owned);
+            let _ = self.tools.run_to_end("apt-mark", &[&arguments, automatic].concat()).await;
+        }
     }
 
     /// Returns when dpkg has ended, which goes on by itself where apt-get was killed.
@@ -202,13 +209,12 @@ impl Apt {
     }
 
     /// Which of the packages were installed only because others need them.
-    async fn automatic(&self, targets: &[Target]) -> Result<Vec<String>, Trouble> {
-        if targets.is_empty() {
+    async fn automatic(&self, names: Vec<String>) -> Result<Vec<String>, Trouble> {
+        if names.is_empty() {
             // Without a name it would mean all of them.
             return Ok(Vec::new());
         }
         let arguments = ["showauto", "-qq", "--"].map(str::to_owned);
-        let names: Vec<String> = targets.iter().map(|target| target.name.clone()).collect();
         let said = self.tools.ask("apt-mark", &[&arguments, &names[..]].concat()).await?;
         Ok(said.lines().map(str::to_owned).collect())
     }
@@ -222,24 +228,7 @@ impl Apt {
         let said = self.tools.run_to_end("dpkg", &arguments).await?;
         self.quiet(&said).await?;
         let first = ended(said)?;
-        let fix = ["--yes", "--no-remove", "--fix-broken", "install"];
-        let fix = [&ALWAYS[..], &KEEP_FILES, &fix].concat();
-        // What is missing is downloaded first, as before any change.
-        let fetch = [&fix[..], &["--download-only"]].concat();
-        let fetched = match self.tools.run("apt-get", &fetch, limit).await {
-            Ok(said) if said.well => Ok(()),
-            Ok(said) => Err(read::trouble(&said.text)),
-            Err(trouble) => Err(trouble),
-        };
-        let fixed = match fetched {
-            Ok(()) => {
-                let said = self.tools.run_to_end("apt-get", &fix).await?;
-                self.quiet(&said).await?;
-                ended(said)
-            }
-            Err(trouble) => Err(trouble),
-        };
-        let mut done = match fixed {
+        let mut done = match self.fixed(limit).await {
             Ok(done) => done,
             Err(trouble) if trouble.reason == Reason::Locked && !first.touched => {
                 return Err(trouble);
@@ -247,10 +236,51 @@ impl Apt {
             // dpkg may have changed something by then.
             Err(trouble) => return Ok(Done { error: Some(trouble), ..first }),
         };
+        if half_done(&*self.dpkg.index().map_err(Trouble::other)?).next().is_some() {
+            done.error = done.error.or(first.error);
+        }
         done.kept.extend(first.kept);
         done.touched |= first.touched;
         Ok(done)
     }
+
+    /// What dpkg cannot end as it is apt is given by name: so it is unpacked once more, or comes in a
+    /// newer version that can be. What such a package lacks apt only looks for without a name.
+    async fn fixed(&self, limit: Duration) -> Result<Done, Trouble> {
+        let until = Instant::now() + limit;
+        let index = self.dpkg.index().map_err(Trouble::other)?;
+        let half = half_done(&index).map(|found| plan::word(&found, &index));
+        let half: Vec<String> = half.collect();
+        let fix = ["--yes", "--no-remove", "--fix-broken", "install"];
+        let plain = [&ALWAYS[..], &KEEP_FILES, &fix].concat();
+        let mut named = plain.clone();
+        named.extend(half.iter().map(String::as_str));
+        // What is missing is downloaded first, as before any change.
+        let fix = match self.downloaded(&named, limit).await {
+            Err(trouble) if !half.is_empty() && trouble.reason != Reason::Locked => {
+                let left = until.saturating_duration_since(Instant::now());
+                self.downloaded(&plain, left).await?;
+                plain
+            }
+            fetched => fetched.map(|()| named)?,
+        };
+        let automatic = self.automatic(half.clone()).await?;
+        let said = self.tools.run_to_end("apt-get", &fix).await?;
+        self.quiet(&said).await?;
+        self.mark(&automatic).await;
+        ended(said)
+    }
+
+    async fn downloaded(&self, change: &[&str], limit: Duration) -> Result<(), Trouble> {
+        let fetch = [change, &["--download-only"]].concat();
+        let said = self.tools.run("apt-get", &fetch, limit).await?;
+        if said.well { Ok(()) } else { Err(read::trouble(&said.text)) }
+    }
+}
+
+/// What dpkg has begun and not ended.
+fn half_done(index: &Index) -> impl Iterator<Item = Found> {
+    index.all().filter(|found| found.state.is_half_done())
 }
 
 /// How a run is held to time.
@@ -343,11 +373,8 @@ impl Packages for Apt {
 
     fn interrupted(&self) -> Result<Option<String>, String> {
         let index = self.installed()?;
-        let half: Vec<String> = index
-            .all()
-            .filter(|found| found.state.is_half_done())
-            .map(|found| format!("{} is {}", found.name, found.state.word()))
-            .collect();
+        let words = |found: Found| format!("{} is {}", found.name, found.state.word());
+        let half: Vec<String> = half_done(&index).map(words).collect();
         let left = !self.dpkg.updates().is_empty();
         Ok(match (half.is_empty(), left) {
             (true, false) => None,
