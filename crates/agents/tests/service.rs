@@ -8,6 +8,7 @@ use std::time::Duration;
 use marcato_agent::runner::Voice;
 use marcato_agent::{ActionResult, BoxFuture, Call, Catalog, Outcome};
 use marcato_agents::lab::{Host, Lab, LabPackage, LabService, LabTrouble};
+use marcato_agents::package::Holder;
 use marcato_agents::service::stale::{Of, Report, Use};
 use marcato_agents::service::{Broken, Care, Job, Service, Services, Unit, Verb};
 use marcato_agents::{About, Platform, catalog};
@@ -256,6 +257,8 @@ struct Script {
     job: Result<Job, String>,
     settle: Duration,
     stale: Vec<String>,
+    /// The service in which packages are being changed.
+    busy: Option<String>,
     /// When it was looked at.
     looked: Mutex<Vec<Instant>>,
 }
@@ -265,7 +268,7 @@ type Look = Result<Option<Unit>, String>;
 impl Script {
     fn new(looks: Vec<Look>, job: Result<Job, String>) -> Self {
         let (looks, looked) = (Mutex::new(looks), Mutex::default());
-        Self { looks, job, settle: Duration::ZERO, stale: Vec::new(), looked }
+        Self { looks, job, settle: Duration::ZERO, stale: Vec::new(), busy: None, looked }
     }
 }
 
@@ -300,6 +303,12 @@ impl Services for Script {
         _: Instant,
     ) -> BoxFuture<'a, Result<bool, String>> {
         Box::pin(async { self.job.clone().map(|job| job == Job::Done) })
+    }
+
+    fn package_work(&self) -> Option<(String, Holder)> {
+        let (lock, name) = ("dpkg lock", "dpkg".to_owned());
+        let holder = Holder { lock, name, pid: 812, runs: Span::default() };
+        Some((self.busy.clone()?, holder))
     }
 
     fn failed(&self) -> BoxFuture<'_, Result<Vec<Broken>, String>> {
@@ -400,6 +409,32 @@ async fn a_restart_is_ok_only_when_the_service_stays_up() {
     restart(&[up, ("inactive", 0)], unheard(), failed(Changed::Unknown), "may still be").await;
     restart(&[up, again, again], unheard(), CHANGED, "").await;
     restart(&[up, again, again], Ok(Job::TooLong), CHANGED, "").await;
+}
+
+#[tokio::test]
+async fn package_work_in_a_service_is_not_broken_off() {
+    let script = |names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let unit = Unit { names, active: "active".into(), ..Unit::default() };
+        let looks = (0..3).map(|_| Ok(Some(unit.clone()))).collect();
+        Script { busy: Some("cron.service".into()), ..Script::new(looks, Ok(Job::Done)) }
+    };
+    let locked = (ActionResult::Failed, Some(Reason::Locked), Changed::False);
+    for action in ["stop", "restart"] {
+        let outcome = ask(script(&["cron.service", "crond.service"]), action).await;
+        assert_eq!((outcome.result, outcome.reason, outcome.changed), locked, "{action}");
+        let want = "x.service: dpkg (pid 812) changes packages in it, and would be broken off; \
+                    nothing was done";
+        assert_eq!(outcome.message, want);
+    }
+    for (unit, action) in [("cron.service", "reload"), ("nginx.service", "restart")] {
+        let outcome = ask(script(&[unit]), action).await;
+        assert_ne!(outcome.reason, Some(Reason::Locked), "{action} of {unit}");
+    }
+    let outcome = cured(script(&["cron.service"])).await;
+    assert_eq!((outcome.result, outcome.reason), (ActionResult::Ok, Some(Reason::Unchanged)));
+    let why = "dpkg (pid 812) changes packages in it, and would be broken off";
+    assert_eq!(outcome.data["left"], json!([{ "name": "a.service", "reason": why }]));
 }
 
 #[tokio::test]
@@ -511,7 +546,10 @@ async fn what_a_reload_killed_is_not_up_because_it_was_started_anew() {
 
 /// What restarts for a library come to where one service is stale, seen like this.
 async fn cure(looks: &[(&str, u32)], job: Job) -> Outcome {
-    let script = Script::new(looks.iter().map(look).collect(), Ok(job));
+    cured(Script::new(looks.iter().map(look).collect(), Ok(job))).await
+}
+
+async fn cured(script: Script) -> Outcome {
     let script = Script { stale: vec!["a.service".to_owned()], ..script };
     let mut catalog = Catalog::new();
     catalog.insert(Arc::new(Service::new(Arc::new(script)).unwrap()));

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Host, Lab, LabPackage};
-use crate::package;
+use crate::package::{self, Holder};
 use crate::service::stale::{Found, Of, Owner, Report, Use, User};
 use crate::service::{Broken, Care, Job, Services, Unit, Verb, nearest};
 
@@ -285,6 +285,11 @@ impl Services for Lab {
 
     fn nearest_library(&self, asked: &str) -> Option<String> {
         package::nearest(&self.read().ok()?.index().ok()?, asked)
+    }
+
+    /// No simulated service changes packages.
+    fn package_work(&self) -> Option<(String, Holder)> {
+        None
     }
 
     fn failed(&self) -> BoxFuture<'_, Result<Vec<Broken>, String>> {

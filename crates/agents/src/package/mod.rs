@@ -14,7 +14,7 @@ use marcato_agent::{Agent, BoxFuture, Call, Outcome, Shipped};
 use marcato_core::ddl::{Ddl, DdlError};
 
 pub use apt::Apt;
-pub(crate) use apt::short;
+pub(crate) use apt::{at_work, short};
 pub use dpkg::{Dpkg, Index};
 pub use packages::{
     Done, Found, Holder, Lists, Lock, Offer, Packages, Rehearsal, State, Step, Target, Trouble,

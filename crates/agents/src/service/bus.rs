@@ -27,6 +27,7 @@ type Listed =
 )]
 trait Manager {
     fn subscribe(&self) -> zbus::Result<()>;
+    fn ref_unit(&self, name: &str) -> zbus::Result<()>;
     fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
     fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
@@ -111,7 +112,9 @@ pub(super) async fn look(bus: &Connection, name: &str) -> zbus::Result<Option<Un
     };
     let unit = AnyUnitProxy::builder(bus).cache_properties(No).path(path.clone()).build().await?;
     let load = unit.load_state().await?;
-    if load == "not-found" {
+    let active = unit.active_state().await?;
+    // One whose file was removed while it runs is there for as long as it does.
+    if load == "not-found" && matches!(active.as_str(), "inactive" | "failed") {
         return Ok(None);
     }
     let mut names = vec![unit.id().await?];
@@ -119,7 +122,7 @@ pub(super) async fn look(bus: &Connection, name: &str) -> zbus::Result<Option<Un
     names.extend(others.into_iter().filter(|other| *other != names[0]).collect::<Vec<_>>());
     let mut found = Unit {
         names,
-        active: unit.active_state().await?,
+        active,
         sub: unit.sub_state().await?,
         enabled: unit.unit_file_state().await?,
         since_us: unit.active_enter_timestamp().await?,
@@ -136,7 +139,8 @@ pub(super) async fn look(bus: &Connection, name: &str) -> zbus::Result<Option<Un
         // systemd before 235 does not count them.
         found.restarts = service.n_restarts().await.unwrap_or(0);
         let well = service.result().await? == "success" && !found.skipped;
-        found.ended_well = well && service.kind().await? == "oneshot";
+        // One that is broken seems to be of that type.
+        found.ended_well = well && load == "loaded" && service.kind().await? == "oneshot";
     }
     Ok(Some(found))
 }
@@ -146,6 +150,9 @@ pub(super) async fn act(bus: &Connection, verb: Verb, name: &str) -> zbus::Resul
     let manager = ManagerProxy::new(bus).await?;
     let mut removed = manager.receive_job_removed().await?;
     subscribe(&manager).await?;
+    // Else systemd forgets a unit that ended at once, and when it ran. It holds until this process
+    // ends; one that is not loaded yet is loaded by the order itself.
+    let _ = manager.ref_unit(name).await;
     let job = match verb {
         Verb::Start => manager.start_unit(name, "replace").await?,
         Verb::Stop => manager.stop_unit(name, "replace").await?,
@@ -184,10 +191,12 @@ pub(super) async fn enable(bus: &Connection, unit: &str, on: bool) -> zbus::Resu
         true => manager.enable_unit_files(&[unit], false, false).await?.1,
         false => manager.disable_unit_files(&[unit], false).await?,
     };
-    if !changes.is_empty() {
+    // What it lists besides is why it did nothing.
+    let is_changed = changes.iter().any(|(how, ..)| matches!(how.as_str(), "symlink" | "unlink"));
+    if is_changed {
         manager.reload().await?;
     }
-    Ok(!changes.is_empty())
+    Ok(is_changed)
 }
 
 /// The units that have failed.

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::unit::UNKNOWN;
 use super::{Job, Services, Unit, Verb};
+use crate::package::Holder;
 
 /// Starts, stops, restarts or reloads a service.
 pub(super) async fn change(
@@ -29,6 +30,12 @@ pub(super) async fn change(
     };
     if let Some(outcome) = without_doing(verb, name, &before) {
         return outcome.with(data(&before));
+    }
+    if matches!(verb, Verb::Stop | Verb::Restart)
+        && let Some(who) = package_work(services, &before)
+    {
+        let message = format!("{name}: {who}; nothing was done");
+        return Outcome::failed(Reason::Locked, Changed::False, message).with(data(&before));
     }
     voice.say(&format!("checking {name}"));
     let settle = match prepare(services, verb, &before, until).await {
@@ -60,6 +67,14 @@ pub(super) async fn change(
         }
     }
     outcome.with(data(&after))
+}
+
+/// Who changes packages in a service that is to be stopped, if that is so: it would be broken off.
+pub(super) fn package_work(services: &dyn Services, unit: &Unit) -> Option<String> {
+    let (at_work, holder) = services.package_work()?;
+    let Holder { name, pid, .. } = holder;
+    let is_here = unit.names.contains(&at_work);
+    is_here.then(|| format!("{name} (pid {pid}) changes packages in it, and would be broken off"))
 }
 
 /// The outcome where nothing is to be done or nothing can be.
@@ -243,8 +258,11 @@ pub(super) async fn enable(
         Err(error) => return failed(Reason::Action, Changed::Unknown, error),
     };
     let outcome = match done {
-        Ok(_) if on && after.enabled == "disabled" => {
-            failed(Reason::Action, Changed::Unknown, format!("it is not {word} by that"))
+        Ok(_)
+            if on && after.enabled == "disabled" || !on && after.enabled.starts_with("enabled") =>
+        {
+            let why = format!("it is not {word} by that, but {}", after.enabled);
+            failed(Reason::Action, Changed::Unknown, why)
         }
         Ok(true) => Outcome::ok(Map::new()).changing(Changed::True),
         Ok(false) => Outcome::ok(Map::new()).because(Reason::Unchanged),

@@ -11,7 +11,7 @@ use marcato_core::{Changed, Reason};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::change::change;
+use super::change::{change, package_work};
 use super::stale::{Left, Of, Use};
 use super::{Services, Verb, no_library};
 
@@ -90,6 +90,9 @@ impl Cure {
         };
         if let Some(reason) = before.left_alone() {
             return self.leave(unit, reason.to_owned());
+        }
+        if let Some(reason) = package_work(services, &before) {
+            return self.leave(unit, reason);
         }
         let outcome = change(services, Verb::Restart, &unit, before, until, voice).await;
         if self.changed != Changed::True && outcome.changed != Changed::False {

@@ -2,6 +2,7 @@
 //!
 //! | part | does |
 //! | --- | --- |
+//! | `busy` | in which service packages are being changed, which must not be broken off |
 //! | `change` | one change of one service, and whether it came to what was asked for |
 //! | `care` | what administrators want done before and after: `service.d` |
 //! | `stale` | who runs code from files that were replaced |
@@ -9,6 +10,7 @@
 //! | `systemd`, `systemctl`, `sysv` | the service managers |
 
 mod bus;
+mod busy;
 mod care;
 mod change;
 mod cure;
@@ -33,6 +35,7 @@ use marcato_core::{Changed, Reason};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
+use crate::package::Holder;
 use stale::{Of, Report};
 
 pub use care::Care;
@@ -76,6 +79,11 @@ pub trait Services: Send + Sync {
     /// The package that is most likely meant by a library of which nothing is installed.
     fn nearest_library(&self, asked: &str) -> Option<String> {
         stale::nearest(asked)
+    }
+
+    /// The service in which packages are being changed, and who does that.
+    fn package_work(&self) -> Option<(String, Holder)> {
+        busy::package_work()
     }
 
     /// The units that have failed.

@@ -129,13 +129,14 @@ fn parse(text: &str, boot_us: u64) -> Result<Option<Unit>, ()> {
     }
     unit.masked = load == "masked";
     unit.skipped = asked && unmet;
-    unit.ended_well = kind == "oneshot" && result == "success" && !unit.skipped;
+    let well = load == "loaded" && result == "success" && !unit.skipped;
+    unit.ended_well = well && kind == "oneshot";
     let id = unit.names.first().cloned();
     let mut first = true;
     unit.names.retain(|name| std::mem::take(&mut first) || Some(name) != id.as_ref());
-    match (load, unit.active.is_empty()) {
-        ("not-found", _) => Ok(None),
-        ("", _) | (_, true) => Err(()),
+    match (load, unit.active.as_str()) {
+        ("not-found", "inactive" | "failed") => Ok(None),
+        ("", _) | (_, "") => Err(()),
         _ => Ok(Some(unit)),
     }
 }
@@ -169,6 +170,10 @@ mod tests {
         assert_eq!(parse("LoadState=loaded\n", 1000), Err(()));
         let oneshot = "LoadState=loaded\nActiveState=inactive\nType=oneshot\nResult=success\n";
         assert!(parse(oneshot, 0).unwrap().unwrap().is_well());
+        let broken = oneshot.replace("loaded", "bad-setting");
+        assert!(!parse(&broken, 0).unwrap().unwrap().is_well());
+        let removed = "LoadState=not-found\nActiveState=active\n";
+        assert!(parse(removed, 0).unwrap().is_some_and(|unit| unit.is_active()));
         let skipped = "ConditionResult=no\nConditionTimestampMonotonic=7\n";
         let skipped = parse(&format!("{oneshot}{skipped}"), 0).unwrap().unwrap();
         assert!(skipped.skipped && !skipped.is_well());

@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 use zbus::{Connection, DBusError};
 
+use super::change::package_work;
 use super::stale::{self, Left, Of, Report};
 use super::{Broken, Job, Services, Unit, Verb, bus, systemctl};
 
@@ -142,16 +143,15 @@ impl Systemd {
         let Some(mut report) = stale::look(of).await? else { return Ok(None) };
         for (unit, uses) in std::mem::take(&mut report.services) {
             let reason = match self.look_at(&unit).await? {
-                None => "its unit is not there any more",
-                Some(seen) => match seen.left_alone() {
-                    Some(reason) => reason,
-                    None => {
-                        report.services.push((unit, uses));
-                        continue;
-                    }
-                },
+                None => Some("its unit is not there any more".to_owned()),
+                Some(seen) => {
+                    seen.left_alone().map(str::to_owned).or_else(|| package_work(self, &seen))
+                }
             };
-            report.left.push(Left { name: unit, reason: reason.to_owned(), uses });
+            match reason {
+                Some(reason) => report.left.push(Left { name: unit, reason, uses }),
+                None => report.services.push((unit, uses)),
+            }
         }
         Ok(Some(report))
     }

@@ -83,9 +83,10 @@ impl Validator {
             Self::Ipv4Address => text.parse::<Ipv4Addr>().is_ok(),
             Self::Ipv6Address => text.parse::<Ipv6Addr>().is_ok(),
             Self::IpAddress => text.parse::<Ipv4Addr>().is_ok() || text.parse::<Ipv6Addr>().is_ok(),
+            // The ancestors' letters, and the `\` of systemd's escaped names (systemd-escape(1)).
             Self::ServiceName => {
                 !text.is_empty()
-                    && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_:@".contains(&b))
+                    && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_:@\\".contains(&b))
             }
             Self::Regex(regex) => regex.is_match(text),
         };
@@ -128,7 +129,7 @@ impl fmt::Display for Validator {
             Self::Ipv4Address => "an IPv4 address",
             Self::Ipv6Address => "an IPv6 address",
             Self::IpAddress => "an IP address",
-            Self::ServiceName => "a service's name (letters, digits, . - _ : @)",
+            Self::ServiceName => "a service's name (letters, digits, . - _ : @ \\)",
             Self::Regex(regex) => return write!(f, "matched by {}", regex.as_str()),
         })
     }

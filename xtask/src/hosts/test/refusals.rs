@@ -85,6 +85,20 @@ fn while_locked<T>(site: &Site, host: &Spec, act: impl FnOnce() -> Result<T>) ->
     done
 }
 
+/// Wants the unit that changes packages neither to be stopped nor to be restarted.
+fn not_broken_off(site: &Site, host: &Spec) -> Result<()> {
+    let (name, main_pid) = (host.fqdn(), || site.unit(host, HOLDER, "MainPID"));
+    let before = main_pid()?;
+    for verb in ["stop", "restart"] {
+        let order = site.operator.order(&["service", HOLDER, verb, "-I", &name, "--yes"])?;
+        order.ends(2, &[(&name, "failed", Some("locked"))])?;
+        let reply = order.of(&name)?;
+        same("changed", &reply.changed, &json!(false))?;
+        println!("    {verb}: {}", reply.statusmsg);
+    }
+    same("its main process", main_pid()?, before)
+}
+
 /// A process that holds dpkg's lock for too long, one that lets it go, and the file that is left.
 pub fn locked(site: &mut Site) -> Result<()> {
     let host = &site.alone;
@@ -92,6 +106,7 @@ pub fn locked(site: &mut Site) -> Result<()> {
         while_locked(site, host, || {
             let pid = site.unit(host, HOLDER, "MainPID")?;
             let said = refused(site, host, &["lock_wait=1"], "locked")?;
+            not_broken_off(site, host)?;
             holds("it names who holds it", said.contains(&format!("python3 (pid {pid})")))
         })?;
         site.says(host, &["test", "-e", "/var/lib/dpkg/lock-frontend"])?;

@@ -29,7 +29,7 @@ use crate::service::stale::{self, Library};
 use places::Places;
 use run::{Said, Tools};
 
-pub(crate) use places::short;
+pub(crate) use places::{at_work, short};
 
 /// Said by what is installed where the host must be started anew.
 const REBOOT: &str = "/run/reboot-required";

@@ -170,6 +170,12 @@ fn ctime(path: &Path) -> Option<SystemTime> {
     Some(SystemTime::UNIX_EPOCH + seconds + part)
 }
 
+/// Who changes packages under a database of dpkg's: apt and its like hold the one lock, dpkg the other.
+pub(crate) fn at_work(admin: &Path) -> Option<Holder> {
+    let files = ["lock-frontend", "lock"];
+    files.iter().find_map(|file| Some(holder_of("dpkg lock", locker(&admin.join(file))?)))
+}
+
 /// The process that has locked a file; 0 is one that cannot be seen from here.
 fn locker(path: &Path) -> Option<u32> {
     let file = File::open(path).ok()?;
