@@ -20,6 +20,14 @@ pub struct Group<'a> {
     pub nodes: Vec<&'a NodeReport>,
 }
 
+impl Group<'_> {
+    /// Whether its nodes are ok, and what they tell of is as it should be.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.nodes.iter().all(|node| node.is_well())
+    }
+}
+
 /// Groups by state, reason and what the nodes say in `values`, which is never free text. The biggest
 /// ok group comes first, then the other ok ones, then what does not run, then what failed, then what is silent.
 #[must_use]
@@ -41,7 +49,7 @@ pub fn group<'a>(
 
 fn rank(group: &Group<'_>) -> u8 {
     match group.state {
-        EndState::Ok if group.reason != Some(Reason::NotRunning) => 0,
+        EndState::Ok if group.is_well() => 0,
         EndState::Ok => 1,
         state if state.is_signed() => 2,
         _ => 3,

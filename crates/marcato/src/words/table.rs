@@ -26,6 +26,9 @@ const OUTPUTS_MAX: usize = 8;
 /// So many columns names get at least, however long what stands before them is.
 const NAMES_COLUMNS_MIN: usize = 16;
 
+/// A first name of so many columns is never cut: a part of it is no use to anybody.
+const FIRST_NAME_COLUMNS: usize = 40;
+
 /// Names of groups begin in the same column, unless what stands before them is longer than this.
 const WHAT_COLUMNS_MAX: usize = 56;
 
@@ -106,6 +109,7 @@ pub fn names<'a>(nodes: impl Iterator<Item = &'a Identity>, screen: Screen, used
         let is_last = index + 1 == folded.len();
         // Room for the mark that says that there are more.
         let left = room.saturating_sub(text.len() + gap + if is_last { 0 } else { 2 });
+        let left = if index == 0 { left.max(FIRST_NAME_COLUMNS) } else { left };
         if name.len() > left {
             if index > 0 {
                 text.push(' ');
@@ -397,7 +401,7 @@ impl Table<'_> {
         // What failed and what is silent stands next to the prompt and is always shown; of the ok
         // groups the smallest give way.
         let surplus = groups.len().saturating_sub(room);
-        let ok = groups.iter().take_while(|group| group.state == EndState::Ok).count();
+        let ok = groups.iter().take_while(|group| group.is_well()).count();
         let mut hidden = if surplus == 0 { 0 } else { surplus + 1 };
         let first = hidden.min(ok.saturating_sub(1));
         let (before, rest) = groups.split_at(ok.saturating_sub(first));

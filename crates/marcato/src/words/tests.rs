@@ -95,6 +95,17 @@ fn the_odd_ones_stand_next_to_the_prompt() {
 }
 
 #[test]
+fn one_name_is_whole_however_little_room_there_is() {
+    let mut all = nodes("ok", 12, "ok", None, "3.0.20");
+    let mut failed = nodes("old12.production.example.co", 1, "failed", Some("locked"), "");
+    failed[0]["message"] =
+        json!("dpkg lock held by unattended-upgr (pid 812) since 6 min, waited 2 min");
+    all.append(&mut failed);
+    let (lines, _) = lines(&report(all), TERMINAL, false);
+    assert!(lines[1].contains("  old12.production.example.co1.x  dpkg lock"), "{lines:?}");
+}
+
+#[test]
 fn what_does_not_run_comes_after_what_does() {
     let mut all = nodes("web", 8, "ok", Some("not-running"), "stopped");
     all.extend(nodes("db", 3, "ok", None, "running"));
