@@ -9,13 +9,14 @@ use marcato_client::shell as client;
 use marcato_core::Exit;
 use marcato_core::ddl::InputError;
 use marcato_filter::{Fault, FilterError};
+use unicode_width::UnicodeWidthChar;
 
 use super::group::escape;
 use crate::config::FleetError;
 
-/// The longest term under which the place of an error is marked, in characters: a longer one would
-/// wrap, and the mark would stand under something else.
-const MARKED_TERM_MAX: usize = 76;
+/// So much of a term is shown around the place of an error, in columns: more would wrap, and the mark
+/// would stand under something else.
+const SHOWN_MAX: usize = 74;
 
 /// Why a command ends before, or instead of, its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,17 +111,40 @@ impl From<FilterError> for Failure {
     }
 }
 
-/// A text of an error with the place marked under what was typed, where that can be shown.
+/// A text of an error, and under it what was typed with the place marked: all of it, or the part around
+/// the place.
 #[must_use]
 pub fn marked(text: &str, typed: &str, span: Range<usize>) -> String {
-    let visible = !typed.chars().any(char::is_control);
-    if !visible || typed.chars().count() > MARKED_TERM_MAX {
-        return text.to_owned();
-    }
-    let columns = |part: Option<&str>| part.unwrap_or_default().chars().count();
-    let before = columns(typed.get(..span.start));
-    let marks = "^".repeat(columns(typed.get(span)).max(1));
-    format!("{text}\n  {typed}\n  {:before$}{marks}", "")
+    let part = |part: Option<&str>| escape(part.unwrap_or_default());
+    let before = part(typed.get(..span.start));
+    let meant = part(typed.get(span.clone()));
+    let from = part(typed.get(span.start..));
+    // What is meant and what follows has half of the room, more where less stands before it.
+    let room = SHOWN_MAX - columns(&from).min(SHOWN_MAX / 2);
+    let shown_before = &before[before.len() - fitting(before.chars().rev(), room)..];
+    let shown_from = &from[..fitting(from.chars(), SHOWN_MAX - columns(shown_before))];
+    let shown_meant = &shown_from[..meant.len().min(shown_from.len())];
+    let dots = |is_cut| if is_cut { "…" } else { "" };
+    let left = dots(shown_before.len() < before.len());
+    let right = dots(shown_from.len() < from.len());
+    let indent = columns(left) + columns(shown_before);
+    let marks = "^".repeat(columns(shown_meant).max(1));
+    format!("{text}\n  {left}{shown_before}{shown_from}{right}\n  {:indent$}{marks}", "")
+}
+
+/// How wide a text stands on a terminal, letter by letter as most of them count.
+fn columns(text: &str) -> usize {
+    text.chars().filter_map(UnicodeWidthChar::width).sum()
+}
+
+/// How many bytes of these characters fit into so many columns.
+fn fitting(chars: impl Iterator<Item = char>, most: usize) -> usize {
+    let mut columns = 0;
+    let fits = |c: &char| {
+        columns += c.width().unwrap_or_default();
+        columns <= most
+    };
+    chars.take_while(fits).map(char::len_utf8).sum()
 }
 
 impl From<InputError> for Failure {
@@ -163,5 +187,54 @@ mod tests {
             ["-F", " "],
             "-F ' ': is empty; leave the flag out to mean every node (is a shell variable unset?)",
         );
+    }
+
+    #[test]
+    fn the_mark_stands_under_what_is_meant() {
+        let check = |typed: &str, meant: &str, want: &str| {
+            let start = typed.find(meant).unwrap();
+            assert_eq!(marked("wrong", typed, start..start + meant.len()), want);
+        };
+        check("日本=/東京(/", "(", "wrong\n  日本=/東京(/\n            ^");
+        check("日本=x", "本", "wrong\n  日本=x\n    ^^");
+        check("u\u{308}=/(/", "(", "wrong\n  u\u{308}=/(/\n     ^");
+        check("a\tb=\n(", "(", "wrong\n  a\\tb=\\n(\n         ^");
+        check("a\tb", "\t", "wrong\n  a\\tb\n   ^^");
+        check("f=\u{202e}(", "(", "wrong\n  f=\\u{202e}(\n            ^");
+        assert_eq!(marked("wrong", "f>", 2..2), "wrong\n  f>\n    ^");
+        assert_eq!(marked("wrong", "", 0..0), "wrong\n  \n  ^");
+    }
+
+    #[test]
+    fn the_place_in_a_long_term_is_shown_with_what_is_around_it() {
+        let lines = |typed: &str, span: Range<usize>| {
+            let text = marked("wrong", typed, span);
+            let lines: Vec<_> = text.lines().skip(1).map(str::to_owned).collect();
+            <[String; 2]>::try_from(lines).unwrap()
+        };
+        let (left, right) = ("l".repeat(100), "r".repeat(100));
+        let typed = format!("{left}(x{right}");
+        let [shown, marks] = lines(&typed, 100..101);
+        assert_eq!(shown, format!("  …{}(x{}…", "l".repeat(37), "r".repeat(35)));
+        assert_eq!(marks, format!("{}^", " ".repeat(40)));
+        let [shown, marks] = lines(&typed[..101], 100..101);
+        assert_eq!(shown, format!("  …{}(", "l".repeat(73)));
+        assert_eq!(marks, format!("{}^", " ".repeat(76)));
+        let [shown, marks] = lines(&typed[100..], 0..1);
+        assert_eq!(shown, format!("  (x{}…", "r".repeat(72)));
+        assert_eq!(marks, "  ^");
+        let [shown, marks] = lines(&typed, 0..typed.len());
+        assert_eq!(shown, format!("  {}…", "l".repeat(74)));
+        assert_eq!(marks, format!("  {}", "^".repeat(74)));
+        let wide = "東".repeat(80);
+        let [shown, marks] = lines(&wide, 120..123);
+        assert_eq!(shown, format!("  …{}東{}…", "東".repeat(18), "東".repeat(18)));
+        assert_eq!(marks, format!("{}^^", " ".repeat(39)));
+        for part in ["☺\u{fe0f}", "👩\u{200d}👧", "u\u{308}", "\u{308}", "a東", "\t"] {
+            let [before, meant, behind] = [part.repeat(80), part.repeat(50), part.repeat(60)];
+            let typed = format!("{before}{meant}{behind}");
+            let [shown, marks] = lines(&typed, before.len()..before.len() + meant.len());
+            assert!(columns(&shown).max(columns(&marks)) <= SHOWN_MAX + 4, "{shown}\n{marks}");
+        }
     }
 }
