@@ -17,19 +17,21 @@ pub(crate) fn compare(left: &str, right: &str) -> Ordering {
 /// As what a filter's text compares with a fact of the same kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
+    /// With a sign or an exponent.
     Number,
+    /// Digits with one dot or none: a number beside numbers, a version beside versions.
+    Either,
     Version,
     Text,
 }
 
-/// What kind of text this is. (Digits with one dot are a number, and a version beside versions.)
+/// What kind of text this is.
 pub(crate) fn kind(text: &str) -> Kind {
-    if Decimal::parse(text).is_some() {
-        Kind::Number
-    } else if is_dotted(text) {
-        Kind::Version
-    } else {
-        Kind::Text
+    match (Decimal::parse(text).is_some(), is_dotted(text)) {
+        (true, false) => Kind::Number,
+        (true, true) => Kind::Either,
+        (false, true) => Kind::Version,
+        (false, false) => Kind::Text,
     }
 }
 
@@ -38,7 +40,8 @@ impl Kind {
     pub(crate) const fn in_words(self) -> &'static str {
         match self {
             Self::Number => "as a number where the fact is one",
-            Self::Version => "as a version where the fact is one",
+            Self::Either => "as a number or a version where the fact is one",
+            Self::Version => "as a version where the fact is digits and dots",
             Self::Text => "byte by byte",
         }
     }

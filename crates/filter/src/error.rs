@@ -103,7 +103,9 @@ pub enum Fault {
     #[error("has no fact before the operator; write FACT=VALUE")]
     NoName,
     /// A blank or control character in a fact's name.
-    #[error("has a blank in the fact's name")]
+    #[error(
+        "has a blank in the fact's name; a name with blanks stands in quotes: -S '\"NAME\"=VALUE'"
+    )]
     BlankInName,
     /// An operator that needs a value has none.
     #[error("has no value after {0}; only =, == and != compare with the empty text")]

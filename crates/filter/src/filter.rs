@@ -25,6 +25,17 @@ pub struct Host<'a> {
     pub agents: &'a [AgentName],
 }
 
+/// What MCollective's own messages go to: no node declares it, and each is taken to have it.
+const EVERY_NODES_AGENT: &str = "mcollective";
+
+impl Host<'_> {
+    /// Whether it has an agent that is called so.
+    pub(crate) fn has_agent(&self, term: &NameTerm) -> bool {
+        matches!(term, NameTerm::Name(name) if name == EVERY_NODES_AGENT)
+            || self.agents.iter().any(|agent| term.matches(agent.as_str()))
+    }
+}
+
 /// A filter that was understood. All its fact, class and agent terms and its expressions must match,
 /// and one of its identity terms if there are any; without terms it matches every host.
 #[derive(Debug, Clone)]
@@ -149,11 +160,10 @@ impl Filter {
     #[must_use]
     pub fn matches(&self, host: &Host<'_>) -> bool {
         let class = |term: &NameTerm| host.classes.iter().any(|class| term.matches(class));
-        let agent = |term: &NameTerm| host.agents.iter().any(|agent| term.matches(agent.as_str()));
         self.matches_identity(host.identity)
             && self.facts.iter().all(|term| term.matches(host.facts))
             && self.classes.iter().all(class)
-            && self.agents.iter().all(agent)
+            && self.agents.iter().all(|term| host.has_agent(term))
             && self.expressions.iter().all(|tree| tree.holds(&mut |leaf| leaf.holds(host)))
     }
 

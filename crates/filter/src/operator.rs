@@ -165,10 +165,8 @@ impl Ask {
 impl Test {
     /// Whether a fact passes: any of its values is enough, and a fact without values never does.
     pub(crate) fn passes(&self, fact: &Value) -> bool {
-        if !self.negated {
-            return value::any(fact, |text| self.ask.holds(text));
-        }
-        value::any(fact, |_| true) && !value::any(fact, |text| self.ask.holds(text))
+        let holds = value::any(fact, |text| self.ask.holds(text));
+        if self.negated { value::are_there(fact) && !holds } else { holds }
     }
 
     /// Whether this holds a regular expression, of which a filter may have only so many.

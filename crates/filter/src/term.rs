@@ -35,9 +35,8 @@ impl FactTerm {
     pub(crate) fn compile(
         FactWords { name, operator, spelling, value }: FactWords<'_>,
     ) -> Result<Self, (Range<usize>, Fault)> {
-        let blank = |c: char| c.is_whitespace() || c.is_control();
-        if let Some((at, c)) = name.text.char_indices().find(|(_, c)| blank(*c)) {
-            return Err((name.locate(at..at + c.len_utf8()), Fault::BlankInName));
+        if let Some(blank) = stray_blank(&name, operator, &value) {
+            return Err((name.locate(blank), Fault::BlankInName));
         }
         let test = operator
             .with(spelling, value.given())
@@ -61,8 +60,19 @@ impl FactTerm {
     }
 }
 
-/// Divides a term at its operator.
+/// A blank in a fact's name that is rather the end of another word. In quotes it is meant, and before
+/// `=/re/` existing filters have it.
+fn stray_blank(name: &Word<'_>, operator: Operator, value: &Word<'_>) -> Option<Range<usize>> {
+    let slashed = matches!(operator, Operator::Equal | Operator::Differs)
+        && !operator.is_plain(value.given());
+    let stray = |c: char| (c.is_whitespace() || c.is_control()) && !(c == ' ' && slashed);
+    let (at, c) = name.text.char_indices().find(|(_, c)| !name.quoted && stray(*c))?;
+    Some(at..at + c.len_utf8())
+}
+
+/// Divides a term at its operator. Line ends behind it are those of the text that it came from.
 pub(crate) fn split(term: &str) -> Result<FactWords<'_>, (Range<usize>, Fault)> {
+    let term = term.trim_end_matches('\n');
     let start = operator_start(term).ok_or((0..term.len(), Fault::NoOperator))?;
     let (operator, spelling) =
         Operator::at_start(&term[start..]).ok_or((start..start, Fault::NoOperator))?;

@@ -14,6 +14,15 @@ pub(crate) fn any(fact: &Value, mut wanted: impl FnMut(&str) -> bool) -> bool {
     }
 }
 
+/// Whether a fact has values at all, be they lists and maps of which none has a text.
+pub(crate) fn are_there(fact: &Value) -> bool {
+    match fact {
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(entries) => !entries.is_empty(),
+        _ => true,
+    }
+}
+
 /// The text of a plain value; arrays and maps have none.
 fn text(value: &Value) -> Option<Cow<'_, str>> {
     Some(match value {

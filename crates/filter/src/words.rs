@@ -60,8 +60,8 @@ impl Filter {
             plain(name_in_words(TermKind::Class, term, false), holds, String::new());
         }
         for (term, agent) in terms.agents.iter().zip(self.agents()) {
-            let has = |host: &Host<'_>| host.agents.iter().any(|name| agent.matches(name.as_str()));
-            plain(name_in_words(TermKind::Agent, term, false), host.map(has), String::new());
+            let has = host.map(|host| host.has_agent(agent));
+            plain(name_in_words(TermKind::Agent, term, false), has, String::new());
         }
         if !terms.identities.is_empty() {
             let has = host.map(|host| format!("it is called {}", host.identity));
@@ -209,7 +209,12 @@ fn fact_of(host: &Host<'_>, fact: &str) -> String {
         texts[VALUES_MAX] = "…".to_owned();
     }
     if texts.is_empty() {
-        "it has no values".to_owned()
+        let none = if value::are_there(value) {
+            "its values are lists or maps"
+        } else {
+            "it has no values"
+        };
+        none.to_owned()
     } else {
         format!("it is {}", texts.join(", "))
     }

@@ -69,6 +69,42 @@ fn operators() {
     check(json!("5.10.0"), "f>4", true);
     check(json!("x "), "f=x ", true);
     check(json!("x"), "f  =  x", true);
+    // The line end of what a term was taken from; between lines it is of the text.
+    check(json!("x"), "f=x\n", true);
+    check(json!("x"), "f!=x\n", false);
+    check(json!("axb"), "f=/x/\n", true);
+    check(json!("a\nb"), "f=a\nb", true);
+    check(json!("x"), "f=x\ny", false);
+    check(json!("x"), "f=x\r\n", false);
+}
+
+#[test]
+fn names_with_blanks() {
+    let host = || Facts::from([("a b".to_owned(), json!("x"))]);
+    let check = |kind, term: &str, want: bool| {
+        assert_eq!(matches(&terms_of(kind, term), host()).unwrap(), want, "{term}");
+    };
+    check(TermKind::Fact, "a b=/x/", true);
+    check(TermKind::Fact, "a b = /X/i", true);
+    check(TermKind::Fact, "a b=/y/", false);
+    check(TermKind::Fact, "a b!=/y/", true);
+    check(TermKind::Fact, "a  b=/x/", false);
+    check(TermKind::Fact, " a b=/x/", false);
+    check(TermKind::Expression, "\"a b\"=x", true);
+    check(TermKind::Expression, "'a b' = /x/ and not 'a b'=y", true);
+    check(TermKind::Expression, "'a b'>=x", true);
+    check(TermKind::Expression, "'a\tb'=x", false);
+}
+
+#[test]
+fn an_agent_that_every_node_has() {
+    let check = |agent: &str, want: bool| {
+        let terms = terms_of(TermKind::Agent, agent);
+        assert_eq!(matches(&terms, Facts::new()).unwrap(), want, "{agent}");
+    };
+    check("mcollective", true);
+    check("MCOLLECTIVE", false);
+    check("/mcollective/", false);
 }
 
 #[test]
@@ -78,7 +114,10 @@ fn facts_with_many_values() {
     check(json!(["a", 3]), "f!=b", true);
     check(json!([]), "f!=b", false);
     check(json!([["a"]]), "f=a", false);
-    check(json!([["a"]]), "f!=a", false);
+    check(json!([["a"]]), "f!=a", true);
+    check(json!([{"k": "v"}]), "f!=v", true);
+    check(json!([{"k": "v"}]), "f!~k", true);
+    check(json!([{"k": "v"}, "k"]), "f!=/k/", false);
     check(json!({"a": "b"}), "f=a", true);
     check(json!({"a": "b"}), "f=b", false);
     check(json!({}), "f!=a", false);
@@ -127,7 +166,10 @@ fn refusals_mark_the_place() {
     use TermKind::{Agent, Class, Fact, Identity};
     refused(Fact, "role", "^^^^", "has no operator");
     refused(Fact, "=web", "^", "no fact before");
-    refused(Fact, "my role=web", "  ^", "blank in the fact's name");
+    refused(Fact, "my role=web", "  ^", "blank in the fact's name; a name with blanks stands");
+    refused(Fact, "my role=~/web/", "  ^", "blank in the fact's name");
+    refused(Fact, "my\u{3000}role=/web/", "  ^", "blank in the fact's name");
+    refused(Fact, "\nrole=/web/", "^", "blank in the fact's name");
     refused(Fact, "role>", "     ^", "no value after >");
     refused(Fact, "role=>", "      ^", "no value after =>");
     refused(Fact, "role=~ ", "       ^", "no value after =~");
@@ -170,7 +212,6 @@ fn refusals_of_expressions_mark_the_place() {
     refused("f=~(a|b)", "   ^", "value with parentheses");
     refused("a or =b", "     ^", "no fact before");
     refused("a or !=b", "     ^^", "no fact before");
-    refused("'a b'=c", "^^^^^", "blank in the fact's name");
     refused("a or f< or b", "       ^", "no value after <");
     refused("a or /lives", "     ^", "no / closes");
     refused("a or /[x/", "      ^", "unclosed character class");
@@ -258,10 +299,22 @@ fn words_of_with_become_facts_or_classes() {
     check("  a!~b\tc ", &["a!~b"], &["c"]);
     check("=x =", &[], &["=x", "="]);
     check("/^role=/", &[], &["/^role=/"]);
-    for blank in ["", "  ", "\t"] {
-        let error = from_flags(&[blank.to_owned()], Terms::default()).unwrap_err();
-        assert_eq!((error.kind, error.fault), (TermKind::With, Fault::Empty));
+    check("a\x0bb\x0cc\rd\n", &[], &["a", "b", "c", "d"]);
+    check("title=山田\u{3000}太郎 a\u{a0}b", &["title=山田\u{3000}太郎"], &["a\u{a0}b"]);
+    let refused = |with: &str, place: &str, fault: &str| {
+        let error = from_flags(&[with.to_owned()], Terms::default()).unwrap_err();
+        assert_eq!((error.kind, &*error.term), (TermKind::With, with));
+        assert_eq!(&with[error.span.clone()], place, "{error}");
+        assert!(error.to_string().starts_with("-W '"), "{error}");
+        assert!(error.fault.to_string().contains(fault), "{error}");
+    };
+    for blank in ["", "  ", "\t", "\u{3000}"] {
+        refused(blank, blank, "is empty");
     }
+    refused("common  f=/ü(/ g", "(", "unclosed group");
+    refused(" common /lives\n", "/", "no / closes");
+    refused("common f>", "", "no value after >");
+    refused("common =x f=//", "//", "nothing in its regular expression");
 }
 
 #[test]
@@ -372,7 +425,11 @@ proptest! {
     fn a_negation_is_the_opposite_where_there_are_values(value in any_value(), text in "[a-z0-9.]{1,3}") {
         let facts = Facts::from([("f".to_owned(), value.clone())]);
         let passes = |term: String| matches(&fact(&term), facts.clone()).unwrap();
-        let has_values = passes("f=~^|$".to_owned());
+        let has_values = match &value {
+            Value::Array(items) => !items.is_empty(),
+            Value::Object(entries) => !entries.is_empty(),
+            _ => true,
+        };
         for (plain, opposite) in [("=", "!="), ("=~", "!~")] {
             let (yes, no) = (passes(format!("f{plain}{text}")), passes(format!("f{opposite}{text}")));
             prop_assert_eq!(no, has_values && !yes, "{} {}", value, text);

@@ -172,7 +172,8 @@ mod tests {
     fn the_place_of_a_filters_error_is_marked() {
         check(
             ["-F", "ha group=c"],
-            "-F 'ha group=c': has a blank in the fact's name\n  ha group=c\n    ^",
+            "-F 'ha group=c': has a blank in the fact's name; a name with blanks stands in quotes: \
+             -S '\"NAME\"=VALUE'\n  ha group=c\n    ^",
         );
         check(
             ["-I", "/größe(/"],

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::kit::{Lab, mco, transcript, words};
 
 const FACTS: &str = "hagroup: c\nos:\n  name: Debian\n  release: {major: '12'}\nversion: 1.10.2\n\
-                     disks: [sda, sdb]\nempty:\n";
+                     disks: [sda, sdb]\nmounts: [{path: /var}]\nempty:\n";
 
 /// What commands say in a folder with facts and classes, without any fleet.
 fn offline(lines: &[&str]) -> String {
@@ -32,6 +32,7 @@ fn checked_offline() {
         "filter check -A package -A /^ser/ --agents package,service --facts facts.yaml",
         "filter check -F version>1.9.0 -F os.release.major>=12 -F nosuch=x --facts facts.yaml",
         "filter check -F disks=/^sd/ -F disks!=sda -F empty= --facts facts.yaml",
+        "filter check -F version>1.9 -F mounts!=/var -A mcollective --facts facts.yaml",
         "filter check -S 'os.name=Debian and not (hagroup=b or role::db)' --facts facts.yaml",
         "filter check -S 'not hagroup=~[cd] || nosuch' --facts facts.yaml --classes classes",
         "filter check -I web[01-03].x -I /db/ --identity web02.x --facts facts.json",
@@ -53,11 +54,15 @@ fn explained() {
         "filter explain",
         "filter explain -W 'operatingsystem=Debian common' -A package -I web1 -I /^db/i",
         "filter explain -F a==/x/ -F b!=x -F c!=/x/i -F d=~x -F e!~/x/ -F f=",
-        "filter explain -F a<8.5 -F b>=1.10.2 -F c=>x -F d=<007",
+        "filter explain -F a<8.5 -F b>=1.10.2 -F c=>x -F d=<007 -F e>-5",
         "filter explain -S '(hagroup=b or hagroup=c) and !role::db and motd=\"it is (up)\"'",
         "filter explain -I web[1-300].x -F a=b",
         "filter explain -I web[01-20].x",
         "filter explain -S '/web'",
+        "filter explain -W 'common 日本=/東京(/'",
+        "filter explain -F 'sp name=/x/' -S '\"sp name\"=x'",
+        "filter explain -F 'sp name=x'",
+        "filter explain -S '(role::web or role::db or role::mail or role::proxy or role::backup or common'",
     ]));
 }
 
