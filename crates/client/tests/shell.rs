@@ -183,7 +183,7 @@ async fn a_read_and_a_change_through_broker_and_hub() {
         let watch = &mut |_: &_, live: Live<'_>| match live {
             Live::Moved(_) => moved += 1,
             Live::Signed => signed += 1,
-            Live::Signing | Live::Beat => {}
+            Live::Signing | Live::Beat | Live::Away | Live::Back => {}
         };
         let report = fleet.run(task, choice, &key(), watch).await.unwrap();
         assert_eq!((report.expected, report.nodes.len()), (Some(50), 50));
@@ -352,6 +352,41 @@ async fn interrupted() {
     let report = fleet.run(task, choice, &key(), watch).await.unwrap();
     assert_eq!(report.exit(), Exit::Interrupted);
     assert_eq!(report.nodes[0].reason, Some(Reason::StillRunning));
+}
+
+/// A way to a broker that can be cut: it goes with the task.
+async fn way_to(server: &ServerUrl) -> (ServerUrl, tokio::task::JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let way = format!("nats://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let broker = server.host_port().to_owned();
+    let forward = async move {
+        let (mut from, _) = listener.accept().await.unwrap();
+        let mut to = tokio::net::TcpStream::connect(broker).await.unwrap();
+        let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+    };
+    (way, tokio::spawn(forward))
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_in_the_middle_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = broker();
+    hub(&server, folder.path()).await;
+    fleet_of(&server, vec![(Node::new("web1"), Manner::Busy)]).await;
+    let (way, forward) = way_to(&server).await;
+    let mut fleet = connect(&way, folder.path()).await;
+    until_registered(&mut fleet, 1).await;
+    let task = kit::task(true);
+    let choice = fleet.choose(&task, &key()).await.unwrap();
+    let interrupter = fleet.interrupter();
+    assert!(!fleet.is_away());
+    let watch = &mut |_: &_, live: Live<'_>| match live {
+        Live::Moved(_) => forward.abort(),
+        Live::Away => interrupter.interrupt(),
+        _ => {}
+    };
+    let report = fleet.run(task, choice, &key(), watch).await.unwrap();
+    assert!(fleet.is_away() && report.interrupted);
 }
 
 #[tokio::test]

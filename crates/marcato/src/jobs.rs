@@ -205,6 +205,12 @@ impl Jobs {
         written
     }
 
+    /// Whether the command of a job still runs.
+    #[must_use]
+    pub fn is_running(&self, id: &JobId) -> bool {
+        File::open(self.file(id)).is_ok_and(|file| is_held(&file))
+    }
+
     /// Reads a result.
     ///
     /// # Errors
@@ -257,9 +263,7 @@ impl Jobs {
         dated.sort_unstable();
         let surplus = dated.len().saturating_sub(JOBS_KEPT_MAX);
         for (_, file) in dated.drain(..surplus) {
-            // Of a command that still sends; it may lie on a file system that knows no locks.
-            let is_held = |file: File| matches!(file.try_lock(), Err(TryLockError::WouldBlock));
-            if File::open(&file).is_ok_and(is_held) {
+            if File::open(&file).is_ok_and(|file| is_held(&file)) {
                 continue;
             }
             match fs::remove_file(file) {
@@ -269,6 +273,12 @@ impl Jobs {
         }
         Ok(())
     }
+}
+
+/// Whether a job's file belongs to a command that still runs. Where a file system knows no locks none
+/// seems to.
+fn is_held(file: &File) -> bool {
+    matches!(file.try_lock(), Err(TryLockError::WouldBlock))
 }
 
 fn create(file: &Path) -> io::Result<File> {
@@ -367,8 +377,10 @@ mod tests {
         for _ in 0..=JOBS_KEPT_MAX {
             begin(&jobs).finish(Exit::Ok, Span::default(), report()).unwrap();
         }
-        assert!(is_there(runs.id()));
+        let id = runs.id().clone();
+        assert!(is_there(&id) && jobs.is_running(&id));
         drop(runs);
+        assert!(!jobs.is_running(&id));
         // Of commands that are killed no more stay either.
         (0..3).for_each(|_| drop(begin(&jobs)));
         assert_eq!(fs::read_dir(&jobs.folder).unwrap().count(), JOBS_KEPT_MAX);

@@ -111,6 +111,10 @@ pub enum Live<'a> {
     Moved(&'a Identity),
     /// Some time has passed.
     Beat,
+    /// The connection is lost; it is being made again.
+    Away,
+    /// The connection stands again.
+    Back,
 }
 
 /// Ends what a fleet is doing, from elsewhere.
@@ -135,6 +139,7 @@ pub struct Fleet {
     interrupt: Arc<Notify>,
     overheard: Option<EarlierOrder>,
     saving: Vec<oneshot::Receiver<Result<(), KnownNodesError>>>,
+    is_away: bool,
 }
 
 /// Answers to an earlier order that come of their own accord.
@@ -202,7 +207,14 @@ impl Fleet {
             interrupt: Arc::new(Notify::new()),
             overheard: None,
             saving: Vec::new(),
+            is_away: false,
         })
+    }
+
+    /// Whether the connection is lost and not made again yet.
+    #[must_use]
+    pub const fn is_away(&self) -> bool {
+        self.is_away
     }
 
     /// The nodes that are known.
@@ -327,8 +339,12 @@ impl Fleet {
         let mut left = self.perform(effects).await;
         let mut beat = tokio::time::Instant::now() + SHOWN_EVERY.as_duration();
         let interrupt = Arc::clone(&self.interrupt);
+        let mut was_away = self.is_away;
         loop {
             learned.append(&mut left.learned);
+            if std::mem::replace(&mut was_away, self.is_away) != self.is_away {
+                watch(machine.job(), if self.is_away { Live::Away } else { Live::Back });
+            }
             for node in left.moved.drain(..) {
                 watch(machine.job(), Live::Moved(&node));
             }
@@ -483,9 +499,16 @@ impl Fleet {
             },
             LinkEvent::NoResponders { subject } => Some(Event::NoResponders(subject)),
             // What was thrown away is asked for once more, as after a break.
-            LinkEvent::Connected | LinkEvent::Dropped => Some(Event::Connected),
+            LinkEvent::Connected => {
+                self.is_away = false;
+                Some(Event::Connected)
+            }
+            LinkEvent::Dropped => Some(Event::Connected),
             // The accounts are closed by their own clock.
-            LinkEvent::Disconnected | LinkEvent::Ended => None,
+            LinkEvent::Disconnected | LinkEvent::Ended => {
+                self.is_away = true;
+                None
+            }
             LinkEvent::Refused(why) => {
                 tracing::warn!(server = self.server(), %why, "the broker refused");
                 None
@@ -515,7 +538,9 @@ impl Fleet {
         }
     }
 
-    fn server(&self) -> String {
+    /// The broker, as it is to be named to a person.
+    #[must_use]
+    pub fn server(&self) -> String {
         let server = self.setup.servers.last();
         server.map(|server| server.host_port().to_owned()).unwrap_or_default()
     }

@@ -191,6 +191,18 @@ fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit,
     Ok(exit)
 }
 
+/// What an operator is to know when the hub went away in the middle.
+fn away(server: &str, change: Option<&Begun>) -> String {
+    let line = format!("hub {server}: the connection was lost, and not made again");
+    match change {
+        Some(job) => format!(
+            "{line}. Nodes finish what they began and keep their receipts: mco job follow {}",
+            job.id()
+        ),
+        None => line,
+    }
+}
+
 /// Leaves those names alone that no node has: who is there is only not meant.
 pub async fn only_nobodys(
     names: &mut BTreeSet<Identity>,
@@ -320,8 +332,12 @@ impl Errand<'_> {
                 return Err(error.into());
             }
         };
-        let meant = (&self.task, self.action);
-        let words = nothing::there(&mut self.connection, meant, &self.which, &report).await;
+        let words = if self.connection.is_away() {
+            Some(away(&self.connection.server(), job.as_deref().filter(|_| self.task.changes)))
+        } else {
+            let meant = (&self.task, self.action);
+            nothing::there(&mut self.connection, meant, &self.which, &report).await
+        };
         Ok(Done::Report { report: Box::new(report), job, lines, words })
     }
 

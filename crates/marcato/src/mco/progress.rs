@@ -47,6 +47,14 @@ impl Progress {
                 console.progress("waiting for the key to sign; does it want to be touched?");
             }
             Live::Beat => console.progress(&line(job)),
+            Live::Away => {
+                console.note("the connection to the hub is lost; it is being made again");
+                console.screen.above += 1;
+            }
+            Live::Back => {
+                console.note("the connection to the hub stands again");
+                console.screen.above += 1;
+            }
         }
     }
 

@@ -211,7 +211,8 @@ fn jobs() -> Vec<Field> {
         always("caller", text(), "Who signed"),
         always("command", list(text()), "The command, a word each"),
         always("again", null_or(text()), "The job of which it repeats a part"),
-        always("exit", or_null(exit()), "The exit code; null where the command ended before it"),
+        always("exit", or_null(exit()), "The exit code; null where the command has none"),
+        always("running", flag(), "Whether the command still runs"),
     ]);
     vec![always("jobs", list(job), "The jobs, as mco job list orders them")]
 }

@@ -96,6 +96,22 @@ fn who_is_interrupted_twice_leaves_at_once() {
     insta::assert_snapshot!([left, lab.session(&["job follow", "job list"])].join("\n"));
 }
 
+/// Who looks at a job of which the command still runs is told so, and takes nothing out of its hands.
+#[test]
+fn a_job_that_still_runs() {
+    let lab = Lab::up(3);
+    let lock = hold(&lab);
+    let mut child = lab.mco(RESTART).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until_it_runs(&lab);
+    let during = lab.session(&["job list", "job show", "again --silent --yes"]);
+    let mut follow = lab.mco("job follow");
+    let follow = follow.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(lock);
+    assert!(child.wait().unwrap().success());
+    let follow = transcript("job follow", &follow.wait_with_output().unwrap(), lab.home());
+    insta::assert_snapshot!([during, follow, lab.session(&["job list"])].join("\n"));
+}
+
 /// The command is killed, and nobody hears how the change went on; its node does not forget.
 #[test]
 fn what_a_killed_command_began_is_followed() {

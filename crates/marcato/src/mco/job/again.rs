@@ -19,7 +19,12 @@ pub fn main(args: Again, started: Instant) -> Exit {
 }
 
 fn again(args: Again) -> Result<Intent, Failure> {
-    let kept = find(&jobs(&args.fleet)?, args.id.as_deref())?;
+    let jobs = jobs(&args.fleet)?;
+    let kept = find(&jobs, args.id.as_deref())?;
+    if jobs.is_running(&kept.id) {
+        let text = format!("job {}: its command still runs. Nothing was sent.", kept.id);
+        return Err(Failure::new(Exit::Nothing, text).hint(format!("mco job follow {}", kept.id)));
+    }
     let nodes = nodes(&kept, args.which);
     if nodes.is_empty() {
         let text =

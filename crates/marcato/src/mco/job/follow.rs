@@ -46,6 +46,7 @@ pub fn main(args: Follow) -> Exit {
 fn follow(args: Follow, console: &mut Console) -> Result<Exit, Failure> {
     let jobs = jobs(&args.fleet)?;
     let kept = find(&jobs, args.id.as_deref())?;
+    let kept = block_on(until_over(&jobs, kept, console))?;
     let fleet_args = fleet_of(&kept, args.fleet)?;
     let shown = Shown::of(&kept, fleet_args.clone(), args.output, args.report)?;
     let mut followed = Followed::of(&kept)?;
@@ -81,6 +82,28 @@ fn follow(args: Follow, console: &mut Console) -> Result<Exit, Failure> {
     keep(&jobs, kept, shown.exit(&report), (&report, &late, took), console);
     report.interrupted = asked?;
     shown.tell(&report, &late, took, console)
+}
+
+/// Waits until a job's own command has ended: it knows better than anybody how its nodes ended, and
+/// may still send.
+async fn until_over(jobs: &Jobs, kept: Kept, console: &mut Console) -> Result<Kept, Failure> {
+    if !jobs.is_running(&kept.id) {
+        return Ok(kept);
+    }
+    let (id, mut leave) = (&kept.id, Leave::watch());
+    while jobs.is_running(id) {
+        console.progress(&format!("job {id}: its command still runs"));
+        tokio::select! {
+            biased;
+            () = leave.wait() => {
+                let text = format!("interrupted. Job {id} runs on, in its own command.");
+                return Err(Failure::new(Exit::Interrupted, text));
+            }
+            () = tokio::time::sleep(SHOWN_EVERY.as_duration()) => {}
+        }
+    }
+    console.wipe();
+    find(jobs, Some(id.as_str()))
 }
 
 fn keep(

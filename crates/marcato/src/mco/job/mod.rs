@@ -25,7 +25,7 @@ use crate::jobs::{Jobs, Kept, Late, Stage};
 use crate::words::Failure;
 use crate::words::group::escape;
 use crate::words::jobs::{Row, hidden, list};
-use crate::words::tally;
+use crate::words::{node_count, tally};
 
 /// The version of the list's JSON form.
 pub const SCHEMA: &str = "marcato.jobs.v1";
@@ -123,11 +123,12 @@ fn list_jobs(args: &List, console: &mut Console) -> Result<Exit, Failure> {
         }
     }
     if args.output.json {
-        let jobs: Vec<Value> = kept.iter().map(in_json).collect();
+        let jobs: Vec<Value> =
+            kept.iter().map(|kept| in_json(kept, jobs.is_running(&kept.id))).collect();
         tell::say(&json!({ "schema": SCHEMA, "jobs": jobs }), console);
         return Ok(Exit::Ok);
     }
-    let rows: Vec<Row> = kept.iter().map(row).collect();
+    let rows: Vec<Row> = kept.iter().map(|kept| row(kept, jobs.is_running(&kept.id))).collect();
     if hidden > 0 {
         console.note(&format!("… and {hidden} before them: --all"));
     }
@@ -140,8 +141,12 @@ fn list_jobs(args: &List, console: &mut Console) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn row(kept: &Kept) -> Row {
+/// Why a job has no result whose command does not run any more.
+const KILLED: &str = "its command ended before its nodes did";
+
+fn row(kept: &Kept, is_running: bool) -> Row {
     let result = match &kept.stage {
+        Stage::Begun { nodes, .. } if is_running => format!("{} · runs", node_count(nodes.len())),
         Stage::Begun { nodes, .. } => format!("0 / {} · has no result", nodes.len()),
         Stage::Ended { exit, report, .. } => tally::short(report, kept.what.changes, *exit),
     };
@@ -149,7 +154,7 @@ fn row(kept: &Kept) -> Row {
     Row { id: kept.id.clone(), begun, caller, command: typed(kept), result }
 }
 
-fn in_json(kept: &Kept) -> Value {
+fn in_json(kept: &Kept, is_running: bool) -> Value {
     let what = &kept.what;
     let exit = match &kept.stage {
         Stage::Begun { .. } => None,
@@ -158,14 +163,17 @@ fn in_json(kept: &Kept) -> Value {
     json!({
         "job": kept.id, "begun": what.begun, "fleet": what.fleet, "caller": what.caller,
         "command": what.command, "again": what.again, "exit": exit,
+        "running": is_running,
     })
 }
 
 fn show(args: Show, console: &mut Console) -> Result<Exit, Failure> {
-    let kept = find(&jobs(&args.fleet)?, args.id.as_deref())?;
+    let jobs = jobs(&args.fleet)?;
+    let kept = find(&jobs, args.id.as_deref())?;
     let Stage::Ended { exit, took_ms, report, late } = &kept.stage else {
         let id = &kept.id;
-        let text = format!("job {id} has no result: its command ended before its nodes did");
+        let why = if jobs.is_running(id) { "its command still runs" } else { KILLED };
+        let text = format!("job {id} has no result: {why}");
         return Err(Failure::new(Exit::Nothing, text).hint(format!("mco job follow {id}")));
     };
     let report_args = ReportArgs { all: args.all, ..args.report };
