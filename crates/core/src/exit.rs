@@ -19,6 +19,8 @@ pub enum Exit {
     Usage = 64,
     /// The hub cannot be reached; no node was asked.
     Unavailable = 69,
+    /// The output could not be written, or what is kept here could not be read.
+    Io = 74,
     /// Cannot sign, or not admitted; no node was asked.
     NoPermission = 77,
     /// The configuration is wrong; no node was asked.
@@ -29,7 +31,7 @@ pub enum Exit {
 
 impl Exit {
     /// All exit codes, in ascending order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Ok,
         Self::Nothing,
         Self::Failed,
@@ -37,6 +39,7 @@ impl Exit {
         Self::Silent,
         Self::Usage,
         Self::Unavailable,
+        Self::Io,
         Self::NoPermission,
         Self::Config,
         Self::Interrupted,
@@ -59,6 +62,7 @@ impl Exit {
             Self::Silent => "some silent",
             Self::Usage => "usage",
             Self::Unavailable => "hub unreachable",
+            Self::Io => "output lost",
             Self::NoPermission => "cannot sign",
             Self::Config => "configuration",
             Self::Interrupted => "interrupted",
@@ -82,6 +86,9 @@ impl Exit {
             }
             Self::Usage => "The command line or a filter is wrong; no node was asked.",
             Self::Unavailable => "The hub cannot be reached; no node was asked.",
+            Self::Io => {
+                "Every expected node is ok, and the output could not be written; or the results that are kept here cannot be read."
+            }
             Self::NoPermission => "Cannot sign, or not admitted; no node was asked.",
             Self::Config => "The configuration is wrong; no node was asked.",
             Self::Interrupted => "Interrupted; what still runs is named.",

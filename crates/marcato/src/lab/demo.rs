@@ -180,5 +180,5 @@ fn say(line: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout();
     writeln!(out, "{line}")
         .and_then(|()| out.flush())
-        .map_err(|error| Failure::new(Exit::Unavailable, error))
+        .map_err(|error| Failure::new(Exit::Io, error))
 }

@@ -94,6 +94,6 @@ fn print(text: &str) -> Result<Exit, Failure> {
         Ok(()) => Ok(Exit::Ok),
         // Whoever read it has enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Ok),
-        Err(error) => Err(Failure::new(Exit::Unavailable, error)),
+        Err(error) => Err(Failure::new(Exit::Io, error)),
     }
 }

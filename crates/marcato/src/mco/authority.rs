@@ -46,5 +46,5 @@ fn sign_node(key: &Path, identity: Option<&Identity>) -> Result<(), Failure> {
         .sign(Namespace::Join, &body)
         .map_err(|error| Failure::new(Exit::NoPermission, error))?;
     writeln!(io::stdout(), "{}", SignedText::new(body, signature))
-        .map_err(|error| Failure::new(Exit::Unavailable, format!("standard output: {error}")))
+        .map_err(|error| Failure::new(Exit::Io, format!("standard output: {error}")))
 }

@@ -8,6 +8,7 @@ use std::env;
 use std::io::{self, BufWriter, IsTerminal as _, Stderr, Stdout, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
+use marcato_core::Exit;
 
 use super::cli::{Color, OutputArgs};
 use crate::words::Failure;
@@ -132,11 +133,17 @@ impl Console {
         }
     }
 
-    /// Writes out what waits. Says whether all data went where it should, or nobody wanted it.
-    pub fn flush(&mut self) -> bool {
+    /// Writes out what waits.
+    pub fn flush(&mut self) {
         let flushed = if self.closed { Ok(()) } else { self.out.flush() };
         self.check(flushed);
-        !self.failed
+    }
+
+    /// How a command ends whose data are all said: what did not go where it should is no success, unless
+    /// nobody wanted it.
+    pub fn end(&mut self, exit: Exit) -> Exit {
+        self.flush();
+        if self.failed && exit == Exit::Ok { Exit::Io } else { exit }
     }
 
     fn check(&mut self, result: io::Result<()>) {

@@ -42,8 +42,7 @@ pub fn main(args: &Doctor) -> Exit {
             console.say(&line);
         }
     }
-    console.flush();
-    findings.exit()
+    console.end(findings.exit())
 }
 
 fn examine(args: &FleetArgs, findings: &mut Findings) {

@@ -31,7 +31,7 @@ pub fn main(command: &FilterCommand) -> Exit {
         // Whoever closes the pipe has seen enough; the exit code is the answer.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             let text = format!("standard output: {error}");
-            words::tell(&Failure::new(Exit::Unavailable, text))
+            words::tell(&Failure::new(Exit::Io, text))
         }
         _ => exit,
     }

@@ -37,7 +37,7 @@ pub fn main(args: &Find) -> Exit {
         }
     };
     // The names are all that was wanted: a list that is cut must not pass for whole.
-    if console.flush() || exit != Exit::Ok { exit } else { Exit::Unavailable }
+    console.end(exit)
 }
 
 fn run(args: &Find, console: &mut Console) -> Result<Exit, Failure> {

@@ -116,8 +116,7 @@ pub fn main(intent: Result<Intent, Failure>, started: Instant) -> Exit {
             failure.exit
         }
     };
-    console.flush();
-    exit
+    console.end(exit)
 }
 
 fn run(intent: &Intent, console: &mut Console, started: Instant) -> Result<Exit, Failure> {

@@ -1,15 +1,14 @@
 //! `mco schema`: the forms of `--json`, for those who write the programs that read them.
 
-use std::io::{self, Write as _};
-
 use marcato_core::Exit;
 
-use super::cli::Schema;
+use super::cli::{OutputArgs, Schema};
+use super::console::Console;
 use crate::words::schema;
 
 /// Prints a schema.
 pub fn main(args: &Schema) -> Exit {
-    // Whoever closes the pipe has enough.
-    let _ = writeln!(io::stdout(), "{:#}", schema::of(args.form));
-    Exit::Ok
+    let mut console = Console::new(&OutputArgs::default());
+    console.say(&format!("{:#}", schema::of(args.form)));
+    console.end(Exit::Ok)
 }

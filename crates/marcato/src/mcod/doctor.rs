@@ -28,7 +28,7 @@ pub fn main(args: &DoctorArgs) -> Result<Exit, Failure> {
     } else {
         findings.lines(true, false).iter().try_for_each(|line| writeln!(out, "{line}"))
     };
-    told.map_err(|error| Failure::new(Exit::Unavailable, format!("standard output: {error}")))?;
+    told.map_err(|error| Failure::new(Exit::Io, format!("standard output: {error}")))?;
     Ok(findings.exit())
 }
 

@@ -3,8 +3,15 @@
 use marcato_core::Exit;
 
 /// How `mcod` can end: a daemon asks no node, so that other codes have no meaning for it.
-pub const MCOD_EXITS: [Exit; 6] =
-    [Exit::Ok, Exit::Nothing, Exit::Usage, Exit::Unavailable, Exit::NoPermission, Exit::Config];
+pub const MCOD_EXITS: [Exit; 7] = [
+    Exit::Ok,
+    Exit::Nothing,
+    Exit::Usage,
+    Exit::Unavailable,
+    Exit::Io,
+    Exit::NoPermission,
+    Exit::Config,
+];
 
 /// The foot of `mco --help`.
 #[must_use]

@@ -43,9 +43,15 @@ fn a_full_disk_is_told() {
         assert!(said.contains(error), "{words}: {said}");
         assert_eq!(output.status.code(), Some(exit), "{words}");
     };
-    check("find", 69);
-    // What became of the nodes stays true.
-    check("ping", 0);
+    for words in ["find", "ping", "ping --json", "ping --jsonl", "job list", "job show --json"] {
+        check(words, 74);
+    }
+    check("doctor", 74);
+    check("schema replies", 74);
+    check("filter reference", 74);
+    // What became of the nodes comes first.
+    lab.signal_nodes(rustix::process::Signal::STOP);
+    check("ping -t 0.2", 3);
 }
 
 #[test]

@@ -49,12 +49,11 @@ fn with_console(
         console.fail(&failure);
         failure.exit
     });
-    console.flush();
-    exit
+    console.end(exit)
 }
 
 fn unread(error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Unavailable, format!("the results of earlier jobs: {error}"))
+    Failure::new(Exit::Io, format!("the results of earlier jobs: {error}"))
 }
 
 fn jobs(args: &FleetArgs) -> Result<Jobs, Failure> {
@@ -76,7 +75,7 @@ fn find(jobs: &Jobs, id: Option<&str>) -> Result<Kept, Failure> {
         }
     };
     jobs.read(&id).map_err(|error| {
-        Failure::new(Exit::Unavailable, format!("the result of job {id} cannot be read: {error}"))
+        Failure::new(Exit::Io, format!("the result of job {id} cannot be read: {error}"))
     })
 }
 
