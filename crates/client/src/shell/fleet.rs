@@ -140,6 +140,8 @@ pub struct Fleet {
     overheard: Option<EarlierOrder>,
     saving: Vec<oneshot::Receiver<Result<(), KnownNodesError>>>,
     is_away: bool,
+    /// What became of the connection and was not told yet.
+    link_news: Option<Live<'static>>,
 }
 
 /// Answers to an earlier order that come of their own accord.
@@ -208,6 +210,7 @@ impl Fleet {
             overheard: None,
             saving: Vec::new(),
             is_away: false,
+            link_news: None,
         })
     }
 
@@ -339,12 +342,9 @@ impl Fleet {
         let mut left = self.perform(effects).await;
         let mut beat = tokio::time::Instant::now() + SHOWN_EVERY.as_duration();
         let interrupt = Arc::clone(&self.interrupt);
-        let mut was_away = self.is_away;
         loop {
             learned.append(&mut left.learned);
-            if std::mem::replace(&mut was_away, self.is_away) != self.is_away {
-                watch(machine.job(), if self.is_away { Live::Away } else { Live::Back });
-            }
+            self.link_news.take().into_iter().for_each(|news| watch(machine.job(), news));
             for node in left.moved.drain(..) {
                 watch(machine.job(), Live::Moved(&node));
             }
@@ -500,13 +500,15 @@ impl Fleet {
             LinkEvent::NoResponders { subject } => Some(Event::NoResponders(subject)),
             // What was thrown away is asked for once more, as after a break.
             LinkEvent::Connected => {
-                self.is_away = false;
+                let was_away = std::mem::take(&mut self.is_away);
+                self.link_news = was_away.then_some(Live::Back);
                 Some(Event::Connected)
             }
             LinkEvent::Dropped => Some(Event::Connected),
             // The accounts are closed by their own clock.
             LinkEvent::Disconnected | LinkEvent::Ended => {
-                self.is_away = true;
+                let was_away = std::mem::replace(&mut self.is_away, true);
+                self.link_news = (!was_away).then_some(Live::Away);
                 None
             }
             LinkEvent::Refused(why) => {
