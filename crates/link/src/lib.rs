@@ -93,12 +93,6 @@ pub struct Link {
     subscriptions: SelectAll<Subscriber>,
 }
 
-/// The half of a link that publishes; cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Publisher {
-    client: Client,
-}
-
 impl Link {
     /// Connects. With [`Patience::Forever`] it returns at once and [`Event::Connected`] says when
     /// the connection stands; with [`Patience::For`] it stands when this returns.
@@ -201,12 +195,6 @@ impl Link {
         publish(&self.client, message).await
     }
 
-    /// A half that publishes from elsewhere.
-    #[must_use]
-    pub fn publisher(&self) -> Publisher {
-        Publisher { client: self.client.clone() }
-    }
-
     /// The next event. Cancelling the wait loses nothing.
     pub async fn recv(&mut self) -> Event {
         tokio::select! {
@@ -246,16 +234,6 @@ impl Link {
             while self.news.next().await != Event::Disconnected {}
         };
         let _ = tokio::time::timeout(longest, closed).await;
-    }
-}
-
-impl Publisher {
-    /// Publishes a message, if the connection stands.
-    ///
-    /// # Errors
-    /// As [`Link::publish`].
-    pub async fn publish(&self, message: Message) -> Result<(), LinkError> {
-        publish(&self.client, message).await
     }
 }
 

@@ -125,10 +125,7 @@ impl Hub {
             return Err(RegistrationError::Malformed(text.into()));
         }
         let Taken::In { said, forgot, is_down } = taken else { return Ok(()) };
-        if let Some(forgot) = forgot {
-            self.forget_due(&forgot);
-            effects.push(Effect::Log(Said::Forgot(forgot)));
-        }
+        effects.extend(forgot.into_iter().map(|node| Effect::Log(Said::Forgot(node))));
         effects.extend(said.map(Effect::Log));
         if !is_down {
             self.look_at(&node, now + HEARTBEAT_LATE);

@@ -52,8 +52,8 @@ pub(super) enum Taken {
     In {
         /// What there is to tell of it.
         said: Option<Said>,
-        /// Which node had to make room.
-        forgot: Option<Identity>,
+        /// Which nodes had to make room.
+        forgot: Vec<Identity>,
         /// Whether the node is known to have left since it wrote that.
         is_down: bool,
     },
@@ -110,6 +110,38 @@ fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
     at > now + SKEW
 }
 
+/// What is to be freed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Room {
+    bytes: usize,
+    nodes: usize,
+}
+
+impl Room {
+    const fn is_none(self) -> bool {
+        self.bytes == 0 && self.nodes == 0
+    }
+
+    /// As few as possible of those that have been down longest; nothing where all are not enough.
+    fn made_by<'a>(
+        mut self,
+        down: impl Iterator<Item = (Timestamp, &'a Identity, usize)>,
+    ) -> Option<Vec<Identity>> {
+        let mut down: Vec<_> = down.collect();
+        down.sort_unstable();
+        let mut victims = Vec::new();
+        for (_, node, bytes) in down {
+            if self.is_none() {
+                break;
+            }
+            self.bytes = self.bytes.saturating_sub(bytes);
+            self.nodes = self.nodes.saturating_sub(1);
+            victims.push(node.clone());
+        }
+        self.is_none().then_some(victims)
+    }
+}
+
 impl Registry {
     pub fn len(&self) -> usize {
         self.nodes.len()
@@ -158,14 +190,11 @@ impl Registry {
             Some(_) => return Taken::Old,
         };
         let before = self.nodes.get(&node).map_or(0, |entry| entry.bytes);
-        let mut forgot = None;
-        let known = self.nodes.contains_key(&node);
-        while self.bytes - before + bytes > REGISTRY_BYTES_MAX
-            || (!known && self.nodes.len() >= REGISTRY_NODES_MAX)
-        {
-            let Some(victim) = self.longest_down(&node) else { return Taken::Full };
-            self.remove(&victim);
-            forgot = Some(victim);
+        let Some(forgot) = self.victims(&node, self.bytes - before + bytes) else {
+            return Taken::Full;
+        };
+        for victim in &forgot {
+            self.remove(victim);
         }
         let mut entry = entry(registered, bytes, now);
         if let Some(before) = self.remove(&node) {
@@ -188,10 +217,19 @@ impl Registry {
         Some(entry)
     }
 
-    fn longest_down(&self, but: &Identity) -> Option<Identity> {
-        let down = self.nodes.iter().filter(|(node, _)| *node != but);
-        let down = down.filter_map(|(node, entry)| Some((entry.down?, node)));
-        down.min().map(|(_, node)| node.clone())
+    /// Who has to make room for a node; nothing where nobody can. `bytes` is what all would weigh with
+    /// it.
+    fn victims(&self, node: &Identity, bytes: usize) -> Option<Vec<Identity>> {
+        let count = self.nodes.len() + usize::from(!self.nodes.contains_key(node));
+        let surplus = Room {
+            bytes: bytes.saturating_sub(REGISTRY_BYTES_MAX),
+            nodes: count.saturating_sub(REGISTRY_NODES_MAX),
+        };
+        if surplus.is_none() {
+            return Some(Vec::new());
+        }
+        let others = self.nodes.iter().filter(|(other, _)| *other != node);
+        surplus.made_by(others.filter_map(|(other, entry)| Some((entry.down?, other, entry.bytes))))
     }
 
     /// Takes a heartbeat of a node that is known; nothing where it is a late copy.
@@ -267,5 +305,34 @@ fn entry(registered: &Verified<Registered>, bytes: usize, now: Timestamp) -> Ent
         down: None,
         asked: false,
         due: None,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_to_make_room() {
+        let names: Vec<Identity> =
+            ["a", "b", "c"].iter().map(|name| name.parse().unwrap()).collect();
+        let check = |bytes: usize, nodes: usize, want: Option<&str>| {
+            // The first has been down for the shortest time.
+            let down = names
+                .iter()
+                .zip([30, 20, 10])
+                .map(|(name, at)| (Timestamp::from_ms(at), name, 100));
+            let victims = Room { bytes, nodes }.made_by(down);
+            let victims = victims.map(|all| all.iter().map(Identity::as_str).collect::<String>());
+            assert_eq!(victims.as_deref(), want, "{bytes} bytes, {nodes} nodes");
+        };
+        check(0, 0, Some(""));
+        check(1, 0, Some("c"));
+        check(100, 1, Some("c"));
+        check(101, 1, Some("cb"));
+        check(0, 3, Some("cba"));
+        check(301, 0, None);
+        check(0, 4, None);
     }
 }

@@ -177,8 +177,15 @@ fn interrupted(report: &Report, change: Option<&JobId>) -> Vec<String> {
         parts.push(format!("{not_sent} were not sent it"));
     }
     let mut lines = vec![parts.join("; ")];
-    if let Some(id) = change.filter(|_| running + waiting > 0) {
-        lines.push(format!("Next: mco job follow {id}  ·  mco job cancel {id}"));
+    if let Some(id) = change {
+        let mut next = Vec::new();
+        if running + waiting > 0 {
+            next.extend([format!("mco job follow {id}"), format!("mco job cancel {id}")]);
+        }
+        if not_sent > 0 {
+            next.push(format!("mco again {id} --untouched"));
+        }
+        lines.extend((!next.is_empty()).then(|| format!("Next: {}", next.join("  ·  "))));
     }
     lines
 }

@@ -224,7 +224,7 @@ impl Runs {
 
     /// How many jobs there are.
     pub(super) fn len(&self) -> usize {
-        self.jobs.len() + self.reads_waiting.len()
+        self.jobs.len()
     }
 }
 
