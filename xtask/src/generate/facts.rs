@@ -23,7 +23,8 @@ pub fn page(sources: &[Source]) -> String {
         "## The facts\n\nWritten down on {} on a Debian host in a container: by `mcod facts` without \
          Facter's help, and by Debian's facter {}. Where the right columns have one value, both \
          printed it; `–` is nothing. Facts marked ∿ are volatile: two looks differ. The names after the \
-         first are Facter's flat ones of the same value.\n\n\
+         first are Facter's flat ones of the same value; as in Facter 3 and 4, an interface is named in them \
+         as it is (`mtu_eth0.100`), where Facter 2 wrote `mtu_eth0_100`.\n\n\
          | fact | meaning | read from | mcod | facter, and where it may differ |\n| --- | --- | --- | --- | --- |\n",
         record.date, record.version
     ));

@@ -134,7 +134,7 @@ pub fn add_flat_names(facts: &mut Facts) {
         let Some((first, rest)) = parts.split_first() else { continue };
         let Some(value) = facts.get(*first) else { continue };
         visit(value, rest, "", &mut |inner, value| {
-            flat.insert(name.replace('*', &word(inner)), value.clone());
+            flat.insert(name.replace('*', inner), value.clone());
         });
     }
     facts.append(&mut flat);
@@ -158,29 +158,17 @@ fn visit(value: &Value, way: &[&str], star: &str, found: &mut impl FnMut(&str, &
     }
 }
 
-/// A name as part of a flat one: Facter writes `_` for what is no letter and no digit.
-fn word(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
-}
-
 /// The other names under which the same value stands: the flat one of a structured fact, the
 /// structured one of a flat one.
-pub fn twins(name: &[&str]) -> Vec<String> {
+#[must_use]
+pub fn twins(name: &str) -> Vec<String> {
     let mut twins = Vec::new();
     for Flat { name: flat, of } in FLAT {
-        let parts = of.split('.');
-        if let [alone] = name
-            && let Some(star) = inner(alone, flat)
-        {
-            twins.push(of.replace('*', star));
-        }
-        if parts.clone().count() == name.len() {
-            let stars: Option<Vec<&str>> =
-                name.iter().zip(parts).map(|(part, pattern)| inner(part, pattern)).collect();
-            if let Some(stars) = stars {
-                let star = stars.into_iter().find(|star| !star.is_empty()).unwrap_or_default();
-                twins.push(flat.replace('*', &word(star)));
-            }
+        for (own, others) in [(flat, of), (of, flat)] {
+            // A place in a list is a number: `processorcount` is no processor's model.
+            let is_place = |star: &str| !of.ends_with(".*") || star.parse::<usize>().is_ok();
+            let star = inner(name, own).filter(|star| is_place(star));
+            twins.extend(star.map(|star| others.replace('*', star)));
         }
     }
     twins
@@ -267,15 +255,18 @@ mod tests {
         add_flat_names(&mut all);
         assert_eq!(all["operatingsystem"], json!("Debian"));
         assert_eq!(all["ipaddress"], json!("10.0.0.1"));
-        assert_eq!(all["ipaddress_eth0_7"], json!("10.0.0.1"));
+        assert_eq!(all["ipaddress_eth0.7"], json!("10.0.0.1"));
         assert_eq!(all["processor1"], json!("B"));
         assert!(!all.contains_key("osfamily"));
-        let check = |name: &[&str], want: &[&str]| assert_eq!(twins(name), want, "{name:?}");
-        check(&["operatingsystem"], &["os.name"]);
-        check(&["os", "name"], &["operatingsystem"]);
-        check(&["ipaddress_eth0"], &["networking.interfaces.eth0.ip"]);
-        check(&["networking", "interfaces", "eth0.7", "ip"], &["ipaddress_eth0_7"]);
-        check(&["role"], &[]);
+        let check = |name: &str, want: &[&str]| assert_eq!(twins(name), want, "{name}");
+        check("operatingsystem", &["os.name"]);
+        check("os.name", &["operatingsystem"]);
+        check("ipaddress_eth0", &["networking.interfaces.eth0.ip"]);
+        check("networking.interfaces.eth0.7.ip", &["ipaddress_eth0.7"]);
+        check("processor1", &["processors.models.1"]);
+        check("processorcount", &["processors.count"]);
+        check("processors", &[]);
+        check("role", &[]);
     }
 
     #[test]

@@ -236,7 +236,8 @@ pub const NATIVE: &[Native] = &[
     fact("identity.privileged", "whether it is root", USER),
 ];
 
-/// Facter's flat names.
+/// Facter's flat names, as Facter 3 and 4 write them: with `*` as it is, where Facter 2 wrote `_` for
+/// whatever is no letter and no digit.
 pub const FLAT: &[Flat] = &[
     flat("operatingsystem", "os.name"),
     flat("osfamily", "os.family"),

@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 /// The names of private facts, as `node.toml` has them: each hides the fact of this name and all
 /// that lies inside of it, with a `*` at its end every fact whose name begins so; in lower case,
-/// for external facts change theirs. What has a flat and a structured name is hidden under both.
+/// for external facts change theirs. What has a flat and a structured name is hidden under both,
+/// with any mark where either has one: Facter 2 wrote `eth0_100` for the interface `eth0.100`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Vec<String>")]
 pub struct Private(Vec<String>);
@@ -39,26 +40,40 @@ impl Private {
             return;
         }
         remove(facts, &|name| {
-            self.covers(&name.join(".")) || twins(name).iter().any(|twin| self.covers(twin))
+            let name = name.join(".").to_lowercase();
+            let twins = twins(&name);
+            let has_twin = !twins.is_empty();
+            self.covers(&name, |a, b| a == b)
+                || twins
+                    .into_iter()
+                    .chain(has_twin.then_some(name))
+                    .any(|name| self.covers(&name, |a, b| a == b || is_mark(a) && is_mark(b)))
         });
     }
 
-    fn covers(&self, name: &str) -> bool {
-        let name = name.to_lowercase();
-        self.0.iter().any(|private| match private.strip_suffix('*') {
-            Some(beginning) => name.starts_with(beginning),
-            None => {
-                let rest = name.strip_prefix(private.as_str());
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            }
+    fn covers(&self, name: &str, is_same: fn(char, char) -> bool) -> bool {
+        self.0.iter().any(|private| {
+            let (wanted, is_open) = match private.strip_suffix('*') {
+                Some(beginning) => (beginning, true),
+                None => (private.as_str(), false),
+            };
+            let mut rest = name.chars();
+            let begins = wanted.chars().all(|a| rest.next().is_some_and(|b| is_same(a, b)));
+            begins && (is_open || matches!(rest.next(), None | Some('.')))
         })
     }
 }
 
+fn is_mark(c: char) -> bool {
+    !c.is_alphanumeric()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use marcato_core::facts::{FLAT, Flat};
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn what_a_name_hides() {
@@ -69,7 +84,7 @@ mod tests {
             let mut facts: Facts = serde_json::from_value(json!({
                 "dmi": {"product": {"uuid": "u", "name": "n"}}, "uuid": "u", "productname": "n",
                 "role": "web", "role2": "x", "a.b": 1, "ssh": {"rsa": {"key": "k"}}, "sshrsakey": "k",
-                "processor0": "A", "processors": {"models": ["A", "B"]}, "Cost": 1,
+                "processor0": "A", "processors": {"count": 2, "models": ["A", "B"]}, "Cost": 1,
                 "users": [{"name": "a", "pin": 1}, {"name": "b"}],
                 "ipaddress_eth0": "i", "networking": {"interfaces": {"eth0": {"ip": "i", "mtu": 1}}},
             }))
@@ -94,10 +109,56 @@ mod tests {
         check(&["cost"], json!({"Cost": null}));
         check(&["users.0.pin"], json!({"users": [{"name": "a"}, {"name": "b"}]}));
         check(&["users.1"], json!({"users": [{"name": "a", "pin": 1}, null]}));
-        let models = |models| json!({"processor0": null, "processors": models});
-        check(&["processor0"], models(json!({"models": [null, "B"]})));
-        check(&["processors.models"], models(json!(null)));
+        let second = json!({"count": 2, "models": [null, "B"]});
+        check(&["processor0"], json!({"processor0": null, "processors": second}));
+        check(&["processors.models"], json!({"processor0": null, "processors": {"count": 2}}));
         check(&["*"], json!({"role": null, "dmi": null, "a.b": null}));
+    }
+
+    /// Under its parts' names lies a secret.
+    fn nested(parts: &[&str]) -> serde_json::Value {
+        match parts {
+            [] => json!("secret"),
+            ["0", rest @ ..] => json!([nested(rest)]),
+            [part, rest @ ..] => json!({*part: nested(rest)}),
+        }
+    }
+
+    /// For each family of flat names: whichever name hides it, nobody sees the value under another,
+    /// in the spelling of Facter 2 or of later ones.
+    #[test]
+    fn no_spelling_of_a_name_leaks() {
+        for Flat { name: flat, of } in FLAT {
+            let stars = match of.contains('*') {
+                false => &[""][..],
+                true if of.ends_with(".*") => &["0"],
+                true => &["eth0", "vb-db1", "eth0.100", "eth0:1", "dm-0", "dü"],
+            };
+            for star in stars {
+                let old: String = star.chars().map(|c| if is_mark(c) { '_' } else { c }).collect();
+                let spelt =
+                    |pattern: &str| [pattern.replace('*', star), pattern.replace('*', &old)];
+                let names = [spelt(flat), spelt(of)].concat();
+                let mut facts: Facts =
+                    names.iter().map(|name| (name.clone(), json!("secret"))).collect();
+                let parts: Vec<&str> =
+                    of.split('.').map(|part| if part == "*" { star } else { part }).collect();
+                facts.insert(parts[0].to_owned(), nested(&parts[1..]));
+                facts.insert("role".to_owned(), json!("web"));
+                for name in names {
+                    for hidden in [name.to_uppercase(), format!("{name}*")] {
+                        let private = Private::try_from(vec![hidden.clone()]).unwrap();
+                        let mut left = facts.clone();
+                        private.remove_from(&mut left);
+                        let left = json!(left).to_string();
+                        assert!(
+                            !left.contains("secret") && left.contains("web"),
+                            "{hidden}: {left}"
+                        );
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(super) fn add(found: &mut Found, root: &Path, interfaces: &[Interface]) {
     let mut named: Vec<&Interface> = interfaces.iter().collect();
     named.sort_by(|a, b| a.name.cmp(&b.name));
     named.truncate(INTERFACES_MAX);
-    let names: Vec<String> = named.iter().map(|interface| flat_word(&interface.name)).collect();
+    let names: Vec<&str> = named.iter().map(|interface| interface.name.as_str()).collect();
     found.text("interfaces", &names.join(","));
     let primary = primary(root, interfaces);
     for interface in named {
@@ -51,10 +51,6 @@ pub(super) fn add(found: &mut Found, root: &Path, interfaces: &[Interface]) {
         }
         found.put_at(&["networking", "interfaces", &interface.name], facts);
     }
-}
-
-fn flat_word(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
 /// The interface of the default route, else the first that has an address for others.

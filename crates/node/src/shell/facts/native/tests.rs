@@ -233,15 +233,15 @@ fn interfaces_and_the_primary_one() {
     let facts = |interfaces: &[Interface]| find(root.path(), &kernel, interfaces);
 
     let all = facts(&[loopback.clone(), eth0.clone(), other.clone()]);
-    check(&all, "interfaces", json!("br_1,eth0,lo"));
+    check(&all, "interfaces", json!("br-1,eth0,lo"));
     check(&all, "ipaddress", json!("10.77.0.11"));
     check(&all, "ipaddress6", json!("2001:db8::5"));
     check(&all, "network", json!("10.77.0.0"));
     check(&all, "netmask6", json!("ffff:ffff:ffff:ffff::"));
     check(&all, "scope6", json!("global"));
     check(&all, "macaddress", json!("02:00:00:00:00:01"));
-    check(&all, "ipaddress_br_1", json!("192.168.0.1"));
-    check(&all, "netmask_br_1", json!("255.255.255.255"));
+    check(&all, "ipaddress_br-1", json!("192.168.0.1"));
+    check(&all, "netmask_br-1", json!("255.255.255.255"));
     check(&all, "ipaddress_lo", json!("127.0.0.1"));
     check(&all, "macaddress_lo", Value::Null);
     check(&all, "mtu_eth0", json!(1500));
