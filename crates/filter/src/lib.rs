@@ -40,4 +40,5 @@ pub use filter::{Filter, Host};
 pub use flags::from_flags;
 pub use path::look_up;
 pub use unfold::{FoldFault, UnfoldError, is_folded, unfold};
+pub use value::float_text;
 pub use words::Line;

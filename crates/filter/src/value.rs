@@ -43,10 +43,11 @@ fn number_text(number: &Number) -> String {
 }
 
 /// A float as Ruby's `Float#to_s` writes it, since that is the text which existing filters were
-/// written against: shortest digits, always a fraction, an exponent outside of 1e-4 to 1e16.
-fn float_text(float: f64) -> String {
+/// written against: shortest digits, always a fraction, an exponent outside of 1e-4 to 1e15.
+#[must_use]
+pub fn float_text(float: f64) -> String {
     let size = float.abs();
-    if size == 0.0 || (1e-4..1e16).contains(&size) {
+    if size == 0.0 || (1e-4..1e15).contains(&size) {
         return format!("{float:?}");
     }
     let shortest = format!("{float:e}");
@@ -69,8 +70,9 @@ mod tests {
         check(8.50, "8.5");
         check(1000.0, "1000.0");
         check(-0.0, "-0.0");
-        check(1e15, "1000000000000000.0");
-        check(9_999_999_999_999_998.0, "9999999999999998.0");
+        check(999_999_999_999_999.0, "999999999999999.0");
+        check(1e15, "1.0e+15");
+        check(9_999_999_999_999_998.0, "9.999999999999998e+15");
         check(1e16, "1.0e+16");
         check(1e20, "1.0e+20");
         check(1.5e100, "1.5e+100");

@@ -4,11 +4,12 @@
 //! Different on purpose in the node's own files: times such as `12:30:45` and lists such as `80,443`
 //! stay the text that a person wrote, where Ruby makes 45045 and 80443 of them.
 
+use marcato_filter::float_text;
 use serde_json::Value;
 
 /// The largest whole number that JSON keeps exactly everywhere; a larger one becomes text, which
 /// filters compare as a number all the same.
-const EXACT: u128 = 1 << 53;
+pub(super) const EXACT: u64 = 1 << 53;
 
 /// The value of a scalar that stands without quotes and without a tag.
 pub(super) fn plain(text: &str) -> Value {
@@ -22,15 +23,14 @@ pub(super) fn plain(text: &str) -> Value {
     if is(&["no", "false", "off"]) {
         return false.into();
     }
-    // What Ruby writes for numbers that JSON does not have.
     if is(&[".inf", "+.inf"]) {
-        return "Infinity".into();
+        return of_float(f64::INFINITY);
     }
     if is(&["-.inf"]) {
-        return "-Infinity".into();
+        return of_float(f64::NEG_INFINITY);
     }
     if is(&[".nan"]) {
-        return "NaN".into();
+        return of_float(f64::NAN);
     }
     if let Some(name) = symbol(text) {
         return name.into();
@@ -79,30 +79,10 @@ fn sixties(text: &str) -> Option<Value> {
     Some((sum as f64 + fraction * weight).into())
 }
 
-/// A number whose digits commas divide.
+/// A number whose digits commas divide, which they do wherever `_` may.
 fn with_commas(text: &str) -> Option<Value> {
-    let (_, digits) = sign(text);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if !whole.contains(',') || fraction.contains(',') {
-        return None;
-    }
-    let only = |text: &str, is_digit: fn(u8) -> bool| {
-        text.bytes().all(|byte| is_digit(byte) || byte == b'_' || byte == b',')
-    };
-    let fits = match whole.as_bytes() {
-        [b'0', b'x', ..] => only(&whole[2..], |byte| byte.is_ascii_hexdigit()),
-        [b'0', b'b', ..] => only(&whole[2..], |byte| matches!(byte, b'0' | b'1')),
-        [b'0'..=b'9', ..] if digits.contains('.') => only(whole, |byte| byte.is_ascii_digit()),
-        [b'0', ..] => only(whole, |byte| matches!(byte, b'0'..=b'7')),
-        [b'1'..=b'9', ..] => {
-            let divides = |byte: u8| byte == b',' || byte == b'_';
-            only(whole, |byte| byte.is_ascii_digit())
-                && !whole.as_bytes().windows(2).any(|pair| divides(pair[0]) && divides(pair[1]))
-                && !whole.ends_with([',', '_'])
-        }
-        _ => false,
-    };
-    fits.then(|| plain(&text.replace(',', "")))
+    let divided = text.contains(',').then(|| text.replace(',', "_"))?;
+    whole(&divided).or_else(|| float(&divided))
 }
 
 /// The name of a Ruby symbol, `:name` or `:"name"`.
@@ -112,14 +92,15 @@ fn symbol(text: &str) -> Option<&str> {
     Some(quoted('"').or_else(|| quoted('\'')).unwrap_or(name))
 }
 
-/// A whole number: decimal, `0b1`, octal with a leading zero alone, `0x1f`; `_` may divide digits.
+/// A whole number: decimal, `0b1`, octal with a leading zero alone, `0x1f`; `_` may divide digits, and
+/// stand anywhere among those that are not decimal.
 fn whole(text: &str) -> Option<Value> {
     let (sign, digits) = sign(text);
     let (radix, digits) = match digits.as_bytes() {
         [b'0', b'x', ..] => (16, &digits[2..]),
         [b'0', b'b', ..] => (2, &digits[2..]),
-        [b'0', _, ..] => (8, &digits[1..]),
-        [b'0'..=b'9', ..] => (10, digits),
+        [b'0', _, ..] => (8, digits),
+        [b'0'..=b'9', ..] if !digits.ends_with('_') && !digits.contains("__") => (10, digits),
         _ => return None,
     };
     let bare: String = digits.chars().filter(|c| *c != '_').collect();
@@ -127,7 +108,7 @@ fn whole(text: &str) -> Option<Value> {
         return None;
     }
     match u128::from_str_radix(&bare, radix) {
-        Ok(size) if size <= EXACT => {
+        Ok(size) if size <= u128::from(EXACT) => {
             let size = i64::try_from(size).ok()?;
             Some(if sign == "-" { -size } else { size }.into())
         }
@@ -140,7 +121,7 @@ fn whole(text: &str) -> Option<Value> {
 
 /// A float: digits with a point, and an exponent only with its sign (`1e3` is text).
 fn float(text: &str) -> Option<Value> {
-    let (sign, rest) = sign(text);
+    let (_, rest) = sign(text);
     let (digits, exponent) = match rest.split_once(['e', 'E']) {
         Some((digits, exponent)) => (digits, Some(exponent)),
         None => (rest, None),
@@ -160,14 +141,20 @@ fn float(text: &str) -> Option<Value> {
         return None;
     }
     let bare: String = text.chars().filter(|c| *c != '_').collect();
-    let value: f64 = bare.parse().ok()?;
-    Some(if !value.is_finite() {
-        format!("{sign}Infinity").into()
+    bare.parse().ok().map(of_float)
+}
+
+/// A float as JSON has it, else the text that Ruby writes for it.
+pub(super) fn of_float(value: f64) -> Value {
+    if value.is_nan() {
+        "NaN".into()
+    } else if value.is_infinite() {
+        if value > 0.0 { "Infinity" } else { "-Infinity" }.into()
     } else if value.abs() > EXACT as f64 {
-        text.into()
+        float_text(value).into()
     } else {
         value.into()
-    })
+    }
 }
 
 /// The sign as it is written down again, and what follows it.
@@ -204,7 +191,14 @@ mod tests {
         check("-5", json!(-5));
         check("+5", json!(5));
         check("1_000", json!(1000));
+        check("12_", json!("12_"));
+        check("1_000_", json!("1_000_"));
+        check("1__0", json!("1__0"));
+        check("-0_", json!(0));
+        check("0_7_", json!(7));
         check("0x1F", json!(31));
+        check("0x_1_", json!(1));
+        check("0x_", json!("0x_"));
         check("0b101", json!(5));
         check("0o17", json!("0o17"));
         check("1e3", json!("1e3"));
@@ -216,6 +210,8 @@ mod tests {
         check("5.", json!(5.0));
         check(".", json!("."));
         check("-1_0.25", json!(-10.25));
+        check("1_.5", json!(1.5));
+        check("1._5", json!("1._5"));
         check("1.10.2", json!("1.10.2"));
         check("10.0.0.1", json!("10.0.0.1"));
         check("2026-01-01", json!("2026-01-01"));
@@ -228,6 +224,7 @@ mod tests {
         check(".NaN", json!("NaN"));
         check("1.0e+999", json!("Infinity"));
         check("1.0e+20", json!("1.0e+20"));
+        check("-123456789012345678901.5", json!("-1.2345678901234568e+20"));
         check(":sv", json!("sv"));
         check(":\"a b\"", json!("a b"));
         check(":", json!(":"));
@@ -281,7 +278,20 @@ mod tests {
         check("-80,443", json!(-80443));
         check("1,000.5", json!(1000.5));
         check("1,0.5", json!(10.5));
+        check("1,,0.5", json!(10.5));
+        check("0,9.5", json!(9.5));
+        check("1,000.", json!(1000.0));
+        check("1,000.5e+3", json!(1_000_500.0));
+        check("1,000.5 GB", json!("1,000.5 GB"));
+        check("1,2.3.4", json!("1,2.3.4"));
+        check("10,20.example.com", json!("10,20.example.com"));
+        check("1,0.5_0", json!("1,0.5_0"));
+        check("1.5,0", json!("1.5,0"));
         check(".5,5", json!(".5,5"));
+        check("1,2_3", json!(123));
+        check("0,", json!(0));
+        check("0,9", json!("0,9"));
+        check("0x1,F.5", json!("0x1,F.5"));
         check("0,7", json!(7));
         check("0x1,F", json!(31));
         check("1,,0", json!("1,,0"));
