@@ -1,8 +1,8 @@
 //! YAML as facts files have it: a bounded tree, the line of whatever is wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
 use marcato_core::Facts;
 use marcato_core::json::is_reserved;
 use marcato_core::limits::facts::{DEPTH_MAX, FACTS_BYTES_MAX, VALUES_MAX};
@@ -31,14 +31,18 @@ pub(super) enum Rules {
 /// Reads a text of one document that is a map of facts; an empty text has none.
 pub(super) fn parse(text: &str, rules: Rules) -> Result<Facts, YamlError> {
     let text = text.trim_start_matches('\u{feff}');
+    let last_line = text.rsplit(['\n', '\r']).next().unwrap_or_default();
+    let is_cut = !last_line.trim().is_empty();
     let mut reader = Reader {
         text,
         rules,
+        cut_at: is_cut.then(|| text.chars().count()),
         events: Parser::new_from_str(text),
         anchors: BTreeMap::new(),
         values: 0,
         repeated_bytes: 0,
         line: 1,
+        end: 0,
     };
     let mut facts = None;
     loop {
@@ -65,6 +69,8 @@ pub(super) fn parse(text: &str, rules: Rules) -> Result<Facts, YamlError> {
 struct Reader<'a> {
     text: &'a str,
     rules: Rules,
+    /// Where the text ends without the end of its line, in characters.
+    cut_at: Option<usize>,
     events: Parser<'a, StrInput<'a>>,
     /// The values that were named for repetition.
     anchors: BTreeMap<usize, Value>,
@@ -74,6 +80,8 @@ struct Reader<'a> {
     repeated_bytes: usize,
     /// The line at which the last event begins.
     line: usize,
+    /// The character at which it ends.
+    end: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -87,7 +95,7 @@ impl<'a> Reader<'a> {
                 None => return Ok(Event::StreamEnd),
                 // Comments come only if another crate asks the parser for them.
                 Some(Ok((event, span))) if is_content(&event) => {
-                    self.line = first_line(&span);
+                    (self.line, self.end) = (span.start.line(), span.end.index());
                     return Ok(event);
                 }
                 Some(Ok(_)) => {}
@@ -130,17 +138,19 @@ impl<'a> Reader<'a> {
 
     fn map(&mut self, depth: usize) -> Result<Value, YamlError> {
         let mut entries = Map::new();
-        let mut merged = Vec::new();
+        // What `<<` gave, which a key of the map itself may come after.
+        let mut merged = BTreeSet::new();
         loop {
-            let (key, is_merge) = match self.next()? {
-                Event::MappingEnd => break,
+            let (key, may_merge) = match self.next()? {
+                Event::MappingEnd => return Ok(Value::Object(entries)),
                 Event::Scalar(text, style, _, tag) => {
-                    let is_merge = text == "<<" && style == ScalarStyle::Plain;
-                    (key_text(self.meaning(&text, style, tag.as_deref()), &text), is_merge)
+                    let is_plain = style == ScalarStyle::Plain || self.rules == Rules::Facter;
+                    let may_merge = text == "<<" && is_plain && tag.is_none();
+                    (key_text(self.meaning(&text, style, tag.as_deref()), &text), may_merge)
                 }
                 _ => return Err(self.wrong("a key must be a plain word, no list, map or alias")),
             };
-            if self.rules == Rules::Strict && entries.contains_key(&key) {
+            if self.rules == Rules::Strict && entries.contains_key(&key) && !merged.remove(&key) {
                 return Err(self.wrong(format!("the key {key:?} stands twice")));
             }
             if is_reserved(&key) {
@@ -149,18 +159,26 @@ impl<'a> Reader<'a> {
             let line = self.line;
             let event = self.next()?;
             let value = self.value(event, depth + 1)?;
-            if !is_merge {
-                entries.insert(key, value);
-                continue;
+            match if may_merge { merge_of(value) } else { Err(value) } {
+                Ok(new) => {
+                    // YAML 1.1 would keep the one that is there, Ruby takes the new one.
+                    if self.rules == Rules::Strict
+                        && let Some(key) = new.keys().find(|key| entries.contains_key(*key))
+                    {
+                        let what =
+                            format!("<< gives {key:?}, which is there already; put << first");
+                        return Err(YamlError { line, what });
+                    }
+                    merged.extend(new.keys().cloned());
+                    entries.extend(new);
+                }
+                Err(_) if may_merge && self.rules == Rules::Strict => {
+                    let what = "<< merges a map or a list of maps, nothing else".to_owned();
+                    return Err(YamlError { line, what });
+                }
+                Err(value) => drop(entries.insert(key, value)),
             }
-            let what = "<< merges a map or a list of maps, nothing else".to_owned();
-            merged.extend(maps_of(value).ok_or(YamlError { line, what })?);
         }
-        // A key that the map has itself comes before a merged one, an earlier map before a later.
-        for (key, value) in merged.into_iter().flatten() {
-            entries.entry(key).or_insert(value);
-        }
-        Ok(Value::Object(entries))
     }
 
     /// The value that `*name` repeats.
@@ -180,12 +198,17 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// The value of a scalar: text if quotes or a tag make it so, else what it looks like.
+    /// The value of a scalar: text if quotes, a block or a tag make it so, else what it looks like.
     fn meaning(&self, text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
         let plain = match self.rules {
             Rules::Strict => scalar::plain,
             Rules::Facter => scalar::of_facter,
         };
+        let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+        if is_block && self.cut_at == Some(self.end) {
+            // To the parser every line has an end; to Ruby's the last one has none here.
+            return text.strip_suffix('\n').unwrap_or(text).into();
+        }
         match tag.map(Tag::core_suffix) {
             None if style == ScalarStyle::Plain => plain(text),
             Some(Some("int" | "float" | "bool" | "null")) => plain(text),
@@ -215,10 +238,6 @@ fn is_content(event: &Event<'_>) -> bool {
         )
 }
 
-fn first_line(span: &Span) -> usize {
-    span.start.line()
-}
-
 fn scan_error(error: &ScanError, text: &str) -> YamlError {
     let (mut line, what) = (error.marker().line(), error.info());
     // A tab that indents is found while the value before it is read, lines above.
@@ -241,12 +260,20 @@ fn key_text(key: Value, written: &str) -> String {
     }
 }
 
-/// The maps that a merge key names.
-fn maps_of(value: Value) -> Option<Vec<Map<String, Value>>> {
-    let map = |value| if let Value::Object(entries) = value { Some(entries) } else { None };
+/// What a merge key gives, of a list of maps the first one's value; or the value as it was.
+fn merge_of(value: Value) -> Result<Map<String, Value>, Value> {
     match value {
-        Value::Array(items) => items.into_iter().map(map).collect(),
-        other => map(other).map(|entries| vec![entries]),
+        Value::Object(entries) => Ok(entries),
+        Value::Array(items) if items.iter().all(Value::is_object) => {
+            let maps = items.into_iter().rev();
+            Ok(maps
+                .filter_map(
+                    |map| if let Value::Object(entries) = map { Some(entries) } else { None },
+                )
+                .flatten()
+                .collect())
+        }
+        other => Err(other),
     }
 }
 
@@ -315,6 +342,13 @@ mod tests {
         check("a: ':quoted'\nb: !ruby/thing x", json!({"a": ":quoted", "b": "x"}));
         check("a: [1, x]\nb: {c: {d: e}}\n", json!({"a": [1, "x"], "b": {"c": {"d": "e"}}}));
         check("{\"a\": \"b\", \"c\": [true, null]}", json!({"a": "b", "c": [true, null]}));
+        check("a: |\n  x\n  y", json!({"a": "x\ny"}));
+        check("a: |\r\n  x\r\n", json!({"a": "x\n"}));
+        check("é: |+\n  é", json!({"é": "é"}));
+        check("\u{feff}a:\n  - >\n    x\n    y", json!({"a": ["x y"]}));
+        check("a: |\n  x\n ", json!({"a": "x\n"}));
+        check("a: |\n  x\n#c", json!({"a": "x\n"}));
+        check("a: |\n  x\nb: y", json!({"a": "x\n", "b": "y"}));
         check("\u{feff}a: b\r\nc: d\r\n", json!({"a": "b", "c": "d"}));
         check("日本: 東京", json!({"日本": "東京"}));
     }
@@ -334,6 +368,18 @@ mod tests {
         check("base: &b {k: 1, l: 2}\nmerged:\n  <<: *b\n  k: 3\n", {
             json!({"base": {"k": 1, "l": 2}, "merged": {"k": 3, "l": 2}})
         });
+        check("b: &b {k: 1, l: 2}\nm: {k: 3, <<: *b}\n", {
+            json!({"b": {"k": 1, "l": 2}, "m": {"k": 1, "l": 2}})
+        });
+        check("b: &b {k: 1}\nc: &c {k: 2}\nm:\n  <<: *b\n  <<: *c\n", {
+            json!({"b": {"k": 1}, "c": {"k": 2}, "m": {"k": 2}})
+        });
+        check("b: &b {k: 1}\nm: {k: 3, <<: [*b, {k: 9, l: 1}]}\n", {
+            json!({"b": {"k": 1}, "m": {"k": 1, "l": 1}})
+        });
+        check("b: &b {k: 1}\nm: {'<<': *b}\n", json!({"b": {"k": 1}, "m": {"k": 1}}));
+        check("a: {<<: 1}\nb: {<<: [1]}\n", json!({"a": {"<<": 1}, "b": {"<<": [1]}}));
+        check("a: {!!str <<: {k: 1}}\n", json!({"a": {"<<": {"k": 1}}}));
         check("tag: !foo bar\ntagint: !!int '7'\n", json!({"tag": "bar", "tagint": 7}));
         check("{\"j1\": 1, \"j1\": 2}", json!({"j1": 2}));
     }
@@ -348,7 +394,11 @@ mod tests {
             json!({"a": {"k": 1}, "b": {"k": 2, "l": 3}, "c": {"k": 1, "l": 3}})
         });
         check("a:\n  '<<': x\n", json!({"a": {"<<": "x"}}));
+        check("a:\n  <<: {k: 1}\n  <<: {l: 2}\n", json!({"a": {"k": 1, "l": 2}}));
         refused("a:\n  <<: x\n", 2, "merges a map");
+        refused("a:\n  k: 3\n  <<: {k: 1}\n", 3, "<< gives \"k\", which is there already");
+        refused("a:\n  <<: {k: 1}\n  <<: {k: 2}\n", 3, "<< gives \"k\"");
+        refused("a:\n  <<: {k: 1}\n  k: 2\n  k: 3\n", 4, "\"k\" stands twice");
         refused("a: &x [*x]\n", 1, "alias");
         refused("a: *nowhere\n", 1, "");
     }
