@@ -7,7 +7,7 @@ use marcato_node::shell::facts::{parse_interfaces, read_facter, read_output};
 fuzz_target!(|bytes: &[u8]| {
     let _ = parse_interfaces(bytes);
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    for facts in [read_output(text), read_facter(text)].into_iter().flatten() {
-        assert!(facts.iter().all(|(name, value)| !name.is_empty() && !value.is_null()));
+    for read in [read_output(text), read_facter(text)].into_iter().flatten() {
+        assert!(read.facts.iter().all(|(name, value)| !name.is_empty() && !value.is_null()));
     }
 });

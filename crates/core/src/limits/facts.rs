@@ -16,6 +16,10 @@ pub const CLASSES_BYTES_MAX: usize = 64 * 1024;
 /// around it.
 pub const DEPTH_MAX: usize = 8;
 
+/// How deep a fact from Facter's folders or a program may nest while it is read. One deeper than
+/// `DEPTH_MAX` is left out by itself; one deeper than this is refused with all that stands beside it.
+pub const SIFTED_DEPTH_MAX: usize = 64;
+
 /// How many values a facts file may hold, repeated ones counted each time: bounds what aliases
 /// multiply.
 pub const VALUES_MAX: usize = 20_000;
@@ -31,6 +35,9 @@ pub const FOLDERS_MAX: usize = 16;
 
 /// How many files are taken from one folder of external facts, in the order of their names.
 pub const FOLDER_FILES_MAX: usize = 256;
+
+/// How many facts of one source that are left out are named, each with the reason.
+pub const LEFT_OUT_NAMED_MAX: usize = 3;
 
 /// How many private facts `node.toml` may name.
 pub const PRIVATE_MAX: usize = 256;

@@ -4,13 +4,15 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use marcato_core::Facts;
+use marcato_core::json::is_reserved;
 use marcato_core::limits::facts::{
     CLASSES_BYTES_MAX, DEPTH_MAX, FACTS_BYTES_MAX, FILE_BYTES_MAX, NAME_BYTES_MAX,
 };
-use marcato_core::{Facts, json};
+use serde_json::{Value, json};
 
 use super::canonical;
-use super::yaml::{self, Rules};
+use super::yaml::{self, Rules, levels};
 
 /// What is wrong with a facts or classes file: `FILE:LINE: what, and what to do`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,12 +36,7 @@ pub fn read_facts(path: &Path) -> Result<Option<Facts>, FactError> {
     };
     let wrong = |line, what| FactError { path: path.to_owned(), line, what };
     let facts = if path.extension().is_some_and(|extension| extension == "json") {
-        // The outermost map is no level of a fact.
-        let facts = json::parse(text.as_bytes(), DEPTH_MAX + 1);
-        match facts.map_err(|error| wrong(None, error.to_string()))? {
-            serde_json::Value::Object(facts) => facts.into_iter().collect(),
-            _ => return Err(wrong(None, "not a map of facts; write {\"NAME\": VALUE}".to_owned())),
-        }
+        super::json::parse(&text, Rules::Strict).map_err(|what| wrong(None, what))?
     } else {
         yaml::parse(&text, Rules::Strict).map_err(|error| wrong(Some(error.line), error.what))?
     };
@@ -48,26 +45,91 @@ pub fn read_facts(path: &Path) -> Result<Option<Facts>, FactError> {
 }
 
 /// What parsed facts may still have wrong.
-pub(super) fn check(facts: &Facts) -> Result<(), String> {
-    for name in facts.keys() {
-        if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
-            let name: String = name.chars().take(80).collect();
-            return Err(format!(
-                "{name:?} cannot be a fact's name: 1 to {NAME_BYTES_MAX} bytes, no control \
-                 characters"
-            ));
-        }
-        if name == "trusted" || name.starts_with("trusted.") {
-            return Err(format!(
-                "the fact {name:?} is the authority's to give; take it out or rename it"
-            ));
-        }
+fn check(facts: &Facts) -> Result<(), String> {
+    if let Some(what) = facts.iter().find_map(|(name, value)| unfit(name, value)) {
+        return Err(what);
     }
     let size = canonical(facts).len();
     if size > FACTS_BYTES_MAX {
         return Err(format!("{size} bytes of facts, at most {FACTS_BYTES_MAX} are taken"));
     }
     Ok(())
+}
+
+/// Facts that a program prints or that lie in Facter's folders: nobody wrote all of them on purpose, and
+/// so each is taken or left out by itself.
+#[derive(Debug, Default, PartialEq)]
+pub struct Sifted {
+    /// Those that are taken.
+    pub facts: Facts,
+    /// What is wrong with each of the others, in words.
+    pub left_out: Vec<String>,
+}
+
+/// Leaves out what cannot be a fact, and the largest while all together are too large.
+pub(super) fn sift(mut facts: Facts) -> Sifted {
+    let mut left_out = Vec::new();
+    facts.retain(|name, value| {
+        let what = unfit(name, value);
+        let is_fit = what.is_none();
+        left_out.extend(what);
+        is_fit
+    });
+    let mut size = canonical(&facts).len();
+    if size > FACTS_BYTES_MAX {
+        // Its braces weigh more than a comma.
+        let weigh = |(name, value): (&String, &Value)| {
+            (json!({ name: value }).to_string().len() - 1, name.clone())
+        };
+        let mut by_weight: Vec<(usize, String)> = facts.iter().map(weigh).collect();
+        by_weight.sort_unstable();
+        while size > FACTS_BYTES_MAX
+            && let Some((weight, name)) = by_weight.pop()
+        {
+            size -= weight;
+            facts.remove(&name);
+            let name = shown(&name);
+            left_out.push(format!(
+                "the fact {name} takes {weight} bytes, of {FACTS_BYTES_MAX} for all together"
+            ));
+        }
+    }
+    Sifted { facts, left_out }
+}
+
+/// Why this cannot be a fact.
+fn unfit(name: &str, value: &Value) -> Option<String> {
+    let written = shown(name);
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
+        return Some(format!(
+            "{written} cannot be a fact's name: 1 to {NAME_BYTES_MAX} bytes, no control characters"
+        ));
+    }
+    if name == "trusted" || name.starts_with("trusted.") {
+        return Some(format!(
+            "the fact {written} is the authority's to give; take it out or rename it"
+        ));
+    }
+    if levels(value) > DEPTH_MAX {
+        return Some(format!("the fact {written} is nested deeper than {DEPTH_MAX} levels"));
+    }
+    let key = if is_reserved(name) { Some(name) } else { reserved_in(value) }?;
+    Some(format!("the key {key:?} in the fact {written} is reserved; rename it"))
+}
+
+fn reserved_in(value: &Value) -> Option<&str> {
+    match value {
+        Value::Array(items) => items.iter().find_map(reserved_in),
+        Value::Object(entries) => entries.iter().find_map(|(key, value)| {
+            if is_reserved(key) { Some(key.as_str()) } else { reserved_in(value) }
+        }),
+        _ => None,
+    }
+}
+
+/// A name, whatever it is made of.
+fn shown(name: &str) -> String {
+    format!("{:?}", name.chars().take(80).collect::<String>())
 }
 
 /// Reads a classes file: one class a line, blank lines ignored; sorted, each once. `None` if there

@@ -3,6 +3,7 @@
 
 mod external;
 mod file;
+mod json;
 mod kept;
 mod native;
 mod private;
@@ -17,10 +18,11 @@ use std::sync::Arc;
 use marcato_agent::safe::check_way;
 use marcato_core::Facts;
 use marcato_core::facts::{is_volatile, merge, remove_volatile};
+use marcato_core::limits::facts::LEFT_OUT_NAMED_MAX;
 
 use external::Kind;
 pub use external::{read_facter, read_output};
-pub use file::{FactError, read_classes, read_facts};
+pub use file::{FactError, Sifted, read_classes, read_facts};
 pub(super) use kept::{KEPT, Kept, keep};
 pub use native::{
     Address, Interface, Kernel, find as native, fqdn, interfaces, measure, parse_interfaces,
@@ -53,11 +55,13 @@ pub struct Sources {
 struct Reading<T> {
     good: Option<T>,
     error: Option<FactError>,
+    /// What is wrong with single facts, where the others are taken.
+    left_out: Option<FactError>,
 }
 
 impl<T> Default for Reading<T> {
     fn default() -> Self {
-        Self { good: None, error: None }
+        Self { good: None, error: None, left_out: None }
     }
 }
 
@@ -78,14 +82,40 @@ impl<T> Reading<T> {
         };
     }
 
+    /// What is wrong.
+    fn fault(&self) -> Option<&FactError> {
+        self.error.as_ref().or(self.left_out.as_ref())
+    }
+
     /// What is wrong, and what holds instead.
     fn health(&self) -> Option<String> {
-        let error = self.error.as_ref()?;
-        let instead = match self.good {
-            Some(_) => "the values read before hold",
-            None => "nothing is taken",
+        let instead = match (&self.error, &self.good) {
+            (None, _) => "all others are taken",
+            (Some(_), Some(_)) => "the values read before hold",
+            (Some(_), None) => "nothing is taken",
         };
-        Some(format!("{error}; {instead}"))
+        Some(format!("{}; {instead}", self.fault()?))
+    }
+}
+
+impl Reading<Facts> {
+    /// Takes those that are fit.
+    fn take_sifted(&mut self, read: Result<Option<Sifted>, FactError>, path: &Path) {
+        let mut left_out = Vec::new();
+        let facts = read.map(|read| {
+            let Sifted { facts, left_out: unfit } = read?;
+            left_out = unfit;
+            Some(facts)
+        });
+        self.take(facts, path, true);
+        let more = left_out.len().saturating_sub(LEFT_OUT_NAMED_MAX);
+        left_out.truncate(LEFT_OUT_NAMED_MAX);
+        if more > 0 {
+            left_out.push(format!("and {more} more"));
+        }
+        let what = left_out.join("; ");
+        let is_any = !what.is_empty();
+        self.left_out = is_any.then(|| FactError { path: path.to_owned(), line: None, what });
     }
 }
 
@@ -123,14 +153,14 @@ impl FactSource {
                 facts.remove(path);
             }
         }
-        let read = |(path, facts)| (path, Reading { good: Some(facts), error: None });
+        let read = |(path, facts)| (path, Reading { good: Some(facts), ..Reading::default() });
         let classes = classes.filter(|(path, _)| sources.classes.as_ref() == Some(path));
         let mut source = Self {
             sources,
             read: facts.into_iter().map(read).collect(),
             order: Vec::new(),
             programs: Vec::new(),
-            classes: Reading { good: classes.map(|(_, classes)| classes), error: None },
+            classes: Reading { good: classes.map(|(_, classes)| classes), ..Reading::default() },
             facts: Arc::default(),
             given: Facts::new(),
             health: Vec::new(),
@@ -179,7 +209,8 @@ impl FactSource {
                     .collect();
                 let good = (!inside.is_empty()).then(Facts::new);
                 self.order.extend(inside);
-                self.read.insert(folder.to_owned(), Reading { good, error: Some(error) });
+                let reading = Reading { good, error: Some(error), left_out: None };
+                self.read.insert(folder.to_owned(), reading);
                 return self.order.push(folder.to_owned());
             }
         };
@@ -189,7 +220,7 @@ impl FactSource {
                 continue;
             }
             let reading = self.read.entry(path.clone()).or_default();
-            reading.take(external::read_data(&path, kind), &path, false);
+            reading.take_sifted(external::read_data(&path, kind), &path);
             self.order.push(path);
         }
     }
@@ -204,7 +235,7 @@ impl FactSource {
                 let what = format!("it is not run: {error}");
                 let error = Some(FactError { path: path.clone(), line: None, what });
                 // Not even what it printed before: nobody knows whose word that was.
-                self.read.insert(path.clone(), Reading { good: None, error });
+                self.read.insert(path.clone(), Reading { error, ..Reading::default() });
             }
         }
         self.order.push(path);
@@ -218,15 +249,15 @@ impl FactSource {
 
     /// Takes what programs printed, and says whether facts or health changed.
     pub fn take(&mut self, printed: impl IntoIterator<Item = Printed>) -> bool {
-        for (program, mut facts) in printed {
+        for (program, mut read) in printed {
             let path = program.path();
-            if let (Program::Facter(..), Ok(facts)) = (&program, &mut facts) {
+            if let (Program::Facter(..), Ok(Sifted { facts, .. })) = (&program, &mut read) {
                 // The node's own volatile facts are newer.
                 remove_volatile(facts);
             }
             // One that was taken out meanwhile is none.
             if self.programs.contains(&program) {
-                self.read.entry(path.to_owned()).or_default().take(facts.map(Some), path, true);
+                self.read.entry(path.to_owned()).or_default().take_sifted(read.map(Some), path);
             }
         }
         self.compose()
@@ -300,7 +331,7 @@ impl FactSource {
 
     /// What was wrong with the sources when they were last read.
     pub fn errors(&self) -> impl Iterator<Item = &FactError> {
-        let readings = self.order.iter().filter_map(|path| self.read.get(path)?.error.as_ref());
+        let readings = self.order.iter().filter_map(|path| self.read.get(path)?.fault());
         readings.chain(&self.classes.error)
     }
 }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use marcato_agent::external::DEFAULT_PATH;
 use marcato_agent::process::{self, Ended, Output};
-use marcato_core::Facts;
 use marcato_core::limits::facts::{
     EXECUTABLE_LIMIT, EXECUTABLES_AT_MOST_EVERY, EXECUTABLES_AT_ONCE, FACTER_LIMIT,
     FACTER_RUN_EVERY, OUTPUT_BYTES_MAX,
@@ -17,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::external::{read_facter, read_output};
-use super::file::{FactError, text};
+use super::file::{FactError, Sifted, text};
 
 /// A program that prints facts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +29,7 @@ pub enum Program {
 }
 
 /// What a program printed.
-pub type Printed = (Program, Result<Facts, FactError>);
+pub type Printed = (Program, Result<Sifted, FactError>);
 
 impl Program {
     /// Facter, where the host whose files lie under `root` has it.

@@ -1,7 +1,7 @@
 //! Sources of facts that come, break and go.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use marcato_core::limits::facts::{CLASSES_BYTES_MAX, FACTS_BYTES_MAX, FILE_BYTES_MAX};
@@ -213,9 +213,12 @@ fn errors_name_file_and_line() {
 fn json_files_are_taken_too() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("facts.json");
-    fs::write(&path, r#"{"role": "web", "ports": [80, 443], "a": {"b": 1.5}}"#).unwrap();
+    let text = r#"{"role": "web", "ports": [80, 443], "a": {"b": 1.5}, "big": 9007199254740993}"#;
+    fs::write(&path, text).unwrap();
     let facts = read_facts(&path).unwrap().unwrap();
-    assert_eq!(json!(facts), json!({"role": "web", "ports": [80, 443], "a": {"b": 1.5}}));
+    let want =
+        json!({"role": "web", "ports": [80, 443], "a": {"b": 1.5}, "big": "9007199254740993"});
+    assert_eq!(json!(facts), want);
 }
 
 #[test]
@@ -302,6 +305,91 @@ fn a_file_that_leaves_a_folder_takes_its_facts_along_and_a_broken_one_does_not()
     let [said] = &health(&source, dir.path())[..] else { panic!("{:?}", source.health()) };
     assert!(said.starts_with("a.d/a.yaml:"), "{said}");
     assert!(said.ends_with("; the values read before hold"), "{said}");
+}
+
+#[tokio::test]
+async fn what_is_no_file_any_more_keeps_its_last_good_values_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = [("a.d/a.yaml", "role: web\n"), ("a.d/b", "#!/bin/sh\necho printed=1\n")];
+    write(dir.path(), &files);
+    let mut source = FactSource::new(Sources { classes: None, ..sources(dir.path()) });
+    run(&mut source).await;
+    for (name, link, want) in [
+        ("a.yaml", Some("nothing"), "there is no such file"),
+        (
+            "a.yaml",
+            Some("a.yaml"),
+            "cannot be read: Too many levels of symbolic links (os error 40)",
+        ),
+        ("a.yaml", None, "not a file"),
+        ("b", Some("nothing"), "a link that leads nowhere"),
+        ("b", Some("b"), "a link that leads nowhere"),
+    ] {
+        let path = dir.path().join("a.d").join(name);
+        fs::remove_file(&path).unwrap();
+        match link {
+            Some(to) => symlink(to, &path).unwrap(),
+            None => fs::create_dir(&path).unwrap(),
+        }
+        source.refresh();
+        let facts = source.facts();
+        assert_eq!((&facts["role"], &facts["printed"]), (&json!("web"), &json!("1")), "{want}");
+        let want = format!("a.d/{name}: {want}; the values read before hold");
+        assert_eq!(health(&source, dir.path()), [want]);
+        fs::remove_file(&path).or_else(|_| fs::remove_dir(&path)).unwrap();
+        write(dir.path(), &files);
+        source.refresh();
+        run(&mut source).await;
+        assert_eq!(source.health(), [] as [&str; 0]);
+    }
+}
+
+#[tokio::test]
+async fn one_odd_fact_takes_no_other_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let facter = "#!/bin/sh\necho '{\"trusted\": {}, \"custom\": 12345678901234567890}'\n";
+    let deep = "[".repeat(9) + &"]".repeat(9);
+    write(
+        dir.path(),
+        &[
+            ("usr/bin/facter", facter),
+            ("a.d/a.json", &format!("{{\"deep\": {deep}, \"role\": \"web\"}}")),
+            (
+                "a.d/b",
+                &format!(
+                    "#!/bin/sh\necho '{{a: {deep}, b: {deep}, c: {deep}, d: {deep}, e: 1}}'\n"
+                ),
+            ),
+        ],
+    );
+    let mut source = FactSource::new(Sources { classes: None, ..sources(dir.path()) });
+    run(&mut source).await;
+    let facts = source.facts();
+    assert_eq!((&facts["custom"], &facts["role"]), (&json!("12345678901234567890"), &json!("web")));
+    assert_eq!(facts["e"], json!(1));
+    assert!(!["trusted", "deep", "a", "d"].iter().any(|name| facts.contains_key(*name)));
+    let deep = |name: &str| format!("the fact \"{name}\" is nested deeper than 8 levels");
+    assert_eq!(
+        health(&source, dir.path()),
+        [
+            "usr/bin/facter: the fact \"trusted\" is the authority's to give; take it out or rename it; \
+             all others are taken"
+                .to_owned(),
+            format!("a.d/a.json: {}; all others are taken", deep("deep")),
+            format!(
+                "a.d/b: {}; {}; {}; and 1 more; all others are taken",
+                deep("a"),
+                deep("b"),
+                deep("c")
+            ),
+        ]
+    );
+    write(dir.path(), &[("a.d/a.json", "{\"role\": }")]);
+    assert!(source.refresh());
+    assert_eq!(source.facts()["role"], json!("web"));
+    let said =
+        "a.d/a.json: not JSON: expected value at line 1 column 10; the values read before hold";
+    assert_eq!(health(&source, dir.path())[1], said);
 }
 
 /// Runs all programs of a source once.

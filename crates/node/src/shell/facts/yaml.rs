@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
 use marcato_core::Facts;
 use marcato_core::json::is_reserved;
-use marcato_core::limits::facts::{DEPTH_MAX, FACTS_BYTES_MAX, VALUES_MAX};
+use marcato_core::limits::facts::{DEPTH_MAX, FACTS_BYTES_MAX, SIFTED_DEPTH_MAX, VALUES_MAX};
 use serde_json::{Map, Value};
 
 use super::scalar;
@@ -26,6 +26,16 @@ pub(super) enum Rules {
     /// Those of Facter, which is to say Ruby's: of a key that stands twice the last value holds, and
     /// what stands behind the first document is not read.
     Facter,
+}
+
+impl Rules {
+    /// How deep a fact may nest while it is read.
+    const fn depth_max(self) -> usize {
+        match self {
+            Self::Strict => DEPTH_MAX,
+            Self::Facter => SIFTED_DEPTH_MAX,
+        }
+    }
 }
 
 /// Reads a text of one document that is a map of facts; an empty text has none.
@@ -89,6 +99,10 @@ impl<'a> Reader<'a> {
         YamlError { line: self.line, what: what.into() }
     }
 
+    fn too_deep(&self) -> YamlError {
+        self.wrong(format!("nested deeper than {} levels", self.rules.depth_max()))
+    }
+
     fn next(&mut self) -> Result<Event<'a>, YamlError> {
         loop {
             match self.events.next() {
@@ -108,8 +122,8 @@ impl<'a> Reader<'a> {
     fn value(&mut self, event: Event<'a>, depth: usize) -> Result<Value, YamlError> {
         self.count(1)?;
         // The outermost map is no level of a fact.
-        if depth > DEPTH_MAX && !matches!(event, Event::Scalar(..)) {
-            return Err(self.wrong(format!("nested deeper than {DEPTH_MAX} levels")));
+        if depth > self.rules.depth_max() && !matches!(event, Event::Scalar(..)) {
+            return Err(self.too_deep());
         }
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -153,7 +167,7 @@ impl<'a> Reader<'a> {
             if self.rules == Rules::Strict && entries.contains_key(&key) && !merged.remove(&key) {
                 return Err(self.wrong(format!("the key {key:?} stands twice")));
             }
-            if is_reserved(&key) {
+            if self.rules == Rules::Strict && is_reserved(&key) {
                 return Err(self.wrong(format!("the key {key:?} is reserved; rename it")));
             }
             let line = self.line;
@@ -192,8 +206,8 @@ impl<'a> Reader<'a> {
         }
         let value = value.clone();
         self.count(values)?;
-        if depth + levels > DEPTH_MAX + 1 {
-            return Err(self.wrong(format!("nested deeper than {DEPTH_MAX} levels")));
+        if depth + levels > self.rules.depth_max() + 1 {
+            return Err(self.too_deep());
         }
         Ok(value)
     }
@@ -285,6 +299,11 @@ struct Measure {
     bytes: usize,
     /// On how many levels its lists and maps nest.
     levels: usize,
+}
+
+/// On how many levels lists and maps nest in a value.
+pub(super) fn levels(value: &Value) -> usize {
+    measure(value).levels
 }
 
 fn measure(value: &Value) -> Measure {
