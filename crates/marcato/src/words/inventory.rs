@@ -14,14 +14,20 @@ const HEAD: [(&str, &str); 5] = [
 ];
 
 /// The outputs of `rpcutil inventory` in lines, the facts at the end, each under the dotted name by
-/// which a filter reaches it.
+/// which a filter reaches it. `truncated`: they are too large for an answer, and left out.
 #[must_use]
-pub fn lines(node: &str, data: &Map<String, Value>) -> Vec<String> {
+pub fn lines(node: &str, data: &Map<String, Value>, truncated: bool) -> Vec<String> {
     let head = HEAD.iter().filter_map(|(output, label)| {
         let words = words(data.get(*output)?);
         (!words.is_empty()).then(|| ((*label).to_owned(), words))
     });
     let mut lines = vec![node.to_owned()];
+    if truncated {
+        lines.push(
+            "  outputs left out: too large for an answer; mco facts NAME asks for one fact"
+                .to_owned(),
+        );
+    }
     lines.extend(aligned("  ", head.collect()));
     let health = data.get("health").and_then(Value::as_array).filter(|said| !said.is_empty());
     if let Some(said) = health {
@@ -80,9 +86,12 @@ mod tests {
                 "os": {"name": "Debian", "release": {"major": "12"}, "ids": ["a", 1], "none": {}},
             },
         });
-        let lines = lines("web1.x", data.as_object().unwrap());
+        let said = |data: &Value, truncated| lines("web1.x", data.as_object().unwrap(), truncated);
+        let left_out =
+            "  outputs left out: too large for an answer; mco facts NAME asks for one fact";
+        assert_eq!(said(&serde_json::json!({}), true), ["web1.x", left_out]);
         assert_eq!(
-            lines,
+            said(&data, false),
             [
                 "web1.x",
                 "  version     1.0.0",

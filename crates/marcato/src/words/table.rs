@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use anstyle::{AnsiColor, Style};
 use marcato_client::core::{NodeReport, Report};
 use marcato_core::{Changed, EndState, Identity, Reason};
+use serde_json::Value;
 
 use super::fold::fold;
 use super::group::{Group, escape, group, is_nothing, marked, plain, values};
@@ -174,6 +175,16 @@ fn what(group: &Group<'_>) -> String {
     }
 }
 
+/// Whether a value has no words of its own.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Object(entries) => entries.is_empty(),
+        _ => false,
+    }
+}
+
 struct Table<'a> {
     report: &'a Report,
     about: &'a About<'a>,
@@ -206,6 +217,12 @@ impl Table<'_> {
     fn outputs(&self, node: &NodeReport) -> String {
         let is_there = !is_nothing(node);
         let is_fine = node.state == EndState::Ok && is_there;
+        if self.about.look == Look::Values
+            && let Some(empty) = node.data.get("value").filter(|value| is_fine && is_empty(value))
+        {
+            // A fact that is there and empty, which is neither `ok` nor without a value.
+            return empty.to_string();
+        }
         if let Some(action) = self.about.action.filter(|action| is_there && change::is_told(action))
         {
             return change::outcome(node, action, self.about.item).unwrap_or_default();
@@ -227,7 +244,9 @@ impl Table<'_> {
     fn inventories(&self, nodes: &[&NodeReport]) -> Vec<String> {
         let (told, others): (Vec<&NodeReport>, Vec<&NodeReport>) =
             nodes.iter().partition(|node| node.state == EndState::Ok);
-        let told = told.iter().flat_map(|node| inventory::lines(node.node.as_str(), &node.data));
+        let told = told
+            .iter()
+            .flat_map(|node| inventory::lines(node.node.as_str(), &node.data, node.truncated));
         let mut lines: Vec<String> = told.map(|line| cut(line, self.screen)).collect();
         lines.extend(self.node_lines(&others));
         lines

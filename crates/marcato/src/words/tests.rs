@@ -356,6 +356,50 @@ fn outputs_that_are_missing_and_words_that_are_too_many() {
     assert!(data.last().unwrap().chars().count() < 300);
 }
 
+/// A fact that is there and empty is a value, and no node without one.
+#[test]
+fn empty_values_of_a_fact() {
+    let with = |name: &str, value: Value| {
+        let mut nodes = nodes(name, 1, "ok", None, "");
+        nodes[0]["data"] = json!({"fact": "role", "value": value});
+        nodes
+    };
+    let mut without = with("gw", Value::Null);
+    without[0]["reason"] = json!("no-value");
+    let all = [
+        with("app", json!("")),
+        with("db", json!({})),
+        with("old", json!([])),
+        with("this", Value::Null),
+        with("web", json!("x")),
+        without,
+    ];
+    let report = report(all.concat());
+    let ddl = marcato_agents::rpcutil::DDL.ddl().unwrap();
+    let about = About {
+        action: Some(&ddl.actions[&"get_fact".parse().unwrap()]),
+        item: None,
+        job: None,
+        took: Span::from_ms(38),
+        look: Look::Values,
+        shape: Shape::Fitting,
+        display: Display::All,
+        exit: report.exit(),
+        next: &[],
+    };
+    let want = [
+        "1  \"\"    app1.x",
+        "1  []    old1.x",
+        "1  null  this1.x",
+        "1  x     web1.x",
+        "1  {}    db1.x",
+        "no value: 1 node (gw1.x)",
+    ];
+    assert_eq!(show(&report, &about, PIPE).data, want);
+    let each = show(&report, &About { shape: Shape::Each, ..about }, PIPE).data;
+    assert_eq!(each[0], "app1.x   ok        \"\"");
+}
+
 /// Answers that are lists, as `service stale` gives them.
 #[test]
 fn each_thing_of_the_lists_has_a_line() {
