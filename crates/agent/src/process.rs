@@ -27,6 +27,8 @@ pub enum Output {
     Log(AgentName),
     /// So many bytes of each are kept, the rest is dropped.
     Keep(usize),
+    /// The same, but nobody reads more of standard output, which ends whatever floods it.
+    KeepAtMost(usize),
 }
 
 /// A program that has ended.
@@ -110,21 +112,24 @@ impl Drop for Group {
 async fn drain(from: Option<impl AsyncRead + Unpin>, into: &mut Sink) {
     let Some(mut from) = from else { return };
     let mut chunk = [0; CHUNK_BYTES];
-    while let Ok(length @ 1..) = from.read(&mut chunk).await {
+    while !into.is_full()
+        && let Ok(length @ 1..) = from.read(&mut chunk).await
+    {
         into.take(&chunk[..length]);
     }
 }
 
 /// Where one stream of output goes; its memory is bounded whatever comes.
 enum Sink {
-    Keep { bytes: Vec<u8>, most: usize },
+    Keep { bytes: Vec<u8>, most: usize, ends: bool },
     Log { agent: AgentName, error: bool, line: Vec<u8>, left: usize },
 }
 
 impl Sink {
     fn new(output: &Output, error: bool) -> Self {
         match output {
-            Output::Keep(most) => Self::Keep { bytes: Vec::new(), most: *most },
+            Output::Keep(most) => Self::Keep { bytes: Vec::new(), most: *most, ends: false },
+            Output::KeepAtMost(most) => Self::Keep { bytes: Vec::new(), most: *most, ends: !error },
             Output::Log(agent) => Self::Log {
                 agent: agent.clone(),
                 error,
@@ -134,9 +139,14 @@ impl Sink {
         }
     }
 
+    /// Whether nothing more shall be read.
+    fn is_full(&self) -> bool {
+        matches!(self, Self::Keep { bytes, most, ends: true } if bytes.len() >= *most)
+    }
+
     fn take(&mut self, chunk: &[u8]) {
         match self {
-            Self::Keep { bytes, most } => {
+            Self::Keep { bytes, most, .. } => {
                 let room = most.saturating_sub(bytes.len());
                 bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
             }

@@ -35,6 +35,14 @@ async fn ways_to_end() {
 }
 
 #[tokio::test]
+async fn a_flood_ends_at_its_limit() {
+    let ended = run(Command::new("yes"), Duration::from_secs(60), Output::KeepAtMost(4)).await;
+    let ended = ended.expect("the program can be started");
+    assert!(ended.status.is_some(), "by itself, before its time");
+    assert_eq!(ended.stdout, b"y\ny\n");
+}
+
+#[tokio::test]
 async fn one_that_cannot_be_waited_for_is_given_up() {
     let mark = tempfile::tempdir().unwrap();
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/endings");

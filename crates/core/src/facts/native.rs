@@ -175,7 +175,7 @@ pub const NATIVE: &[Native] = &[
     fact(
         "virtual",
         "the kind of machine or container, or `physical`",
-        "systemd's /run/systemd/container, DMI, /proc/cpuinfo",
+        "systemd's /run/systemd/container, /.dockerenv, DMI, /proc/cpuinfo",
     )
     .differs(NO_MAKE),
     fact("is_virtual", "whether that is not `physical`", "as `virtual`").differs(NO_MAKE),

@@ -148,7 +148,7 @@ pub fn read_classes(path: &Path) -> Result<Option<Vec<String>>, FactError> {
         return Err(wrong(None, what));
     }
     let mut classes = Vec::new();
-    for (line, class) in (1..).zip(text.lines()) {
+    for (line, class) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
         let class = class.trim();
         if class.chars().any(char::is_control) {
             return Err(wrong(

@@ -75,10 +75,13 @@ impl Program {
                 FACTER_LIMIT
             }
         };
-        let keep = Output::Keep(OUTPUT_BYTES_MAX + 1);
+        let keep = Output::KeepAtMost(OUTPUT_BYTES_MAX + 1);
         let ended = process::run(command, limit.as_duration(), keep).await;
         let Ended { status, stdout, stderr } =
             ended.map_err(|error| self.wrong(format!("it cannot be started: {error}")))?;
+        if stdout.len() > OUTPUT_BYTES_MAX {
+            return Err(self.wrong(format!("it printed more than {OUTPUT_BYTES_MAX} bytes")));
+        }
         let Some(status) = status else {
             return Err(self.wrong(format!("ended after {} s", limit.as_duration().as_secs())));
         };
@@ -91,9 +94,6 @@ impl Program {
             // Not with the fault, which others may read: it may be a private value.
             tracing::warn!(program = %self.path().display(), %status, said = last, "a fact program failed");
             return Err(self.wrong(format!("{status}; what it said is in the node's log")));
-        }
-        if stdout.len() > OUTPUT_BYTES_MAX {
-            return Err(self.wrong(format!("it printed more than {OUTPUT_BYTES_MAX} bytes")));
         }
         text(self.path(), stdout)
     }

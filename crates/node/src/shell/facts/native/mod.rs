@@ -27,6 +27,7 @@ use marcato_core::facts::add_flat_names;
 use marcato_core::limits::facts::HOST_FILE_BYTES_MAX;
 use serde_json::{Map, Value};
 
+use super::scalar::EXACT;
 pub use names::fqdn;
 pub use netlink::parse as parse_interfaces;
 pub use network::{Address, Interface};
@@ -126,7 +127,14 @@ impl Found {
             at = entries.entry(*part).or_insert_with(|| Map::new().into());
         }
         if let Value::Object(entries) = at {
-            entries.insert((*last).to_owned(), value.into());
+            let value = match value.into() {
+                // Not every implementation of JSON keeps it: as a text it is compared all the same.
+                Value::Number(size) if size.as_u64().is_some_and(|size| size > EXACT) => {
+                    size.to_string().into()
+                }
+                value => value,
+            };
+            entries.insert((*last).to_owned(), value);
         }
     }
 

@@ -195,6 +195,14 @@ fn a_machine() {
     check(&facts, "sshfp_ed25519", json!(record));
 }
 
+/// One number that the hub's reader refuses would cost the whole registration.
+#[test]
+fn a_disk_of_petabytes() {
+    let files = [("sys/block/md0/device/model", ""), ("sys/block/md0/size", "35184372088832\n")];
+    let facts = host("web1", "x86_64", &files);
+    check(&facts, "blockdevice_md0_size", json!("18014398509481984"));
+}
+
 /// Two threads of one core.
 const CPUS: &str = "processor\t: 0\nmodel name\t: Xeon\nphysical id\t: 0\n\n\
     processor\t: 1\nmodel name\t: Xeon\nphysical id\t: 0\n";
