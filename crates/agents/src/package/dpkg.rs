@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use marcato_core::limits::agent::{DPKG_PACKAGES_MAX, DPKG_READS_MAX, DPKG_STATUS_BYTES_MAX};
 
-use super::{Found, State};
+use super::{Found, State, Verb};
 
 /// Where dpkg keeps its database.
 const ADMIN: &str = "/var/lib/dpkg";
@@ -162,6 +162,7 @@ struct Entry {
     arch: u8,
     state: State,
     held: bool,
+    leaves: Option<Verb>,
 }
 
 impl Index {
@@ -253,8 +254,8 @@ impl Index {
     fn found(&self, entry: &Entry) -> Found {
         let [name, version, source, source_version] = self.texts(entry).map(str::to_owned);
         let arch = self.arches.get(usize::from(entry.arch)).map_or("", |arch| arch).to_owned();
-        let (state, held) = (entry.state, entry.held);
-        Found { name, arch, version, source, source_version, state, held }
+        let Entry { state, held, leaves, .. } = *entry;
+        Found { name, arch, version, source, source_version, state, held, leaves }
     }
 }
 
@@ -369,6 +370,11 @@ impl Builder {
             arch: self.arch(&paragraph.arch)?,
             state,
             held: want == Some("hold"),
+            leaves: match want {
+                Some("deinstall") => Some(Verb::Remove),
+                Some("purge") => Some(Verb::Purge),
+                _ => None,
+            },
         })
     }
 

@@ -106,6 +106,8 @@ pub struct Found {
     pub state: State,
     /// Whether an administrator holds it.
     pub held: bool,
+    /// How it is to leave the host, if it is: [`Verb::Remove`] or [`Verb::Purge`].
+    pub leaves: Option<Verb>,
 }
 
 /// Where dpkg stands with a package (dpkg(1), "Package states").

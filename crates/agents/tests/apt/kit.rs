@@ -26,6 +26,8 @@ pub struct Deb<'a> {
     pub conffile: &'a str,
     /// Its script before it is unpacked.
     pub preinst: &'a str,
+    /// Its script before it is removed.
+    pub prerm: &'a str,
     /// Its script after it was unpacked.
     pub postinst: &'a str,
     /// How many bytes it takes beside all that.
@@ -104,7 +106,7 @@ impl Kit {
     }
 
     fn build(&self, into: &str, deb: &Deb<'_>) -> PathBuf {
-        let Deb { name, version, control, conffile, preinst, postinst, bulk } = deb;
+        let Deb { name, version, control, conffile, preinst, prerm, postinst, bulk } = deb;
         let tree = self.path(&format!("build/{name}_{version}"));
         fs::create_dir_all(tree.join("DEBIAN")).unwrap();
         fs::create_dir_all(tree.join("usr/share").join(name)).unwrap();
@@ -122,7 +124,7 @@ impl Kit {
             fs::write(tree.join(format!("etc/{name}.conf")), conffile).unwrap();
             fs::write(tree.join("DEBIAN/conffiles"), format!("/etc/{name}.conf\n")).unwrap();
         }
-        for (script, text) in [("preinst", preinst), ("postinst", postinst)] {
+        for (script, text) in [("preinst", preinst), ("prerm", prerm), ("postinst", postinst)] {
             if !text.is_empty() {
                 let mut options = fs::OpenOptions::new();
                 options.write(true).create(true).truncate(true).mode(0o755);
@@ -150,9 +152,13 @@ impl Kit {
 
     /// Starts the real dpkg on a package and leaves it to itself.
     pub fn spawn_dpkg(&self, deb: &Deb<'_>) -> Child {
-        let file = self.build("old", deb);
+        self.spawn(&["-i", self.build("old", deb).to_str().unwrap()])
+    }
+
+    /// Starts the real dpkg and leaves it to itself.
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
         let mut command = Command::new("dpkg");
-        command.args(own_options(self.dir.path())).arg("-i").arg(file);
+        command.args(own_options(self.dir.path())).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 

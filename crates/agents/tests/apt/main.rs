@@ -230,15 +230,78 @@ async fn a_repair_unpacks_what_was_broken_off_before_that() {
     pipe(&kit);
     kit.publish(&[slow("2", "")]);
     assert_eq!(kit.ask("refresh", json!({})).await.result, Well);
-    let mut dpkg = kit.spawn_dpkg(&slow("2", WAITS));
-    fs::read(kit.path("root/begun")).unwrap();
-    dpkg.kill().unwrap();
-    dpkg.wait().unwrap();
-    fs::write(kit.path("root/pipe"), "go\n").unwrap();
+    break_off(&kit, kit.spawn_dpkg(&slow("2", WAITS)));
     refused(&kit.update("slow").await, Reason::InterruptedDpkg, &["slow is half-installed"]);
     let outcome = kit.ask("repair", json!({})).await;
     assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
     assert_eq!(kit.version("slow").as_deref(), Some("2"));
+}
+
+/// It is unpacked once more in the version that it has.
+#[tokio::test]
+async fn a_repair_ends_a_first_installation() {
+    let new = |preinst| Deb { name: "new", version: "1", preinst, ..Deb::default() };
+    let Some(kit) = Kit::with(&[]) else { return };
+    pipe(&kit);
+    kit.publish(&[new("")]);
+    assert_eq!(kit.ask("refresh", json!({})).await.result, Well);
+    break_off(&kit, kit.spawn_dpkg(&new(WAITS)));
+    let outcome = kit.ask("repair", json!({})).await;
+    assert_eq!(end(&outcome), (Well, None, Changed::True), "{outcome:?}");
+    assert_eq!(kit.version("new").as_deref(), Some("1"));
+}
+
+/// What was to leave the host leaves it, and does not come back in a newer version.
+#[tokio::test]
+async fn a_repair_ends_a_removal() {
+    let once = "test -e \"$DPKG_ROOT/once\" || { : > \"$DPKG_ROOT/once\";";
+    let script = format!("{once} {WAITS}; }}");
+    let old = |version, prerm| Deb { name: "old", version, prerm, ..Deb::default() };
+    for how in ["--remove", "--purge"] {
+        let Some(kit) = Kit::with(&[old("1", script.as_str())]) else { return };
+        pipe(&kit);
+        kit.publish(&[old("2", "")]);
+        assert_eq!(kit.ask("refresh", json!({})).await.result, Well);
+        break_off(&kit, kit.spawn(&[how, "old"]));
+        refused(&kit.update("old").await, Reason::InterruptedDpkg, &["old is half-configured"]);
+        let outcome = kit.ask("repair", json!({})).await;
+        assert_eq!(end(&outcome), (Well, None, Changed::True), "{how}: {outcome:?}");
+        assert_eq!(kit.version("old"), None, "{how}");
+    }
+}
+
+/// One that cannot be mended keeps no other from it.
+#[tokio::test]
+async fn a_repair_mends_what_can_be() {
+    let sick = |name, version, postinst, control| Deb {
+        name,
+        version,
+        postinst,
+        control,
+        ..Deb::default()
+    };
+    let (first, second) = ("exit 3", "Depends: nosuch\n");
+    let Some(kit) = Kit::with(&[sick("one", "1", "", ""), sick("two", "1", "", "")]) else {
+        return;
+    };
+    kit.publish(&[sick("one", "2", first, ""), sick("two", "2", first, "")]);
+    for name in ["one", "two"] {
+        kit.unpack(&sick(name, "2", first, ""));
+    }
+    kit.publish(&[sick("one", "3", "", ""), sick("two", "3", "", second)]);
+    assert_eq!(kit.ask("refresh", json!({})).await.result, Well);
+    let outcome = kit.ask("repair", json!({})).await;
+    assert_eq!(end(&outcome), (Failed, Some(Reason::Action), Changed::True), "{outcome:?}");
+    assert!(outcome.message.contains("left half done: two is half-configured"), "{outcome:?}");
+    assert_eq!(kit.version("one").as_deref(), Some("3"));
+}
+
+/// Has a dpkg broken off whose script waits.
+fn break_off(kit: &Kit, mut dpkg: std::process::Child) {
+    fs::read(kit.path("root/begun")).unwrap();
+    dpkg.kill().unwrap();
+    dpkg.wait().unwrap();
+    fs::write(kit.path("root/pipe"), "go\n").unwrap();
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 
 mod places;
 mod read;
+mod repair;
 mod run;
 
 use std::collections::BTreeMap;
@@ -17,14 +18,13 @@ use marcato_agent::BoxFuture;
 use marcato_core::Reason;
 use marcato_core::limits::agent::{LOCK_POLL, PACKAGES_NAMED_MAX};
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::dpkg::{Dpkg, Index};
 use super::packages::{
     Done, Found, Holder, Lists, Lock, Offer, Packages, Rehearsal, Step, Target, Trouble, Verb,
     Which, Work,
 };
-use super::plan;
 use crate::service::stale::{self, Library};
 use places::Places;
 use run::{Said, Tools};
@@ -217,64 +217,6 @@ impl Apt {
         let arguments = ["showauto", "-qq", "--"].map(str::to_owned);
         let said = self.tools.ask("apt-mark", &[&arguments, &names[..]].concat()).await?;
         Ok(said.lines().map(str::to_owned).collect())
-    }
-
-    /// dpkg first, as apt refuses while it is interrupted; then apt for what is still missing.
-    async fn repaired(&self, limit: Duration) -> Result<Done, Trouble> {
-        let dump = ["dump", "--no-empty", "--format", "%v%n", "DPkg::Options"];
-        let own = self.tools.ask("apt-config", &dump).await?;
-        let mut arguments: Vec<&str> = own.lines().collect();
-        arguments.extend(["--force-confdef", "--force-confold", "--configure", "-a"]);
-        let said = self.tools.run_to_end("dpkg", &arguments).await?;
-        self.quiet(&said).await?;
-        let first = ended(said)?;
-        let mut done = match self.fixed(limit).await {
-            Ok(done) => done,
-            Err(trouble) if trouble.reason == Reason::Locked && !first.touched => {
-                return Err(trouble);
-            }
-            // dpkg may have changed something by then.
-            Err(trouble) => return Ok(Done { error: Some(trouble), ..first }),
-        };
-        if half_done(&*self.dpkg.index().map_err(Trouble::other)?).next().is_some() {
-            done.error = done.error.or(first.error);
-        }
-        done.kept.extend(first.kept);
-        done.touched |= first.touched;
-        Ok(done)
-    }
-
-    /// What dpkg cannot end as it is apt is given by name: so it is unpacked once more, or comes in a
-    /// newer version that can be. What such a package lacks apt only looks for without a name.
-    async fn fixed(&self, limit: Duration) -> Result<Done, Trouble> {
-        let until = Instant::now() + limit;
-        let index = self.dpkg.index().map_err(Trouble::other)?;
-        let half = half_done(&index).map(|found| plan::word(&found, &index));
-        let half: Vec<String> = half.collect();
-        let fix = ["--yes", "--no-remove", "--fix-broken", "install"];
-        let plain = [&ALWAYS[..], &KEEP_FILES, &fix].concat();
-        let mut named = plain.clone();
-        named.extend(half.iter().map(String::as_str));
-        // What is missing is downloaded first, as before any change.
-        let fix = match self.downloaded(&named, limit).await {
-            Err(trouble) if !half.is_empty() && trouble.reason != Reason::Locked => {
-                let left = until.saturating_duration_since(Instant::now());
-                self.downloaded(&plain, left).await?;
-                plain
-            }
-            fetched => fetched.map(|()| named)?,
-        };
-        let automatic = self.automatic(half.clone()).await?;
-        let said = self.tools.run_to_end("apt-get", &fix).await?;
-        self.quiet(&said).await?;
-        self.mark(&automatic).await;
-        ended(said)
-    }
-
-    async fn downloaded(&self, change: &[&str], limit: Duration) -> Result<(), Trouble> {
-        let fetch = [change, &["--download-only"]].concat();
-        let said = self.tools.run("apt-get", &fetch, limit).await?;
-        if said.well { Ok(()) } else { Err(read::trouble(&said.text)) }
     }
 }
 
