@@ -125,7 +125,7 @@ impl Begun {
     pub fn finish(mut self, exit: Exit, took_ms: Span, report: Report) -> io::Result<()> {
         let (exit, report, late) = (exit.code(), Box::new(report), Vec::new());
         self.kept.stage = Stage::Ended { exit, took_ms, report, late };
-        self.jobs.write(&self.kept)?;
+        self.jobs.write(&self.kept, |_| ())?;
         self.jobs.prune()
     }
 
@@ -161,19 +161,17 @@ impl Jobs {
     pub fn begin(&self, what: What, order: OrderId, nodes: Vec<Identity>) -> io::Result<Begun> {
         let (schema, stage) = (Kept::SCHEMA.to_owned(), Stage::Begun { order, nodes });
         let kept = Kept { schema, id: self.reserve()?, what, stage };
-        let file = self.file(&kept.id);
-        let written = self.write(&kept).and_then(|()| {
-            let written = File::open(&file)?;
-            written.lock_shared()?;
-            // Here too: commands that are killed never finish, and would fill the folder.
-            self.prune()?;
-            Ok(written)
-        });
+        let lock = |file: &File| {
+            // Where a file system knows no locks the command only seems not to run.
+            let _ = file.lock();
+        };
+        // Here too: commands that are killed never finish, and would fill the folder.
+        let written = self.write(&kept, lock).and_then(|written| self.prune().map(|()| written));
         match written {
             Ok(written) => Ok(Begun { jobs: self.clone(), kept, _written: written }),
             Err(error) => {
                 // A file that stays costs one of the places, and nothing else.
-                let _ = fs::remove_file(file);
+                let _ = fs::remove_file(self.file(&kept.id));
                 Err(error)
             }
         }
@@ -191,12 +189,14 @@ impl Jobs {
         Err(io::Error::other("no id is free"))
     }
 
-    fn write(&self, kept: &Kept) -> io::Result<()> {
+    /// Writes a file whole, with what is to be done to it before others see it.
+    fn write(&self, kept: &Kept, first: impl FnOnce(&File)) -> io::Result<File> {
         let file = self.file(&kept.id);
         let draft = file.with_extension("new");
         let written = create(&draft).and_then(|mut new| {
+            first(&new);
             new.write_all(&serde_json::to_vec(kept)?)?;
-            fs::rename(&draft, &file)
+            fs::rename(&draft, &file).map(|()| new)
         });
         if written.is_err() {
             // What is half written helps nobody; the first error is the one to tell.
@@ -205,7 +205,8 @@ impl Jobs {
         written
     }
 
-    /// Whether the command of a job still runs.
+    /// Whether the command of a job still runs. Who asks before he reads reads what is final where it
+    /// does not.
     #[must_use]
     pub fn is_running(&self, id: &JobId) -> bool {
         File::open(self.file(id)).is_ok_and(|file| is_held(&file))
@@ -226,7 +227,7 @@ impl Jobs {
     pub fn update(&self, kept: &Kept) -> io::Result<()> {
         // Its age is that of the command: what is looked after does not become the last one.
         let modified = fs::metadata(self.file(&kept.id))?.modified()?;
-        self.write(kept)?;
+        self.write(kept, |_| ())?;
         File::options().write(true).open(self.file(&kept.id))?.set_modified(modified)
     }
 
@@ -278,7 +279,7 @@ impl Jobs {
 /// Whether a job's file belongs to a command that still runs. Where a file system knows no locks none
 /// seems to.
 fn is_held(file: &File) -> bool {
-    matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 fn create(file: &Path) -> io::Result<File> {
@@ -374,11 +375,17 @@ mod tests {
         assert!(is_there(&id));
         // That of a command that still runs stays, however many end meanwhile.
         let runs = begin(&jobs);
+        let mut ended = id;
         for _ in 0..=JOBS_KEPT_MAX {
-            begin(&jobs).finish(Exit::Ok, Span::default(), report()).unwrap();
+            let begun = begin(&jobs);
+            ended = begun.id().clone();
+            begun.finish(Exit::Ok, Span::default(), report()).unwrap();
         }
         let id = runs.id().clone();
         assert!(is_there(&id) && jobs.is_running(&id));
+        let looks = File::open(jobs.file(&ended)).unwrap();
+        looks.lock_shared().unwrap();
+        assert!(!jobs.is_running(&ended), "who looks is no command that runs");
         drop(runs);
         assert!(!jobs.is_running(&id));
         // Of commands that are killed no more stay either.

@@ -19,9 +19,8 @@ pub fn main(args: Again, started: Instant) -> Exit {
 }
 
 fn again(args: Again) -> Result<Intent, Failure> {
-    let jobs = jobs(&args.fleet)?;
-    let kept = find(&jobs, args.id.as_deref())?;
-    if jobs.is_running(&kept.id) {
+    let (kept, is_running) = find(&jobs(&args.fleet)?, args.id.as_deref())?;
+    if is_running {
         let text = format!("job {}: its command still runs. Nothing was sent.", kept.id);
         return Err(Failure::new(Exit::Nothing, text).hint(format!("mco job follow {}", kept.id)));
     }

@@ -20,7 +20,7 @@ pub fn main(args: Cancel, started: Instant) -> Exit {
 }
 
 fn cancel(args: Cancel) -> Result<Intent, Failure> {
-    let kept = find(&jobs(&args.fleet)?, args.id.as_deref())?;
+    let (kept, _) = find(&jobs(&args.fleet)?, args.id.as_deref())?;
     let (order, nodes) = open(&kept)?;
     let fleet = fleet_of(&kept, args.fleet)?;
     let name = |error| Failure::new(Exit::Usage, error);

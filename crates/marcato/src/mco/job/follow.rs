@@ -19,7 +19,7 @@ use marcato_core::limits::client::{
     FOLLOWED_QUIET_MAX, FOLLOWED_QUIET_MIN, FOLLOWED_SILENT_MAX, SHOWN_EVERY,
 };
 use marcato_core::limits::timing::READ_WAIT;
-use marcato_core::{Changed, EndState, Exit, Identity, OrderId, Reason, Span, Timestamp};
+use marcato_core::{Changed, EndState, Exit, Identity, JobId, OrderId, Reason, Span, Timestamp};
 use marcato_node::shell::now;
 use marcato_protocol::keys::OpenKey;
 use marcato_protocol::message::Message;
@@ -45,8 +45,10 @@ pub fn main(args: Follow) -> Exit {
 
 fn follow(args: Follow, console: &mut Console) -> Result<Exit, Failure> {
     let jobs = jobs(&args.fleet)?;
-    let kept = find(&jobs, args.id.as_deref())?;
-    let kept = block_on(until_over(&jobs, kept, console))?;
+    let kept = match find(&jobs, args.id.as_deref())? {
+        (kept, true) => block_on(until_over(&jobs, &kept.id, console))?,
+        (kept, false) => kept,
+    };
     let fleet_args = fleet_of(&kept, args.fleet)?;
     let shown = Shown::of(&kept, fleet_args.clone(), args.output, args.report)?;
     let mut followed = Followed::of(&kept)?;
@@ -86,11 +88,8 @@ fn follow(args: Follow, console: &mut Console) -> Result<Exit, Failure> {
 
 /// Waits until a job's own command has ended: it knows better than anybody how its nodes ended, and
 /// may still send.
-async fn until_over(jobs: &Jobs, kept: Kept, console: &mut Console) -> Result<Kept, Failure> {
-    if !jobs.is_running(&kept.id) {
-        return Ok(kept);
-    }
-    let (id, mut leave) = (&kept.id, Leave::watch());
+async fn until_over(jobs: &Jobs, id: &JobId, console: &mut Console) -> Result<Kept, Failure> {
+    let mut leave = Leave::watch();
     while jobs.is_running(id) {
         console.progress(&format!("job {id}: its command still runs"));
         tokio::select! {
@@ -103,7 +102,7 @@ async fn until_over(jobs: &Jobs, kept: Kept, console: &mut Console) -> Result<Ke
         }
     }
     console.wipe();
-    find(jobs, Some(id.as_str()))
+    find(jobs, Some(id.as_str())).map(|(kept, _)| kept)
 }
 
 fn keep(

@@ -60,8 +60,8 @@ fn jobs(args: &FleetArgs) -> Result<Jobs, Failure> {
     Jobs::open(&config::state(args.config.as_deref())?).map_err(|error| unread(&error))
 }
 
-/// The job of this id, else the last.
-fn find(jobs: &Jobs, id: Option<&str>) -> Result<Kept, Failure> {
+/// The job of this id, else the last; and whether its command still runs.
+fn find(jobs: &Jobs, id: Option<&str>) -> Result<(Kept, bool), Failure> {
     let ids = jobs.ids().map_err(|error| unread(&error))?;
     let id = match id {
         None => {
@@ -74,9 +74,11 @@ fn find(jobs: &Jobs, id: Option<&str>) -> Result<Kept, Failure> {
             known.ok_or_else(|| unknown(id, &ids))?
         }
     };
-    jobs.read(&id).map_err(|error| {
+    let is_running = jobs.is_running(&id);
+    let kept = jobs.read(&id).map_err(|error| {
         Failure::new(Exit::Io, format!("the result of job {id} cannot be read: {error}"))
-    })
+    })?;
+    Ok((kept, is_running))
 }
 
 fn unknown(id: &str, ids: &[JobId]) -> Failure {
@@ -116,18 +118,19 @@ fn list_jobs(args: &List, console: &mut Console) -> Result<Exit, Failure> {
     let hidden = if args.all || args.output.json { 0 } else { hidden(ids.len()) };
     let mut kept = Vec::new();
     for id in &ids[hidden..] {
+        let is_running = jobs.is_running(id);
         match jobs.read(id) {
-            Ok(job) => kept.push(job),
+            Ok(job) => kept.push((job, is_running)),
             Err(error) => console.warn(&format!("{id}: cannot be read: {error}")),
         }
     }
     if args.output.json {
         let jobs: Vec<Value> =
-            kept.iter().map(|kept| in_json(kept, jobs.is_running(&kept.id))).collect();
+            kept.iter().map(|(kept, is_running)| in_json(kept, *is_running)).collect();
         tell::say(&json!({ "schema": SCHEMA, "jobs": jobs }), console);
         return Ok(Exit::Ok);
     }
-    let rows: Vec<Row> = kept.iter().map(|kept| row(kept, jobs.is_running(&kept.id))).collect();
+    let rows: Vec<Row> = kept.iter().map(|(kept, is_running)| row(kept, *is_running)).collect();
     if hidden > 0 {
         console.note(&format!("… and {hidden} before them: --all"));
     }
@@ -168,10 +171,10 @@ fn in_json(kept: &Kept, is_running: bool) -> Value {
 
 fn show(args: Show, console: &mut Console) -> Result<Exit, Failure> {
     let jobs = jobs(&args.fleet)?;
-    let kept = find(&jobs, args.id.as_deref())?;
+    let (kept, is_running) = find(&jobs, args.id.as_deref())?;
     let Stage::Ended { exit, took_ms, report, late } = &kept.stage else {
         let id = &kept.id;
-        let why = if jobs.is_running(id) { "its command still runs" } else { KILLED };
+        let why = if is_running { "its command still runs" } else { KILLED };
         let text = format!("job {id} has no result: {why}");
         return Err(Failure::new(Exit::Nothing, text).hint(format!("mco job follow {id}")));
     };
