@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use kit::{Node, caller, collective, name, operator};
 use marcato_broker::{Broker, Config};
-use marcato_client::core::{Task, UnknownName};
+use marcato_client::core::{Limit, Pick, Task, UnknownName};
 use marcato_client::shell::signer::{Signer, Signing};
 use marcato_client::shell::{ClientSetup, Fleet, FleetError, KnownNodesError, Live, load, save};
 use marcato_core::limits::broker::SUBSCRIPTIONS_MAX;
@@ -293,6 +293,23 @@ async fn without_a_hub_nodes_are_found_by_their_answers() {
     assert_eq!(error.exit(), Exit::Unavailable);
     fleet.close().await.unwrap();
     assert_eq!(load(&known_nodes(folder.path())).unwrap().len(), 2);
+}
+
+/// Who answered the question before it, and is left out by a limit, is none of those that did not.
+#[tokio::test]
+async fn without_a_hub_a_limit_accuses_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = broker();
+    fleet_of(&server, prompt(&["web1".into(), "web2".into()])).await;
+    let mut fleet = connect(&server, folder.path()).await;
+    let identities = ["web1", "web2", "web9"].map(str::to_owned).to_vec();
+    let filter = Terms { identities, ..Terms::default() };
+    let task = Task { filter, ..kit::task(true) };
+    let mut choice = fleet.choose(&task, &key()).await.unwrap();
+    choice.selection.limit(Pick { limit: Limit::Nodes(1), seed: None });
+    let report = fleet.run(task, choice, &key(), &mut |_, _| ()).await.unwrap();
+    let unknown: Vec<_> = report.unknown_names.iter().map(|name| name.name.as_str()).collect();
+    assert_eq!((report.nodes.len(), unknown), (1, vec!["web9"]));
 }
 
 /// Without a hub a change is for whoever answers the question before it; who refused that is left out

@@ -419,11 +419,14 @@ impl Errand<'_> {
             only_nobodys(&mut missing, &mut self.connection, &*self.signer).await?;
         }
         let unknown_names = &mut selection.coverage.unknown_names;
-        unknown_names.retain(|unknown| !self.which.expects(&unknown.name));
-        if selection.complete && self.which.listed_in.is_some() {
-            selection.expect_unknown(missing);
-        } else {
-            unknown_names.extend(missing.iter().map(|name| UnknownName::of(name.to_string())));
+        unknown_names.retain(|unknown| !selection.complete || !self.which.expects(&unknown.name));
+        match (selection.complete, self.which.listed_in.is_some()) {
+            (true, true) => selection.expect_unknown(missing),
+            // Without a hub nobody knows who is only not meant; names that are terms are told already.
+            (false, _) if self.which.is_filtered() || !self.which.terms.is_empty() => {}
+            _ => {
+                unknown_names.extend(missing.iter().map(|name| UnknownName::of(name.to_string())));
+            }
         }
         if self.intent.agent.as_str() == job::NAME {
             selection.expect_aside();

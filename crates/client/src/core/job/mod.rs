@@ -348,10 +348,11 @@ impl Job {
         }
     }
 
-    /// Without a hub nobody knows all names: a name that was typed and did not answer is unknown.
+    /// Without a hub nobody knows all names: a name that was typed and did not answer is unknown. Of a
+    /// set it is settled before who did not.
     fn unknown_names(&self) -> Vec<UnknownName> {
         let mut unknown = self.selection.coverage.unknown_names.clone();
-        if self.selection.complete {
+        if self.selection.complete || !self.task.is_matching() {
             return unknown;
         }
         let mut silent = coverage::names(&self.task.filter);
