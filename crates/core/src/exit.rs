@@ -6,8 +6,8 @@
 pub enum Exit {
     /// Every expected node is ok.
     Ok = 0,
-    /// The answer is no: nothing matched, or declined, or absent everywhere, or a service does not
-    /// run; nothing was changed.
+    /// The answer is no: nothing matched, or declined, or absent everywhere, or what was asked about
+    /// is not well; nothing was changed.
     Nothing = 1,
     /// Some node is failed, denied, rejected, interrupted, timed out or cancelled.
     Failed = 2,
@@ -56,7 +56,7 @@ impl Exit {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Ok => "every node ok",
-            Self::Nothing => "nothing matched, or not running",
+            Self::Nothing => "nothing matched, or not well",
             Self::Failed => "some node failed",
             Self::NoAnswer => "nobody answered",
             Self::Silent => "some silent",
@@ -75,7 +75,7 @@ impl Exit {
         match self {
             Self::Ok => "Every expected node is ok.",
             Self::Nothing => {
-                "Nothing matched, or declined (no node was asked), or absent on every node, or a service that was asked about does not run on some node; nothing was changed."
+                "Nothing matched, or declined (no node was asked), or absent on every node, or what was asked about is not well on some node (a service that does not run, a package that is half done); nothing was changed."
             }
             Self::Failed => {
                 "Some node is failed, denied, rejected, interrupted, timed out or cancelled; comes before 3 and 4."

@@ -68,7 +68,7 @@ reasons! {
         "The package lists could not be refreshed; nothing was installed.",
         "Look at the mirror that the message names; --refresh never takes the lists as they are.";
     InterruptedDpkg = "interrupted-dpkg",
-        "An earlier run of dpkg was broken off; nothing was changed.",
+        "An earlier run of dpkg was broken off; nothing was changed. Beside ok: the package is half done.",
         "mco package repair on that host ends what was begun.";
     WouldRemove = "would-remove",
         "It would remove other packages; nothing was changed.",

@@ -44,7 +44,7 @@ pub(super) fn status(packages: &dyn Packages, asked: &str) -> Outcome {
         let all = siblings.into_iter();
         all.map(|sibling| (plan::word(sibling, &index), sibling.version.clone().into())).collect()
     };
-    Outcome::ok(crate::outputs(json!({
+    let outcome = Outcome::ok(crate::outputs(json!({
         "ensure": first.version,
         "name": first.name,
         "arch": first.arch,
@@ -55,7 +55,11 @@ pub(super) fn status(packages: &dyn Packages, asked: &str) -> Outcome {
         "source": first.source,
         "siblings": siblings,
         "provider": provider,
-    })))
+    })));
+    match found.iter().any(|found| found.state.is_half_done()) {
+        true => outcome.because(Reason::InterruptedDpkg),
+        false => outcome,
+    }
 }
 
 /// How many packages are installed.

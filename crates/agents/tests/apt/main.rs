@@ -188,6 +188,9 @@ async fn a_script_that_fails_is_told_and_repaired() {
     assert_eq!(outcome.data["after"], "2");
     let left = "left half done: sick is half-configured; when that is mended, mco package repair";
     assert!(outcome.message.contains(left), "{outcome:?}");
+    let status = kit.ask("status", json!({ "package": "sick" })).await;
+    assert_eq!(end(&status), (Well, Some(Reason::InterruptedDpkg), Changed::False));
+    assert_eq!(status.data["state"], "half-configured");
     let words = ["sick is half-configured"];
     refused(&kit.update("sick").await, Reason::InterruptedDpkg, &words);
     let install = kit.ask("install", json!({ "package": "sick" })).await;

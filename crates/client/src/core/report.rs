@@ -95,7 +95,8 @@ impl NodeReport {
     /// Whether it is ok, and what it tells of is as it should be.
     #[must_use]
     pub fn is_well(&self) -> bool {
-        self.state == EndState::Ok && self.reason != Some(Reason::NotRunning)
+        let is_ill = matches!(self.reason, Some(Reason::NotRunning | Reason::InterruptedDpkg));
+        self.state == EndState::Ok && !is_ill
     }
 
     /// Whether the node itself answered, if only that it runs the order, and took it as one that

@@ -229,6 +229,8 @@ fn counts(report: &Report, changes: bool) -> Vec<String> {
     add(count(&|node| node.reason == Some(Reason::Absent)), "absent");
     add(count(&|node| node.reason == Some(Reason::NoValue)), "without a value");
     add(count(&|node| node.reason == Some(Reason::NotRunning)), "not running");
+    let half_done = (EndState::Ok, Some(Reason::InterruptedDpkg));
+    add(count(&|node| (node.state, node.reason) == half_done), "half done");
     for state in EndState::ALL.into_iter().filter(|state| *state != EndState::Ok) {
         add(count(&|node| node.state == state), state.words());
     }
