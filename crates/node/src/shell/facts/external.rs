@@ -126,10 +126,15 @@ fn map(text: &str) -> Result<Facts, YamlError> {
         .or_else(|error| json::parse(text, Rules::Facter).map_err(|_| error))
 }
 
-/// Facter's names are in lower case, and a fact without a value is none.
+/// Facter's names are in lower case, each letter by itself as Ruby has it, and a fact without a value is
+/// none.
 fn accept(facts: Facts) -> Sifted {
     let named = facts.into_iter().filter(|(_, value)| !value.is_null());
-    sift(named.map(|(name, value)| (name.to_lowercase(), value)).collect())
+    sift(named.map(|(name, value)| (lower(&name), value)).collect())
+}
+
+fn lower(name: &str) -> String {
+    name.chars().flat_map(char::to_lowercase).collect()
 }
 
 /// The lines of the form `NAME=VALUE`, taken to the letter; others say nothing.
@@ -174,6 +179,7 @@ mod tests {
         });
         check("{\"y\": 1e3, \"t\": \"\u{7f}\"}", json!({"t": "\u{7f}", "y": 1000.0}));
         check("- a\nx=y\n", json!({"x": "y"}));
+        check("ΟΔΟΣ: 1\n", json!({"οδοσ": 1}));
         check("", json!({}));
         let said = read_output("- a\n- b\n").unwrap_err();
         assert!(said.starts_with("it printed neither YAML or JSON (not a map of facts"), "{said}");

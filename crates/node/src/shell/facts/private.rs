@@ -1,5 +1,7 @@
 //! Facts that never leave the host.
 
+use std::collections::BTreeSet;
+
 use marcato_core::Facts;
 use marcato_core::facts::{remove, twins};
 use marcato_core::limits::facts::{NAME_BYTES_MAX, PRIVATE_MAX};
@@ -11,7 +13,11 @@ use serde::Deserialize;
 /// with any mark where either has one: Facter 2 wrote `eth0_100` for the interface `eth0.100`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Vec<String>")]
-pub struct Private(Vec<String>);
+pub struct Private {
+    exact: Names,
+    /// The same with one mark for all.
+    loose: Names,
+}
 
 impl TryFrom<Vec<String>> for Private {
     type Error = String;
@@ -29,39 +35,92 @@ impl TryFrom<Vec<String>> for Private {
                 ));
             }
         }
-        Ok(Self(names.iter().map(|name| name.to_lowercase()).collect()))
+        let names: Vec<String> = names.iter().map(|name| folded(name)).collect();
+        Ok(Self { exact: Names::new(&names, exact), loose: Names::new(&names, loose) })
     }
 }
 
 impl Private {
     /// Takes the private ones out.
     pub(super) fn remove_from(&self, facts: &mut Facts) {
-        if self.0.is_empty() {
+        if *self == Self::default() {
             return;
         }
         remove(facts, &|name| {
-            let name = name.join(".").to_lowercase();
+            let parts: Vec<String> = name.iter().map(|part| folded(part)).collect();
+            let name = parts.join(".");
             let twins = twins(&name);
-            let has_twin = !twins.is_empty();
-            self.covers(&name, |a, b| a == b)
-                || twins
-                    .into_iter()
-                    .chain(has_twin.then_some(name))
-                    .any(|name| self.covers(&name, |a, b| a == b || is_mark(a) && is_mark(b)))
+            let itself = (!twins.is_empty()).then_some(&name);
+            self.exact.covers(&name, exact)
+                || twins.iter().chain(itself).any(|name| self.loose.covers(name, loose))
         });
     }
+}
 
-    fn covers(&self, name: &str, is_same: fn(char, char) -> bool) -> bool {
-        self.0.iter().any(|private| {
-            let (wanted, is_open) = match private.strip_suffix('*') {
-                Some(beginning) => (beginning, true),
-                None => (private.as_str(), false),
+/// Private names in one spelling, found in a time that hardly depends on how many there are: each of
+/// thousands of facts is looked up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Names {
+    whole: BTreeSet<String>,
+    /// Those that end with a `*`; none begins another, so that what stands last before a name is the
+    /// only one that can begin it.
+    beginnings: BTreeSet<String>,
+}
+
+impl Names {
+    fn new(names: &[String], spelt: fn(char) -> char) -> Self {
+        let mut all = Self::default();
+        for name in names {
+            let (name, into) = match name.strip_suffix('*') {
+                Some(beginning) => (beginning, &mut all.beginnings),
+                None => (name.as_str(), &mut all.whole),
             };
-            let mut rest = name.chars();
-            let begins = wanted.chars().all(|a| rest.next().is_some_and(|b| is_same(a, b)));
-            begins && (is_open || matches!(rest.next(), None | Some('.')))
-        })
+            into.insert(name.chars().map(spelt).collect());
+        }
+        let mut kept: Option<String> = None;
+        all.beginnings.retain(|name| {
+            let is_begun = kept.as_ref().is_some_and(|kept| name.starts_with(kept));
+            if !is_begun {
+                kept = Some(name.clone());
+            }
+            !is_begun
+        });
+        all
     }
+
+    fn covers(&self, name: &str, spelt: fn(char) -> char) -> bool {
+        let mut begun = String::new();
+        for c in name.chars().take(LOOKED_AT) {
+            if c == '.' && self.whole.contains(&begun) {
+                return true;
+            }
+            begun.push(spelt(c));
+        }
+        let last = self.beginnings.range::<String, _>(..=&begun).next_back();
+        self.whole.contains(&begun) || last.is_some_and(|beginning| begun.starts_with(beginning))
+    }
+}
+
+/// So many characters tell a name from all private ones.
+const LOOKED_AT: usize = NAME_BYTES_MAX + 1;
+
+/// A name, or a part of one as far as it matters, in lower case. Each letter by itself: by the rules of
+/// whole words a sigma is another at the end of one, and a name would not begin what begins with it.
+fn folded(name: &str) -> String {
+    let beginning = name.get(..LOOKED_AT).unwrap_or(name);
+    if beginning.is_ascii() {
+        return beginning.to_ascii_lowercase();
+    }
+    let lower = name.chars().take(LOOKED_AT).flat_map(char::to_lowercase);
+    lower.map(|c| if c == 'ς' { 'σ' } else { c }).collect()
+}
+
+fn exact(c: char) -> char {
+    c
+}
+
+fn loose(c: char) -> char {
+    if is_mark(c) { '_' } else { c }
 }
 
 fn is_mark(c: char) -> bool {
@@ -112,7 +171,46 @@ mod tests {
         let second = json!({"count": 2, "models": [null, "B"]});
         check(&["processor0"], json!({"processor0": null, "processors": second}));
         check(&["processors.models"], json!({"processor0": null, "processors": {"count": 2}}));
+        check(
+            &["role*", "rol*", "ro*", "roles"],
+            json!({"role": null, "role2": null, "uuid": "u"}),
+        );
+        check(&["users", "users-x", "a*"], json!({"users": null, "a.b": null, "role": "web"}));
+        check(&["*", "role"], json!({"role": null, "uuid": null}));
         check(&["*"], json!({"role": null, "dmi": null, "a.b": null}));
+    }
+
+    #[test]
+    fn capital_letters_wherever_they_stand() {
+        for hidden in ["ΟΔΟΣ*", "οδος*", "οδοσ*"] {
+            let private = Private::try_from(vec![hidden.to_owned()]).unwrap();
+            for name in ["ΟΔΟΣ", "ΟΔΟΣΑ", "ΟΔΟΣ.x", "οδος", "οδοσα", "Οδος.x"]
+            {
+                let mut facts: Facts = [(name.to_owned(), json!(1))].into();
+                private.remove_from(&mut facts);
+                assert!(facts.is_empty(), "{hidden}: {name}");
+            }
+        }
+        let private = Private::try_from(vec!["ΟΔΟΣ".to_owned()]).unwrap();
+        let mut facts: Facts =
+            serde_json::from_value(json!({"ΟΔΟΣΑ": 1, "ΟΔΟΣ": {"x": 1}})).unwrap();
+        private.remove_from(&mut facts);
+        assert_eq!(json!(facts), json!({"ΟΔΟΣΑ": 1}));
+    }
+
+    /// As many and as long as they may be, and facts that begin like all of them: it must simply end.
+    #[test]
+    fn many_names_that_are_nearly_the_facts() {
+        let long = "é".repeat(NAME_BYTES_MAX / 2 - 4);
+        let names: Vec<String> = (0..PRIVATE_MAX).map(|at| format!("{long}.{at}a")).collect();
+        let private = Private::try_from(names).unwrap();
+        let inner: serde_json::Map<_, _> =
+            (0..10_000).map(|at| (format!("{at}A"), json!(1))).collect();
+        let mut facts: Facts = [(long.clone(), inner.into())].into();
+        facts.insert("a".to_owned(), json!({"É".repeat(40_000): vec![1; 10_000]}));
+        private.remove_from(&mut facts);
+        assert_eq!(facts[&long].as_object().unwrap().len(), 10_000 - PRIVATE_MAX);
+        assert_eq!(facts["a"].as_object().unwrap().len(), 1);
     }
 
     /// Under its parts' names lies a secret.
