@@ -1,7 +1,6 @@
 //! `mco lab demo`: the main job from beginning to end, on a fleet of its own that is gone afterwards.
 
 use std::ffi::OsStr;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +10,7 @@ use tokio::process::Command;
 use super::layout::{Layout, Running};
 use super::{down, up};
 use crate::mco::Leave;
-use crate::words::Failure;
+use crate::words::{self, Failure};
 
 /// How many nodes the demo has.
 const NODES: u32 = 20;
@@ -177,8 +176,5 @@ fn temporary() -> PathBuf {
 }
 
 fn say(line: &str) -> Result<(), Failure> {
-    let mut out = anstream::stdout();
-    writeln!(out, "{line}")
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::new(Exit::Io, error))
+    words::print(&format!("{line}\n"))
 }

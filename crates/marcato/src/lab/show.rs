@@ -1,7 +1,5 @@
 //! `mco lab env` and `mco lab status`.
 
-use std::io::Write as _;
-
 use marcato_client::shell::signer::{KeySigner, read_key_file};
 use marcato_client::shell::{ClientSetup, Fleet, FleetError, Found};
 use marcato_core::{Exit, Identity, Terms, Timestamp};
@@ -9,16 +7,17 @@ use marcato_protocol::keys::KeyFile;
 use marcato_protocol::version::Spoken;
 
 use super::layout::{CALLER, COLLECTIVE, Layout, quoted};
-use crate::words::Failure;
+use crate::words::{self, Failure};
 
 /// Runs `mco lab env`.
 pub(super) fn env(lab: &Layout) -> Result<Exit, Failure> {
     let running = lab.running()?.filter(super::layout::Running::is_up);
     let address = running.and_then(|running| running.address).ok_or_else(|| lab.not_up())?;
-    print(&format!(
+    let text = format!(
         "export MARCATO_CONFIG={}\nexport MARCATO_BROKER='nats://{address}'\n",
         quoted(&lab.client_toml().display().to_string())
-    ))
+    );
+    Ok(words::answer(&text, Exit::Ok))
 }
 
 /// Runs `mco lab status`.
@@ -33,20 +32,22 @@ pub(super) fn status(lab: &Layout) -> Result<Exit, Failure> {
             &format!("{:12} {state}, pid {}, log {}\n", process.what, process.pid, log.display());
     }
     if !running.is_up() {
-        print(&text)?;
-        return Err(lab
+        let failure = lab
             .failure(&"some of its processes have ended")
-            .hint(format_args!("mco lab down --dir {0} && mco lab up --dir {0}", lab.word())));
+            .hint(format_args!("mco lab down --dir {0} && mco lab up --dir {0}", lab.word()));
+        words::answer(&text, failure.exit);
+        return Err(failure);
     }
     if let Some(address) = running.address {
         text += &format!("{:12} nats://{address}\n", "broker");
     }
     let Found { nodes, complete, .. } = registered(lab)?;
     if !complete {
-        print(&text)?;
-        return Err(lab
+        let failure = lab
             .failure(&"its registry does not answer")
-            .hint(format_args!("see {}", lab.log("hub.log").display())));
+            .hint(format_args!("see {}", lab.log("hub.log").display()));
+        words::answer(&text, failure.exit);
+        return Err(failure);
     }
     let down: Vec<&(Identity, Option<Timestamp>)> =
         nodes.iter().filter(|(_, down)| down.is_some()).collect();
@@ -57,7 +58,7 @@ pub(super) fn status(lab: &Layout) -> Result<Exit, Failure> {
     for (node, since) in down {
         text += &format!("  {node} is down since {}\n", since.unwrap_or_default());
     }
-    print(&text)
+    Ok(words::answer(&text, Exit::Ok))
 }
 
 /// The nodes that the lab's registry knows.
@@ -87,13 +88,4 @@ pub(super) fn registered(lab: &Layout) -> Result<Found, Failure> {
         Ok::<_, FleetError>(found)
     };
     crate::mco::block_on(async { found.await.map_err(|error| lab.failure(&error)) })
-}
-
-fn print(text: &str) -> Result<Exit, Failure> {
-    match anstream::stdout().write_all(text.as_bytes()) {
-        Ok(()) => Ok(Exit::Ok),
-        // Whoever read it has enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Ok),
-        Err(error) => Err(Failure::new(Exit::Io, error)),
-    }
 }

@@ -1,6 +1,6 @@
 //! `mco authority`: what the fleet's authority does, whose key only the operators' side holds.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,14 +18,14 @@ use crate::words::{self, Failure};
 pub fn main(command: AuthorityCommand) -> Exit {
     let AuthorityCommand::SignNode { key, identity } = command;
     match sign_node(&key, identity.as_ref()) {
-        Ok(()) => Exit::Ok,
+        Ok(certificate) => words::answer(&format!("{certificate}\n"), Exit::Ok),
         Err(failure) => words::tell(&failure),
     }
 }
 
-/// Reads a node's request, checks that the node holds the key that it wants certified, and writes
+/// Reads a node's request, checks that the node holds the key that it wants certified, and gives
 /// its certificate.
-fn sign_node(key: &Path, identity: Option<&Identity>) -> Result<(), Failure> {
+fn sign_node(key: &Path, identity: Option<&Identity>) -> Result<SignedText, Failure> {
     let wrong = |why: String| Failure::new(Exit::Usage, format!("the request: {}", escape(&why)));
     let mut text = String::new();
     let stdin = io::stdin().lock();
@@ -45,6 +45,5 @@ fn sign_node(key: &Path, identity: Option<&Identity>) -> Result<(), Failure> {
     let signature = key
         .sign(Namespace::Join, &body)
         .map_err(|error| Failure::new(Exit::NoPermission, error))?;
-    writeln!(io::stdout(), "{}", SignedText::new(body, signature))
-        .map_err(|error| Failure::new(Exit::Io, format!("standard output: {error}")))
+    Ok(SignedText::new(body, signature))
 }

@@ -1,6 +1,5 @@
 //! `mco filter`: a filter tried on a host that there need not be, in words, and the page on all of it.
 
-use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 
 use marcato_core::{Exit, Facts, Identity};
@@ -22,18 +21,9 @@ pub fn main(command: &FilterCommand) -> Exit {
         FilterCommand::Explain { filter } => explain(filter).map(|text| (text, Exit::Ok)),
         FilterCommand::Reference => Ok((REFERENCE.to_owned(), Exit::Ok)),
     };
-    let (text, exit) = match said {
-        Ok(said) => said,
-        Err(failure) => return words::tell(&failure),
-    };
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // Whoever closes the pipe has seen enough; the exit code is the answer.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            let text = format!("standard output: {error}");
-            words::tell(&Failure::new(Exit::Io, text))
-        }
-        _ => exit,
+    match said {
+        Ok((text, exit)) => words::answer(&text, exit),
+        Err(failure) => words::tell(&failure),
     }
 }
 

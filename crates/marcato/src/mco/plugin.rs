@@ -1,7 +1,6 @@
 //! `mco plugin doc`: what agents declare.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 
 use marcato_core::ddl::{Action, Ddl, Input, Output, Type};
 use marcato_core::{ActionName, AgentName, Exit};
@@ -30,11 +29,7 @@ pub fn main(command: PluginCommand) -> Exit {
         }
     });
     match said {
-        Ok(text) => {
-            // Whoever closes the pipe has seen enough.
-            let _ = io::stdout().write_all(text.as_bytes());
-            Exit::Ok
-        }
+        Ok(text) => words::answer(&text, Exit::Ok),
         Err(failure) => words::tell(&failure),
     }
 }

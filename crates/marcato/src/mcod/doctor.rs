@@ -1,8 +1,6 @@
 //! `mcod doctor`: what keeps this host's node from its work: its files, its policy, its clock, the way
 //! to the broker.
 
-use std::io::Write as _;
-
 use marcato_core::Exit;
 use marcato_core::limits::client::CONNECT_WAIT;
 use marcato_core::limits::timing::SKEW;
@@ -11,25 +9,19 @@ use marcato_node::shell::{self, Glance, LastChange, NodeConfig, Places};
 
 use super::cli::DoctorArgs;
 use super::node;
-use crate::words::Failure;
 use crate::words::findings::Findings;
-use crate::words::time;
+use crate::words::output::is_coloured;
+use crate::words::{self, Failure, time};
 
-/// Runs `mcod doctor`.
-///
-/// # Errors
-/// Standard output cannot be written.
-pub fn main(args: &DoctorArgs) -> Result<Exit, Failure> {
+/// Runs `mcod doctor`, and says how it ended.
+pub fn main(args: &DoctorArgs) -> Exit {
     let mut findings = Findings::default();
     examine(args, &mut findings);
-    let mut out = anstream::stdout().lock();
-    let told = if args.json {
-        writeln!(out, "{}", findings.json())
-    } else {
-        findings.lines(true, false).iter().try_for_each(|line| writeln!(out, "{line}"))
+    let lines = match args.json {
+        true => vec![findings.json().to_string()],
+        false => findings.lines(is_coloured(), false),
     };
-    told.map_err(|error| Failure::new(Exit::Io, format!("standard output: {error}")))?;
-    Ok(findings.exit())
+    words::answer(&(lines.join("\n") + "\n"), findings.exit())
 }
 
 fn examine(args: &DoctorArgs, findings: &mut Findings) {

@@ -1,7 +1,5 @@
 //! `mcod facts`: what a node would say of this host.
 
-use std::io::Write as _;
-
 use marcato_core::nearest::nearest;
 use marcato_core::{Exit, Facts};
 use marcato_filter::look_up;
@@ -10,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::cli::FactsArgs;
 use super::node::read_config;
-use crate::words::Failure;
+use crate::words::{self, Failure};
 
 /// Runs `mcod facts`.
 ///
@@ -34,9 +32,7 @@ pub fn main(args: &FactsArgs) -> Result<Exit, Failure> {
     if args.names.is_empty() {
         found = facts.into_iter().collect();
     }
-    let mut out = anstream::stdout();
-    write!(out, "{}", shown(&found, args)).map_err(super::node::internal)?;
-    Ok(Exit::Ok)
+    Ok(words::answer(&shown(&found, args), Exit::Ok))
 }
 
 fn value(facts: &Facts, name: &str) -> Result<Value, Failure> {

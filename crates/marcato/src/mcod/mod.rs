@@ -32,7 +32,7 @@ pub fn main() -> Exit {
     let result = match cli.command {
         cli::Command::Node(args) => node::main(args),
         cli::Command::Hub(args) => hub::main(args),
-        cli::Command::Doctor(args) => doctor::main(&args),
+        cli::Command::Doctor(args) => Ok(doctor::main(&args)),
         cli::Command::Facts(args) => facts::main(&args),
         cli::Command::Run(args) => node::run(&args),
     };

@@ -15,7 +15,7 @@ use marcato_node::shell::{self, Agents, DaemonError, NodeConfig, Places, Start, 
 use marcato_protocol::version::Spoken;
 
 use super::cli::{NodeArgs, RunArgs};
-use crate::words::Failure;
+use crate::words::{self, Failure};
 
 /// Where private folders of calls are made: in memory, and gone at the next boot.
 const SCRATCH: &str = "/run/marcato";
@@ -33,8 +33,7 @@ pub fn main(args: NodeArgs) -> Result<Exit, Failure> {
     let config = read_config(&file)?;
     if args.print_request {
         let request = shell::request_certificate(&config, &places).map_err(state_failure)?;
-        print(&request)?;
-        return Ok(Exit::Ok);
+        return Ok(words::answer(&format!("{request}\n"), Exit::Ok));
     }
     if let Some(source) = args.install_certificate {
         let text = read_certificate(&source)?;
@@ -162,16 +161,12 @@ fn read_certificate(source: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn print(line: &str) -> Result<(), Failure> {
-    writeln!(anstream::stdout(), "{line}").map_err(internal)
-}
-
 /// What keeps the node from its files; the exit code says whether to try again.
 fn state_failure(error: StateError) -> Failure {
     let exit = if error.is_passing() { Exit::Unavailable } else { Exit::Config };
     Failure::new(exit, error)
 }
 
-pub(super) fn internal(error: impl std::fmt::Display) -> Failure {
+fn internal(error: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Unavailable, error)
 }

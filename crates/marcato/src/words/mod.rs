@@ -12,6 +12,7 @@ pub mod items;
 pub mod jobs;
 pub mod json;
 pub mod left;
+pub mod output;
 pub mod schema;
 pub mod statistics;
 pub mod table;
@@ -22,6 +23,7 @@ pub mod time;
 mod usage;
 
 pub use failure::{Failure, tell};
+pub use output::{answer, print};
 pub use usage::{usage, version};
 
 /// `1 node`, `3 nodes`

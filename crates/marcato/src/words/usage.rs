@@ -6,7 +6,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use marcato_core::Exit;
 use marcato_protocol::version::Spoken;
 
-use super::Failure;
+use super::output::is_coloured;
+use super::{Failure, answer};
 use crate::environment;
 
 /// What `--version` says: the release, and which versions of the protocol it speaks.
@@ -22,14 +23,17 @@ pub fn version() -> String {
 /// standard output with 0, errors on standard error with 64.
 #[must_use]
 pub fn usage(error: &clap::Error) -> Exit {
-    // Nobody is left to be told where the stream is closed.
+    let text = error.render();
+    // Nobody is left to be told where standard error is closed.
     let _ = match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion if is_coloured() => {
+            return answer(&text.ansi().to_string(), Exit::Ok);
+        }
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let _ = write!(anstream::stdout(), "{}", error.render().ansi());
-            return Exit::Ok;
+            return answer(&text.to_string(), Exit::Ok);
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            write!(anstream::stderr(), "{}", error.render().ansi())
+            write!(anstream::stderr(), "{}", text.ansi())
         }
         _ => writeln!(anstream::stderr(), "error: {}", failure(error)),
     };

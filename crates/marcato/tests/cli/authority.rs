@@ -54,6 +54,12 @@ fn a_nodes_certificate() {
     let signed = sign(home, "--key authority --identity web1", &request);
     assert_eq!(String::from_utf8_lossy(&signed.stderr), "");
     assert!(signed.status.success());
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    std::fs::write(home.join("request"), &request).unwrap();
+    let mut lost = mco(home);
+    lost.args(["authority", "sign-node", "--key", "authority"]).current_dir(home).stdout(full);
+    lost.stdin(std::fs::File::open(home.join("request")).unwrap());
+    assert_eq!(lost.status().unwrap().code(), Some(74));
     let installed = mcod(home, &["--install-certificate", "-"], &signed.stdout);
     assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
     let foreign = sign(home, "--key other", &request).stdout;

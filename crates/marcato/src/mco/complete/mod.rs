@@ -18,6 +18,7 @@ use marcato_core::Exit;
 use self::place::{Place, Slot};
 use super::cli::{Cli, Complete, Shell};
 use super::early;
+use crate::words;
 
 /// A word that fits, and what it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,9 +40,7 @@ pub fn script(shell: Shell) -> Exit {
         Shell::Zsh => include_str!("mco.zsh"),
         Shell::Fish => include_str!("mco.fish"),
     };
-    // Whoever closes the pipe has enough.
-    let _ = io::stdout().write_all(script.as_bytes());
-    Exit::Ok
+    words::answer(script, Exit::Ok)
 }
 
 /// Prints what fits.
