@@ -456,6 +456,34 @@ fn interrupted_while_sending() {
     assert_eq!((last.state, last.changed), (EndState::Skipped, Changed::False));
 }
 
+/// While the link was gone the second copy could not be handed over, and its node's receipt went to
+/// nobody: it is asked for when the link is back, however late that is.
+#[test]
+fn a_receipt_that_nobody_heard_is_asked_for_when_the_link_is_back() {
+    for away in [4, 60] {
+        let fleet = nodes(&["web1", "web2"]);
+        let mut bench = Bench::change(&fleet);
+        bench.message(fleet[0].progress(&bench.order(&fleet[0]), Phase::Running));
+        bench.message(fleet[1].ok(&bench.order(&fleet[1])));
+        let mut before = bench.copies(&fleet[0]).len();
+        for _ in 0..away {
+            bench.after(1000);
+            let copies = bench.copies(&fleet[0]).len();
+            if copies > before {
+                before = copies;
+                bench.step(Event::NotPublished(kit::subjects().node(&fleet[0].identity)));
+            }
+        }
+        assert_eq!((bench.done, before), (false, if away > 4 { 2 } else { 1 }));
+        bench.step(Event::Connected);
+        bench.after(0);
+        assert_eq!(bench.copies(&fleet[0]).len(), before + 1, "{away} s");
+        bench.message(fleet[0].ok(&bench.order(&fleet[0])));
+        bench.assert_done();
+        assert_eq!(bench.end(&fleet[0]).0, EndState::Ok, "{away} s");
+    }
+}
+
 #[test]
 fn what_was_never_handed_over_was_never_sent() {
     let fleet = nodes(&["web1", "web2"]);

@@ -138,10 +138,13 @@ impl LinkConfig {
 }
 
 /// Full jitter below a ceiling that doubles: the client's own delays are the same on every node.
-pub(crate) fn reconnect_delay(attempts: usize) -> Duration {
+pub(crate) fn reconnect_delay(attempts: usize, patience: Patience) -> Duration {
     let doublings = u32::try_from(attempts.min(16)).unwrap_or(16);
     let ceiling = limits::RECONNECT_DELAY_BASE.saturating_mul(1 << doublings);
-    let ceiling = ceiling.min(limits::RECONNECT_DELAY_MAX);
+    let ceiling = ceiling.min(match patience {
+        Patience::Forever => limits::RECONNECT_DELAY_MAX,
+        Patience::For(_) => limits::CLIENT_RECONNECT_DELAY_MAX,
+    });
     // The standard library seeds each hasher from the system's randomness.
     let random = std::hash::RandomState::new().build_hasher().finish();
     let ms = u64::try_from(ceiling.as_millis()).unwrap_or(u64::MAX).max(1);
@@ -170,7 +173,10 @@ mod tests {
     #[test]
     fn delays_stay_below_their_ceiling() {
         for attempts in [0, 1, 5, 100, usize::MAX] {
-            assert!(reconnect_delay(attempts) < limits::RECONNECT_DELAY_MAX);
+            let delay = |patience| reconnect_delay(attempts, patience);
+            assert!(delay(Patience::Forever) < limits::RECONNECT_DELAY_MAX);
+            let patience = Patience::For(Span::from_secs(5));
+            assert!(delay(patience) < limits::CLIENT_RECONNECT_DELAY_MAX);
         }
     }
 }

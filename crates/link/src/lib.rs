@@ -135,9 +135,10 @@ impl Link {
         // a herd and somebody waits.
         let stood = Arc::new(AtomicBool::new(false));
         let first = Arc::clone(&stood);
+        let patience = config.patience;
         let delay = move |attempts| {
             let at_once = attempts <= 1 && !first.load(Ordering::Relaxed);
-            if at_once { Duration::ZERO } else { config::reconnect_delay(attempts) }
+            if at_once { Duration::ZERO } else { config::reconnect_delay(attempts, patience) }
         };
         let mut options = ConnectOptions::new()
             .name(&config.name)

@@ -46,3 +46,6 @@ pub const RECONNECT_DELAY_BASE: Duration = Duration::from_millis(250);
 
 /// The longest pause before a link is made again: 50,000 nodes then come at about 1,700 a second.
 pub const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(30);
+
+/// The same for a command, for which somebody waits.
+pub const CLIENT_RECONNECT_DELAY_MAX: Duration = Duration::from_secs(1);

@@ -28,6 +28,8 @@ pub(super) struct Account {
     pub sent: Option<Timestamp>,
     /// Whether a second copy was sent because the first brought no answer.
     pub resent: bool,
+    /// Whether the last copy could not be handed over.
+    pub unpublished: bool,
     /// Its last word before an end, whatever became of the account since.
     pub last: Option<Running>,
     /// The same as it came, where something is sealed in it: it is opened for who wants to see it.
@@ -71,6 +73,7 @@ impl Account {
             since: None,
             sent: None,
             resent: false,
+            unpublished: false,
             last: None,
             said: None,
             due: None,

@@ -57,7 +57,7 @@ impl Job {
         }
         if self.resend_at(index).is_some_and(|at| now >= at) {
             self.rounds[index].resent = true;
-            self.send_again(index, true);
+            self.send_again(index, |stage| matches!(stage, Stage::Waiting));
         }
     }
 

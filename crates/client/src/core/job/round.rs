@@ -314,15 +314,11 @@ impl Job {
         }));
     }
 
-    /// Queues another copy for each open node of the round that has not been sent two.
-    pub(super) fn send_again(&mut self, index: usize, only_waiting: bool) {
+    /// Queues another copy for those open nodes of the round that have not been sent two.
+    pub(super) fn send_again(&mut self, index: usize, wanted: impl Fn(&Stage) -> bool) {
         let paced = self.is_paced();
         for (node, account) in &mut self.accounts {
-            let wanted = match account.stage {
-                Stage::Waiting => true,
-                Stage::Running(_) => !only_waiting,
-                Stage::Ended(_) => false,
-            };
+            let wanted = account.is_open() && wanted(&account.stage);
             // Where a pace is kept, the first copy is only sent in its turn.
             let had_turn = account.since.is_some() || !paced;
             if wanted && had_turn && account.round == index && !account.resent {
@@ -343,22 +339,30 @@ impl Job {
             Subjects::last_identity(subject).and_then(|node| self.accounts.get_mut(&node))
         {
             account.copies = account.copies.saturating_sub(1);
+            account.unpublished = true;
         }
     }
 
-    /// The connection is there again: what was lost meanwhile is asked for once more, unless nodes
-    /// would refuse it as expired by now.
+    /// The connection is there again: what was lost meanwhile is asked for once more. Where nodes would
+    /// refuse it as expired by now only those are asked that have accepted it: they answer a copy
+    /// before they look at its age. A copy that could not be handed over was none.
     pub(super) fn connected_again(&mut self, now: Timestamp) {
+        for account in self.accounts.values_mut() {
+            account.resent &= !std::mem::take(&mut account.unpublished);
+        }
         for index in 0..self.rounds.len() {
             let round = &self.rounds[index];
             let sent = if self.is_paced() { !round.is_signing() } else { round.sent.is_some() };
-            if !sent || round.closed || now > round.order.start_by {
-                continue;
-            }
-            if round.is_matching() && self.is_adaptive() {
-                self.outbox.push_back(Out::All(index));
-            } else {
-                self.send_again(index, false);
+            let is_over = round.closed || now > round.order.start_by;
+            let is_accepted = |stage: &Stage| matches!(stage, Stage::Running(_));
+            match (sent, is_over) {
+                (false, _) => {}
+                (true, true) if self.task.changes => self.send_again(index, is_accepted),
+                (true, true) => {}
+                (true, false) if round.is_matching() && self.is_adaptive() => {
+                    self.outbox.push_back(Out::All(index));
+                }
+                (true, false) => self.send_again(index, |_| true),
             }
         }
     }
