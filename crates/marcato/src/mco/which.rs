@@ -27,6 +27,8 @@ pub struct Which {
     pub(super) list: Option<BTreeSet<Identity>>,
     /// What the list is called, if its names are nodes that shall be there: `--nodes`.
     pub(super) listed_in: Option<String>,
+    /// Whether two lists have no name in common.
+    pub(super) is_apart: bool,
     /// How many.
     pub pick: Option<Pick>,
 }
@@ -99,10 +101,14 @@ impl Which {
     }
 
     fn narrow(&mut self, names: BTreeSet<Identity>) {
-        self.list = Some(match self.list.take() {
-            Some(list) => list.intersection(&names).cloned().collect(),
+        let list = match self.list.take() {
+            Some(list) => {
+                self.is_apart = !names.is_empty() && list.is_disjoint(&names);
+                list.intersection(&names).cloned().collect()
+            }
             None => names,
-        });
+        };
+        self.list = Some(list);
     }
 
     /// Whether every node of the fleet is meant.
@@ -128,8 +134,9 @@ impl Which {
     #[must_use]
     pub fn is_nothing(&self) -> Option<String> {
         let is_empty = self.list.as_ref().is_some_and(BTreeSet::is_empty);
-        let list = self.listed_in.as_deref().unwrap_or("the list");
-        is_empty.then(|| format!("{} names no node. Nothing was sent.", escape(list)))
+        let list = escape(self.listed_in.as_deref().unwrap_or("the list"));
+        let why = if self.is_apart { "names none of the nodes of -I" } else { "names no node" };
+        is_empty.then(|| format!("{list} {why}. Nothing was sent."))
     }
 
     /// Whether the list, if there is one, has this name.
@@ -339,6 +346,10 @@ mod tests {
         assert!(!list(&mut Which::default(), &["web1", "web2"]), "the names are its own");
         assert!(list(&mut Which::filtered(&args(&["web1"], &[])).unwrap(), &["web1", "web2"]));
         assert!(list(&mut Which::filtered(&args(&[], &["a=b"])).unwrap(), &["web1"]));
+        let mut apart = Which::filtered(&args(&["web[1-300]"], &[])).unwrap();
+        assert!(list(&mut apart, &["db1"]));
+        let why = apart.is_nothing();
+        assert_eq!(why.unwrap(), "list names none of the nodes of -I. Nothing was sent.");
         let broken = Which::filtered(&args(&["web[1"], &[])).unwrap_err();
         assert_eq!(broken.text, "-I 'web[1': opens a bracket that nothing closes\n  web[1\n     ^");
     }
