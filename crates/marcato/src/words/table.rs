@@ -27,7 +27,7 @@ const OUTPUTS_MAX: usize = 8;
 /// So many columns names get at least, however long what stands before them is.
 const NAMES_COLUMNS_MIN: usize = 16;
 
-/// A first name of so many columns is never cut: a part of it is no use to anybody.
+/// A first name of so many columns is not cut: a part of it is no use to anybody.
 const FIRST_NAME_COLUMNS: usize = 40;
 
 /// Names of groups begin in the same column, unless what stands before them is longer than this.
@@ -100,6 +100,16 @@ pub fn show(report: &Report, about: &About<'_>, screen: Screen) -> Shown {
 
 /// Cuts names to so many columns at a blank, and says how many nodes are not named.
 pub fn names<'a>(nodes: impl Iterator<Item = &'a Identity>, screen: Screen, used: usize) -> String {
+    names_cut(nodes, screen, used, true)
+}
+
+/// The same; whether a first name that stands for several is whole too may be chosen.
+fn names_cut<'a>(
+    nodes: impl Iterator<Item = &'a Identity>,
+    screen: Screen,
+    used: usize,
+    is_whole: bool,
+) -> String {
     let nodes = nodes.map(Identity::as_str);
     let Some(columns) = screen.width else { return nodes.collect::<Vec<_>>().join(" ") };
     let room = columns.saturating_sub(used).max(NAMES_COLUMNS_MIN);
@@ -110,7 +120,8 @@ pub fn names<'a>(nodes: impl Iterator<Item = &'a Identity>, screen: Screen, used
         let is_last = index + 1 == folded.len();
         // Room for the mark that says that there are more.
         let left = room.saturating_sub(text.len() + gap + if is_last { 0 } else { 2 });
-        let left = if index == 0 { left.max(FIRST_NAME_COLUMNS) } else { left };
+        let is_whole = index == 0 && (is_whole || !name.contains('['));
+        let left = if is_whole { left.max(FIRST_NAME_COLUMNS) } else { left };
         if name.len() > left {
             if index > 0 {
                 text.push(' ');
@@ -430,12 +441,24 @@ impl Table<'_> {
         let width = groups.iter().map(|group| group.nodes.len()).max().unwrap_or(0);
         let width = width.to_string().len();
         let widest = groups.iter().map(|group| what(group).chars().count()).max().unwrap_or(0);
-        let line = |group: &Group<'_>| self.group_line(group, width, widest.min(WHAT_COLUMNS_MAX));
-        let mut lines: Vec<String> = before.iter().map(line).collect();
-        lines.extend(self.more(folded));
-        lines.extend(after.iter().map(line));
-        lines.extend(self.more(last));
-        lines
+        let widest = widest.min(WHAT_COLUMNS_MAX);
+        let lines = |is_whole: bool| {
+            let line = |group: &Group<'_>| self.group_line(group, (width, widest), is_whole);
+            let mut lines: Vec<String> = before.iter().map(line).collect();
+            lines.extend(self.more(folded));
+            lines.extend(after.iter().map(line));
+            lines.extend(self.more(last));
+            lines
+        };
+        // Names that stand for several are whole where the rows that this takes are there.
+        let whole = lines(true);
+        if self.rows(&whole) <= room { whole } else { lines(false) }
+    }
+
+    /// So many rows of the screen lines take.
+    fn rows(&self, lines: &[String]) -> usize {
+        let Some(columns) = self.screen.width else { return lines.len() };
+        lines.iter().map(|line| line.chars().count().div_ceil(columns.max(1)).max(1)).sum()
     }
 
     /// What shows the lines that are left out.
@@ -465,12 +488,18 @@ impl Table<'_> {
         Some(format!("… and {} groups of {size} ({}): {all}", groups.len(), states.join(", ")))
     }
 
-    fn group_line(&self, group: &Group<'_>, width: usize, widest: usize) -> String {
+    fn group_line(
+        &self,
+        group: &Group<'_>,
+        (width, widest): (usize, usize),
+        is_whole: bool,
+    ) -> String {
         let what = cut(what(group), self.screen);
         let note = self.note(&group.nodes);
         let columns = what.chars().count();
         let used = width + columns.max(widest) + note.chars().count() + 6;
-        let names = names(group.nodes.iter().map(|node| &node.node), self.screen, used);
+        let nodes = group.nodes.iter().map(|node| &node.node);
+        let names = names_cut(nodes, self.screen, used, is_whole);
         let padding = " ".repeat(widest.saturating_sub(columns));
         let what = paint(group.state, &what, self.screen);
         let line = format!("{:>width$}  {what}{padding}  {names}  {note}", group.nodes.len());
