@@ -120,8 +120,9 @@ fn names_cut<'a>(
         let is_last = index + 1 == folded.len();
         // Room for the mark that says that there are more.
         let left = room.saturating_sub(text.len() + gap + if is_last { 0 } else { 2 });
-        let is_whole = index == 0 && (is_whole || !name.contains('['));
-        let left = if is_whole { left.max(FIRST_NAME_COLUMNS) } else { left };
+        let is_whole =
+            index == 0 && name.len() <= FIRST_NAME_COLUMNS && (is_whole || !name.contains('['));
+        let left = if is_whole { left.max(name.len()) } else { left };
         if name.len() > left {
             if index > 0 {
                 text.push(' ');
