@@ -257,10 +257,13 @@ pub(super) async fn enable(
         Ok(after) => after,
         Err(error) => return failed(Reason::Action, Changed::Unknown, error),
     };
+    let is_other = match on {
+        true => after.enabled == "disabled",
+        // Until the next boot it may still be.
+        false => after.enabled.starts_with("enabled"),
+    };
     let outcome = match done {
-        Ok(_)
-            if on && after.enabled == "disabled" || !on && after.enabled.starts_with("enabled") =>
-        {
+        Ok(_) if is_other => {
             let why = format!("it is not {word} by that, but {}", after.enabled);
             failed(Reason::Action, Changed::Unknown, why)
         }

@@ -60,9 +60,10 @@ fn run(args: &Find, console: &mut Console) -> Result<Exit, Failure> {
         found.nodes.retain(|(node, _)| which.lists(node));
         let unknown_names = &mut found.coverage.unknown_names;
         unknown_names.retain(|unknown| !which.expects(&unknown.name));
-        if which.listed_in.is_none() {
+        // Without a hub nobody knows who only does not match.
+        if which.listed_in.is_none() && (found.complete || !which.is_filtered()) {
             let mut missing = which.missing(found.nodes.iter().map(|(node, _)| node));
-            if found.complete && which.is_filtered() {
+            if which.is_filtered() {
                 order::only_nobodys(&mut missing, &mut connection, &sign::Lazy(&fleet)).await?;
             }
             unknown_names.extend(missing.iter().map(|name| UnknownName::of(name.to_string())));

@@ -29,7 +29,8 @@ impl Group<'_> {
 }
 
 /// Groups by state, reason and what the nodes say in `values`, which is never free text. The biggest
-/// ok group comes first, then the other ok ones, then what does not run, then what failed, then what is silent.
+/// ok group comes first, then the other ok ones, then what is ok and not well, then what failed, then
+/// what is silent.
 #[must_use]
 pub fn group<'a>(
     nodes: &[&'a NodeReport],
