@@ -320,6 +320,8 @@ impl Fleet {
             selection: choice.selection,
             paced: None,
         };
+        // What came before the order concerns nobody, unless it still is so.
+        self.link_news = self.is_away.then_some(Live::Away);
         let (mut machine, effects) = begin(setup, self.clock.now())?;
         let learned = self.drive(&mut machine, effects, Pool::new(messages), signer, watch).await?;
         let report = machine.job().report();
@@ -498,12 +500,12 @@ impl Fleet {
                 None => Some(Event::Message(message)),
             },
             LinkEvent::NoResponders { subject } => Some(Event::NoResponders(subject)),
-            // What was thrown away is asked for once more, as after a break.
             LinkEvent::Connected => {
                 let was_away = std::mem::take(&mut self.is_away);
                 self.link_news = was_away.then_some(Live::Back);
                 Some(Event::Connected)
             }
+            // What was thrown away is asked for once more, as after a break.
             LinkEvent::Dropped => Some(Event::Connected),
             // The accounts are closed by their own clock.
             LinkEvent::Disconnected | LinkEvent::Ended => {

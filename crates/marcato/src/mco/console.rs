@@ -84,6 +84,14 @@ impl Console {
         }
     }
 
+    /// The same while the command runs: the report that follows has so many lines less.
+    pub fn note_above(&mut self, line: &str) {
+        if !self.quiet {
+            self.warn(line);
+            self.screen.above += 1;
+        }
+    }
+
     /// Writes a line of talk in any case.
     pub fn warn(&mut self, line: &str) {
         self.wipe();

@@ -16,18 +16,22 @@ pub(super) const NAMED_MAX: usize = 4;
 /// So many failures are told as they come; the report has them all.
 const FAILURES_MAX: usize = 10;
 
+/// So many breaks of the connection are told as they come: one that comes and goes says no more by it.
+const BREAKS_MAX: usize = 2;
+
 /// What is shown while an order runs.
 #[derive(Debug)]
 pub struct Progress {
     started: Instant,
     signing: bool,
     failures: usize,
+    breaks: usize,
 }
 
 impl Progress {
     /// Begins now; nothing shows for the first moments.
     pub fn start() -> Self {
-        Self { started: Instant::now(), signing: false, failures: 0 }
+        Self { started: Instant::now(), signing: false, failures: 0, breaks: 0 }
     }
 
     /// Takes what happened, and shows it when it is time for it.
@@ -47,13 +51,13 @@ impl Progress {
                 console.progress("waiting for the key to sign; does it want to be touched?");
             }
             Live::Beat => console.progress(&line(job)),
+            Live::Away | Live::Back if self.breaks == BREAKS_MAX => {}
             Live::Away => {
-                console.note("the connection to the hub is lost; it is being made again");
-                console.screen.above += 1;
+                console.note_above("the connection to the hub is lost; it is being made again");
             }
             Live::Back => {
-                console.note("the connection to the hub stands again");
-                console.screen.above += 1;
+                self.breaks += 1;
+                console.note_above("the connection to the hub stands again");
             }
         }
     }
@@ -66,8 +70,7 @@ impl Progress {
         }
         let reason = node.reason.map(|reason| format!("  {reason}")).unwrap_or_default();
         let text = format!("{}  {}{reason}  {}", node.node, node.state, escape(&node.message));
-        console.note(text.trim_end());
-        console.screen.above += 1;
+        console.note_above(text.trim_end());
     }
 }
 
