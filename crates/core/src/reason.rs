@@ -62,7 +62,7 @@ reasons! {
         "There is too little free space on a filesystem of the host.",
         "Make room on the filesystem that the message names; where something was changed, mco package repair ends it.";
     Locked = "locked",
-        "Another process held the package manager's lock until the end of the wait; nothing was changed.",
+        "Another process changes packages: it held the lock until the end of the wait, or this would break it off; nothing was changed.",
         "Wait until the process that the message names is done, then run the command again.";
     Lists = "lists",
         "The package lists could not be refreshed; nothing was installed.",

@@ -7,8 +7,10 @@
 
 use futures_util::StreamExt;
 use zbus::proxy::CacheProperties::No;
-use zbus::{Connection, OwnedObjectPath};
+use zbus::{Connection, OwnedObjectPath, fdo};
 
+use super::busy::Relations;
+use super::unit::SPARING;
 use super::{Broken, Job, Unit, Verb};
 
 /// One change that was made in enabling a unit: its kind, its file and where that leads.
@@ -96,6 +98,8 @@ trait ServiceUnit {
     fn result(&self) -> zbus::Result<String>;
     #[zbus(property(emits_changed_signal = "false"), name = "MainPID")]
     fn main_pid(&self) -> zbus::Result<u32>;
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn kill_mode(&self) -> zbus::Result<String>;
     #[zbus(property(emits_changed_signal = "false"), name = "NRestarts")]
     fn n_restarts(&self) -> zbus::Result<u32>;
 }
@@ -113,8 +117,8 @@ pub(super) async fn look(bus: &Connection, name: &str) -> zbus::Result<Option<Un
     let unit = AnyUnitProxy::builder(bus).cache_properties(No).path(path.clone()).build().await?;
     let load = unit.load_state().await?;
     let active = unit.active_state().await?;
-    // One whose file was removed while it runs is there for as long as it does.
-    if load == "not-found" && matches!(active.as_str(), "inactive" | "failed") {
+    // One whose file was removed is there for as long as it runs or its failure is remembered.
+    if load == "not-found" && active == "inactive" {
         return Ok(None);
     }
     let mut names = vec![unit.id().await?];
@@ -136,6 +140,7 @@ pub(super) async fn look(bus: &Connection, name: &str) -> zbus::Result<Option<Un
         let service =
             ServiceUnitProxy::builder(bus).cache_properties(No).path(path).build().await?;
         found.main_pid = service.main_pid().await?;
+        found.spares_others = SPARING.contains(&service.kill_mode().await?.as_str());
         // systemd before 235 does not count them.
         found.restarts = service.n_restarts().await.unwrap_or(0);
         let well = service.result().await? == "success" && !found.skipped;
@@ -143,6 +148,25 @@ pub(super) async fn look(bus: &Connection, name: &str) -> zbus::Result<Option<Un
         found.ended_well = well && load == "loaded" && service.kind().await? == "oneshot";
     }
     Ok(Some(found))
+}
+
+/// The units that stand in one of these relations to a unit; of what an older systemd does not know
+/// there are none.
+pub(super) async fn related(
+    bus: &Connection,
+    unit: &str,
+    by: Relations,
+) -> zbus::Result<Vec<String>> {
+    let path = ManagerProxy::new(bus).await?.load_unit(unit).await?;
+    let unit = AnyUnitProxy::builder(bus).cache_properties(No).path(path).build().await?;
+    let mut units = Vec::new();
+    for relation in by {
+        match unit.inner().get_property::<Vec<String>>(relation).await {
+            Err(zbus::Error::FDO(error)) if matches!(*error, fdo::Error::UnknownProperty(_)) => {}
+            related => units.extend(related?),
+        }
+    }
+    Ok(units)
 }
 
 /// Does something with a unit and waits for the end of the job.

@@ -9,9 +9,9 @@ use marcato_core::{Changed, Reason};
 use serde_json::Map;
 use tokio::time::{Instant, sleep};
 
+use super::busy::breaks_off;
 use super::unit::UNKNOWN;
 use super::{Job, Services, Unit, Verb};
-use crate::package::Holder;
 
 /// Starts, stops, restarts or reloads a service.
 pub(super) async fn change(
@@ -31,11 +31,14 @@ pub(super) async fn change(
     if let Some(outcome) = without_doing(verb, name, &before) {
         return outcome.with(data(&before));
     }
-    if matches!(verb, Verb::Stop | Verb::Restart)
-        && let Some(who) = package_work(services, &before)
-    {
-        let message = format!("{name}: {who}; nothing was done");
-        return Outcome::failed(Reason::Locked, Changed::False, message).with(data(&before));
+    let not_now = |reason, why: String| {
+        let message = format!("{name}: {why}; nothing was done");
+        Outcome::failed(reason, Changed::False, message).with(data(&before))
+    };
+    match breaks_off(services, verb, &before).await {
+        Ok(None) => {}
+        Ok(Some(why)) => return not_now(Reason::Locked, why),
+        Err(error) => return not_now(Reason::Action, error),
     }
     voice.say(&format!("checking {name}"));
     let settle = match prepare(services, verb, &before, until).await {
@@ -67,14 +70,6 @@ pub(super) async fn change(
         }
     }
     outcome.with(data(&after))
-}
-
-/// Who changes packages in a service that is to be stopped, if that is so: it would be broken off.
-pub(super) fn package_work(services: &dyn Services, unit: &Unit) -> Option<String> {
-    let (at_work, holder) = services.package_work()?;
-    let Holder { name, pid, .. } = holder;
-    let is_here = unit.names.contains(&at_work);
-    is_here.then(|| format!("{name} (pid {pid}) changes packages in it, and would be broken off"))
 }
 
 /// The outcome where nothing is to be done or nothing can be.
@@ -263,9 +258,10 @@ pub(super) async fn enable(
         false => after.enabled.starts_with("enabled"),
     };
     let outcome = match done {
-        Ok(_) if is_other => {
+        Ok(changed) if is_other => {
             let why = format!("it is not {word} by that, but {}", after.enabled);
-            failed(Reason::Action, Changed::Unknown, why)
+            let changed = if changed { Changed::True } else { Changed::False };
+            failed(Reason::Action, changed, why)
         }
         Ok(true) => Outcome::ok(Map::new()).changing(Changed::True),
         Ok(false) => Outcome::ok(Map::new()).because(Reason::Unchanged),

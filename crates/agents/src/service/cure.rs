@@ -11,7 +11,8 @@ use marcato_core::{Changed, Reason};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::change::{change, package_work};
+use super::busy::breaks_off;
+use super::change::change;
 use super::stale::{Left, Of, Use};
 use super::{Services, Verb, no_library};
 
@@ -91,8 +92,13 @@ impl Cure {
         if let Some(reason) = before.left_alone() {
             return self.leave(unit, reason.to_owned());
         }
-        if let Some(reason) = package_work(services, &before) {
-            return self.leave(unit, reason);
+        match breaks_off(services, Verb::Restart, &before).await {
+            Ok(None) => {}
+            Ok(Some(reason)) => return self.leave(unit, reason),
+            Err(error) => {
+                let outcome = Outcome::failed(Reason::Action, Changed::False, error);
+                return self.failed.push((unit, outcome));
+            }
         }
         let outcome = change(services, Verb::Restart, &unit, before, until, voice).await;
         if self.changed != Changed::True && outcome.changed != Changed::False {

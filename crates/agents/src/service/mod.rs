@@ -2,7 +2,7 @@
 //!
 //! | part | does |
 //! | --- | --- |
-//! | `busy` | in which service packages are being changed, which must not be broken off |
+//! | `busy` | in which unit packages are being changed, which must not be broken off |
 //! | `change` | one change of one service, and whether it came to what was asked for |
 //! | `care` | what administrators want done before and after: `service.d` |
 //! | `stale` | who runs code from files that were replaced |
@@ -38,6 +38,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::package::Holder;
 use stale::{Of, Report};
 
+pub use busy::Relations;
 pub use care::Care;
 pub use systemd::Systemd;
 pub use sysv::SystemV;
@@ -81,9 +82,19 @@ pub trait Services: Send + Sync {
         stale::nearest(asked)
     }
 
-    /// The service in which packages are being changed, and who does that.
+    /// The unit in which packages are being changed, and who does that.
     fn package_work(&self) -> Option<(String, Holder)> {
         busy::package_work()
+    }
+
+    /// The units that stand in one of these relations to a unit; none where the service manager knows
+    /// of none.
+    fn related<'a>(
+        &'a self,
+        _unit: &'a str,
+        _by: Relations,
+    ) -> BoxFuture<'a, Result<Vec<String>, String>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     /// The units that have failed.

@@ -9,11 +9,13 @@ use marcato_core::limits::service::{SYSTEMCTL_BYTES_MAX, SYSTEMD_LIMIT};
 use tokio::process::Command;
 use tokio::time::Instant;
 
+use super::busy::Relations;
+use super::unit::SPARING;
 use super::{Broken, Job, Unit, Verb};
 
 const PROPERTIES: &str = "--property=Id,Names,LoadState,ActiveState,SubState,UnitFileState,\
     MainPID,NRestarts,ActiveEnterTimestampMonotonic,CanReload,RefuseManualStop,ConditionResult,\
-    ConditionTimestampMonotonic,Type,Result";
+    ConditionTimestampMonotonic,Type,KillMode,Result";
 
 pub(super) async fn look(unit: &str) -> Result<Option<Unit>, String> {
     let ended = run(&["show", PROPERTIES, "--", unit], SYSTEMD_LIMIT.as_duration()).await?;
@@ -21,6 +23,21 @@ pub(super) async fn look(unit: &str) -> Result<Option<Unit>, String> {
         Some(status) if status.success() => {
             let boot = boot_us(&std::fs::read_to_string("/proc/stat").unwrap_or_default());
             parse(&String::from_utf8_lossy(&ended.stdout), boot).map_err(|()| unexpected())
+        }
+        Some(_) => Err(complaint(&ended.stderr)),
+        None => Err("systemctl does not answer".into()),
+    }
+}
+
+/// The units that stand in one of these relations to a unit.
+pub(super) async fn related(unit: &str, by: Relations) -> Result<Vec<String>, String> {
+    let wanted = format!("--property={}", by.join(","));
+    let ended = run(&["show", &wanted, "--", unit], SYSTEMD_LIMIT.as_duration()).await?;
+    match ended.status {
+        Some(status) if status.success() => {
+            let text = String::from_utf8_lossy(&ended.stdout);
+            let lists = text.lines().filter_map(|line| Some(line.split_once('=')?.1));
+            Ok(lists.flat_map(str::split_ascii_whitespace).map(str::to_owned).collect())
         }
         Some(_) => Err(complaint(&ended.stderr)),
         None => Err("systemctl does not answer".into()),
@@ -123,6 +140,7 @@ fn parse(text: &str, boot_us: u64) -> Result<Option<Unit>, ()> {
             "ConditionResult" => unmet = value == "no",
             "ConditionTimestampMonotonic" => asked = value != "0",
             "Type" => kind = value,
+            "KillMode" => unit.spares_others = SPARING.contains(&value),
             "Result" => result = value,
             _ => {}
         }
@@ -135,7 +153,7 @@ fn parse(text: &str, boot_us: u64) -> Result<Option<Unit>, ()> {
     let mut first = true;
     unit.names.retain(|name| std::mem::take(&mut first) || Some(name) != id.as_ref());
     match (load, unit.active.as_str()) {
-        ("not-found", "inactive" | "failed") => Ok(None),
+        ("not-found", "inactive") => Ok(None),
         ("", _) | (_, "") => Err(()),
         _ => Ok(Some(unit)),
     }
@@ -147,7 +165,7 @@ mod tests {
 
     #[test]
     fn shown_properties() {
-        let text = "Type=simple\nMainPID=17\nNRestarts=2\nResult=success\nId=ssh.service\n\
+        let text = "Type=simple\nMainPID=17\nKillMode=process\nNRestarts=2\nResult=success\nId=ssh.service\n\
                     Names=sshd.service ssh.service\nLoadState=loaded\nActiveState=active\n\
                     SubState=running\nUnitFileState=enabled\nActiveEnterTimestampMonotonic=5\n\
                     CanReload=yes\nRefuseManualStop=no\nConditionResult=no\n\
@@ -161,6 +179,7 @@ mod tests {
             restarts: 2,
             since_us: 1005,
             reloads: true,
+            spares_others: true,
             ..Unit::default()
         };
         assert_eq!(parse(text, 1000), Ok(Some(want)));
@@ -174,6 +193,8 @@ mod tests {
         assert!(!parse(&broken, 0).unwrap().unwrap().is_well());
         let removed = "LoadState=not-found\nActiveState=active\n";
         assert!(parse(removed, 0).unwrap().is_some_and(|unit| unit.is_active()));
+        let failed = parse("LoadState=not-found\nActiveState=failed\n", 0).unwrap().unwrap();
+        assert!(failed.is_down() && !failed.is_well());
         let skipped = "ConditionResult=no\nConditionTimestampMonotonic=7\n";
         let skipped = parse(&format!("{oneshot}{skipped}"), 0).unwrap().unwrap();
         assert!(skipped.skipped && !skipped.is_well());

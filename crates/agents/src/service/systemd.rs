@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 use zbus::{Connection, DBusError};
 
-use super::change::package_work;
+use super::busy::{Relations, breaks_off};
 use super::stale::{self, Left, Of, Report};
 use super::{Broken, Job, Services, Unit, Verb, bus, systemctl};
 
@@ -99,6 +99,21 @@ impl Systemd {
         }
     }
 
+    async fn related_to(&self, unit: &str, by: Relations) -> Result<Vec<String>, String> {
+        match self.related_once(unit, by).await {
+            Err(Failure::Bus(_)) => self.related_once(unit, by).await,
+            related => related,
+        }
+        .map_err(Failure::into_words)
+    }
+
+    async fn related_once(&self, unit: &str, by: Relations) -> Result<Vec<String>, Failure> {
+        match self.bus().await {
+            Some(bus) => self.heard(bus::related(&bus, unit, by)).await,
+            None => systemctl::related(unit, by).await.map_err(Failure::Systemd),
+        }
+    }
+
     async fn failed_units(&self) -> Result<Vec<Broken>, String> {
         match self.failed_once().await {
             Err(Failure::Bus(_)) => self.failed_once().await,
@@ -144,9 +159,10 @@ impl Systemd {
         for (unit, uses) in std::mem::take(&mut report.services) {
             let reason = match self.look_at(&unit).await? {
                 None => Some("its unit is not there any more".to_owned()),
-                Some(seen) => {
-                    seen.left_alone().map(str::to_owned).or_else(|| package_work(self, &seen))
-                }
+                Some(seen) => match seen.left_alone() {
+                    Some(reason) => Some(reason.to_owned()),
+                    None => breaks_off(self, Verb::Restart, &seen).await?,
+                },
             };
             match reason {
                 Some(reason) => report.left.push(Left { name: unit, reason, uses }),
@@ -194,6 +210,14 @@ impl Services for Systemd {
 
     fn look<'a>(&'a self, unit: &'a str) -> BoxFuture<'a, Result<Option<Unit>, String>> {
         Box::pin(self.look_at(unit))
+    }
+
+    fn related<'a>(
+        &'a self,
+        unit: &'a str,
+        by: Relations,
+    ) -> BoxFuture<'a, Result<Vec<String>, String>> {
+        Box::pin(self.related_to(unit, by))
     }
 
     fn act<'a>(

@@ -50,6 +50,8 @@ pub struct Unit {
     pub reloads: bool,
     /// Whether it does not let itself be stopped by hand.
     pub refuses: bool,
+    /// Whether a stop ends its main process alone, and no other of its processes.
+    pub spares_others: bool,
     /// Whether it is meant to end, and its last run did end well.
     pub ended_well: bool,
     /// Whether its last start was skipped, for a condition of its unit was not met.
@@ -139,6 +141,9 @@ impl Unit {
 
 /// What `active` is where nobody can say.
 pub(super) const UNKNOWN: &str = "unknown";
+
+/// systemd's `KillMode` of units whose stop ends their main process at most; see systemd.kill(5).
+pub(super) const SPARING: [&str; 2] = ["process", "none"];
 
 /// What can be done with a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

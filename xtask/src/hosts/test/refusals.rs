@@ -14,6 +14,12 @@ use std::fs;
 /// The unit that holds dpkg's lock.
 const HOLDER: &str = "lock-holder";
 
+/// The unit that it needs.
+const ABOVE: &str = "lock-above.service";
+
+/// A unit that cannot run beside that one.
+const FOE: &str = "lock-foe.service";
+
 /// Where apt reads what it may take packages from.
 const SOURCES: &str = "/etc/apt/sources.list";
 
@@ -72,30 +78,60 @@ pub fn full_disk(site: &mut Site) -> Result<()> {
 }
 
 /// Has a process of the host hold dpkg's lock, does something, and has it let go.
-fn while_locked<T>(site: &Site, host: &Spec, act: impl FnOnce() -> Result<T>) -> Result<T> {
+///
+/// # Errors
+/// When the host cannot, or what is done fails.
+pub fn while_locked<T>(site: &Site, host: &Spec, act: impl FnOnce() -> Result<T>) -> Result<T> {
     const HOLD: &str = "import fcntl, signal\nlock = open('/var/lib/dpkg/lock-frontend', 'w')\n\
         fcntl.lockf(lock, fcntl.LOCK_EX)\nopen('/run/lock-held', 'w')\nsignal.pause()\n";
-    let unit = ["systemd-run", "--quiet", "--unit", HOLDER, "python3", "-c", HOLD];
+    let needs = format!("--property=Requires={ABOVE}");
+    site.put(host, &unit_file(ABOVE), "0644", b"[Service]\nExecStart=/bin/sleep infinity\n")?;
+    let foe = format!("[Unit]\nConflicts={ABOVE}\n[Service]\nExecStart=/bin/sleep infinity\n");
+    site.put(host, &unit_file(FOE), "0644", foe.as_bytes())?;
+    site.says(host, &["systemctl", "daemon-reload"])?;
+    let unit = ["systemd-run", "--quiet", "--unit", HOLDER, &needs, "python3", "-c", HOLD];
     site.says(host, &unit)?;
     let done = site
         .until("the lock is held", SOON, || site.exists(host, "/run/lock-held"))
         .and_then(|()| act());
-    site.says(host, &["systemctl", "stop", HOLDER])?;
+    site.says(host, &["systemctl", "stop", HOLDER, ABOVE])?;
     site.remove(host, "/run/lock-held")?;
+    site.remove(host, &unit_file(ABOVE))?;
+    site.remove(host, &unit_file(FOE))?;
+    site.says(host, &["systemctl", "daemon-reload"])?;
     done
 }
 
-/// Wants the unit that changes packages neither to be stopped nor to be restarted.
-fn not_broken_off(site: &Site, host: &Spec) -> Result<()> {
+fn unit_file(unit: &str) -> String {
+    format!("/run/systemd/system/{unit}")
+}
+
+/// Wants nothing to be done by which the unit that changes packages would be stopped.
+///
+/// # Errors
+/// When something was done, or something else is refused.
+pub fn not_broken_off(site: &Site, host: &Spec) -> Result<()> {
     let (name, main_pid) = (host.fqdn(), || site.unit(host, HOLDER, "MainPID"));
     let before = main_pid()?;
-    for verb in ["stop", "restart"] {
-        let order = site.operator.order(&["service", HOLDER, verb, "-I", &name, "--yes"])?;
+    let changes = [
+        (HOLDER, "stop"),
+        (HOLDER, "restart"),
+        (ABOVE, "stop"),
+        (ABOVE, "restart"),
+        ("system.slice", "stop"),
+        (FOE, "start"),
+        (FOE, "restart"),
+        ("reboot.target", "start"),
+    ];
+    for (unit, verb) in changes {
+        let order = site.operator.order(&["service", unit, verb, "-I", &name, "--yes"])?;
         order.ends(2, &[(&name, "failed", Some("locked"))])?;
         let reply = order.of(&name)?;
         same("changed", &reply.changed, &json!(false))?;
         println!("    {verb}: {}", reply.statusmsg);
     }
+    let order = site.operator.order(&["service", "nginx", "restart", "-I", &name, "--yes"])?;
+    order.ends(0, &[(&name, "ok", None)])?;
     same("its main process", main_pid()?, before)
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::error::Result;
 use super::super::plan::Spec;
+use super::refusals::{not_broken_off, while_locked};
 use super::site::{Site, holds, same};
 
 /// What the second road needs.
@@ -15,7 +16,8 @@ pub fn both_ways(site: &mut Site) -> Result<()> {
     site.says(host, &["chmod", "a+x", SYSTEMCTL])?;
     over_bus?;
     site.says(host, &["systemctl", "stop", "dbus.socket", "dbus.service"])?;
-    let without_bus = restart(site, host, "by systemctl, without a bus");
+    let without_bus = restart(site, host, "by systemctl, without a bus")
+        .and_then(|()| while_locked(site, host, || not_broken_off(site, host)));
     site.says(host, &["systemctl", "start", "dbus.socket", "dbus.service"])?;
     without_bus?;
     restart(site, host, "over D-Bus again")

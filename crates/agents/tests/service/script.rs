@@ -1,255 +1,17 @@
-//! The agent `service` through its contract: over the lab's simulated host, and over a service
-//! manager that answers from a script.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! Over a service manager that answers from a script.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use marcato_agent::runner::Voice;
-use marcato_agent::{ActionResult, BoxFuture, Call, Catalog, Outcome};
-use marcato_agents::lab::{Host, Lab, LabPackage, LabService, LabTrouble};
+use marcato_agent::{ActionResult, BoxFuture, Catalog, Outcome};
 use marcato_agents::package::Holder;
 use marcato_agents::service::stale::{Of, Report, Use};
-use marcato_agents::service::{Broken, Care, Job, Service, Services, Unit, Verb};
-use marcato_agents::{About, Platform, catalog};
-use marcato_core::{Changed, Facts, OrderId, Reason, Span, Timestamp};
-use serde_json::{Map, Value, json};
+use marcato_agents::service::{Broken, Care, Job, Relations, Service, Services, Unit, Verb};
+use marcato_core::{Changed, Reason, Span};
+use serde_json::json;
 use tokio::time::Instant;
 
-fn call(action: &str, inputs: Value) -> Call {
-    Call {
-        order: OrderId::from_bytes([7; 16]),
-        caller: "ops@example.com".parse().unwrap(),
-        collective: "lab".parse().unwrap(),
-        agent: "service".parse().unwrap(),
-        action: action.parse().unwrap(),
-        inputs: inputs.as_object().unwrap().clone(),
-        issued: Timestamp::from_ms(0),
-        limit: Span::from_secs(60),
-        facts: Arc::new(Facts::new()),
-        voice: Voice::default(),
-    }
-}
-
-/// A simulated host and the agent over it.
-struct Fleet {
-    dir: tempfile::TempDir,
-    catalog: Catalog,
-}
-
-impl Fleet {
-    fn new() -> Self {
-        let openssl = LabPackage::installed("3.0.20").built_from("openssl");
-        let service = |pid| LabService { since_us: 5_000_000, ..LabService::up(pid) };
-        let host = Host {
-            packages: ["openssl", "libssl3"].map(|name| (name.to_owned(), openssl.clone())).into(),
-            services: [
-                ("nginx".to_owned(), service(812).mapping("libssl3", "3.0.20")),
-                ("ssh".to_owned(), service(400).mapping("libssl3", "3.0.20")),
-                ("cron".to_owned(), LabService { running: false, since_us: 0, ..service(4) }),
-            ]
-            .into(),
-            ..Host::default()
-        };
-        let dir = tempfile::tempdir().unwrap();
-        Lab::create(dir.path(), &host).unwrap();
-        let catalog = catalog(&Platform::Lab(dir.path().to_owned()), About::default()).unwrap();
-        Self { dir, catalog }
-    }
-
-    fn change(&self, how: impl FnOnce(&mut Host)) {
-        Lab::open(self.dir.path().to_owned()).change(how).unwrap();
-    }
-
-    fn update(&self) {
-        self.change(|host| {
-            for package in host.packages.values_mut() {
-                "3.0.22".clone_into(&mut package.version);
-            }
-        });
-    }
-
-    async fn ask(&self, action: &str, inputs: Value) -> (Outcome, Value) {
-        let mut outcome = self.catalog.call(&call(action, inputs)).await;
-        let data = Value::Object(std::mem::take(&mut outcome.data));
-        (outcome, data)
-    }
-
-    /// Asks for something of one service: how it ended.
-    async fn one(&self, action: &str, service: &str) -> (ActionResult, Option<Reason>, Changed) {
-        let (outcome, _) = self.ask(action, json!({ "service": service })).await;
-        (outcome.result, outcome.reason, outcome.changed)
-    }
-}
-
-const UNCHANGED: (ActionResult, Option<Reason>, Changed) =
-    (ActionResult::Ok, Some(Reason::Unchanged), Changed::False);
-const CHANGED: (ActionResult, Option<Reason>, Changed) = (ActionResult::Ok, None, Changed::True);
-
-#[tokio::test]
-async fn status() {
-    let fleet = Fleet::new();
-    let (outcome, data) = fleet.ask("status", json!({"service": "nginx"})).await;
-    assert_eq!(outcome, Outcome::ok(Map::new()));
-    let want = json!({
-        "status": "running", "unit": "nginx.service", "active": "active", "sub": "running",
-        "enabled": "enabled", "main_pid": 812, "restarts": 0, "since": 5, "provider": "systemd",
-    });
-    assert_eq!(data, want);
-    let (outcome, data) = fleet.ask("status", json!({"service": "cron.service"})).await;
-    assert_eq!(outcome, Outcome::ok(Map::new()).because(Reason::NotRunning));
-    assert_eq!((&data["status"], &data["main_pid"]), (&json!("stopped"), &json!(0)));
-    for action in ["status", "start", "stop", "restart", "reload", "enable", "disable"] {
-        let (outcome, data) = fleet.ask(action, json!({"service": "ngnix"})).await;
-        assert_eq!(outcome, Outcome::ok(Map::new()).because(Reason::Absent), "{action}");
-        assert_eq!(data["status"], "absent");
-    }
-}
-
-#[tokio::test]
-async fn a_change_is_seen_by_who_asks_next() {
-    let fleet = Fleet::new();
-    let (outcome, data) = fleet.ask("restart", json!({"service": "nginx"})).await;
-    assert_eq!((outcome.result, outcome.changed), (ActionResult::Ok, Changed::True));
-    assert_eq!((&data["before"], &data["after"]), (&json!(812), &json!(813)));
-    // Another process has another catalog over the same file.
-    let platform = Platform::Lab(fleet.dir.path().to_owned());
-    let other = catalog(&platform, About::default()).unwrap();
-    let outcome = other.call(&call("status", json!({"service": "nginx"}))).await;
-    assert_eq!(outcome.data["main_pid"], 813);
-    Lab::create(fleet.dir.path(), &Host::default()).unwrap();
-    let kept = Lab::open(fleet.dir.path().to_owned()).read().unwrap();
-    assert_eq!(kept.services["nginx"].main_pid, 813, "what is there stays");
-}
-
-#[tokio::test]
-async fn what_is_so_already_is_unchanged() {
-    let fleet = Fleet::new();
-    for (action, service, want) in [
-        ("start", "nginx", UNCHANGED),
-        ("start", "cron", CHANGED),
-        ("start", "cron", UNCHANGED),
-        ("stop", "cron", CHANGED),
-        ("stop", "cron", UNCHANGED),
-        ("reload", "nginx", CHANGED),
-        ("enable", "nginx", UNCHANGED),
-        ("disable", "nginx", CHANGED),
-        ("disable", "nginx", UNCHANGED),
-        ("enable", "nginx", CHANGED),
-    ] {
-        assert_eq!(fleet.one(action, service).await, want, "{action} {service}");
-    }
-    let (outcome, _) = fleet.ask("reload", json!({"service": "cron"})).await;
-    assert_eq!(outcome.result, ActionResult::Failed);
-    assert!(outcome.message.contains("nothing to reload"), "{outcome:?}");
-}
-
-#[tokio::test]
-async fn a_broken_configuration_leaves_what_runs_alone() {
-    let fleet = Fleet::new();
-    fleet.change(|host| assert_eq!(host.trouble(LabTrouble::BadConfig).as_deref(), Some("nginx")));
-    for action in ["restart", "reload"] {
-        let (outcome, data) = fleet.ask(action, json!({"service": "nginx"})).await;
-        let want = (ActionResult::Failed, Some(Reason::Precheck), Changed::False);
-        assert_eq!((outcome.result, outcome.reason, outcome.changed), want, "{action}");
-        assert!(outcome.message.contains("unknown directive"), "{}", outcome.message);
-        assert_eq!((&data["status"], &data["main_pid"]), (&json!("running"), &json!(812)));
-    }
-    assert_eq!(fleet.one("stop", "nginx").await, CHANGED);
-    let (outcome, data) = fleet.ask("start", json!({"service": "nginx"})).await;
-    let want = (ActionResult::Failed, Some(Reason::Action), Changed::True);
-    assert_eq!((outcome.result, outcome.reason, outcome.changed), want);
-    assert!(outcome.message.contains("its log: nginx: [emerg]"), "{}", outcome.message);
-    assert_eq!(data["status"], "failed");
-    let (outcome, data) = fleet.ask("failed", json!({})).await;
-    assert_eq!(outcome, Outcome::ok(Map::new()).because(Reason::NotRunning));
-    assert_eq!((&data["units"], &data["count"]), (&json!("nginx"), &json!(1)));
-    assert_eq!(data["failed"][0]["unit"], "nginx.service");
-    fleet.change(Host::mend_services);
-    assert_eq!(fleet.one("start", "nginx").await, CHANGED);
-    let (outcome, data) = fleet.ask("failed", json!({})).await;
-    assert_eq!((outcome.reason, &data["count"]), (None, &json!(0)));
-}
-
-#[tokio::test]
-async fn a_service_that_flaps_is_unsettled() {
-    let fleet = Fleet::new();
-    fleet.change(|host| assert!(host.trouble(LabTrouble::Flap).is_some()));
-    let (outcome, _) = fleet.ask("restart", json!({"service": "nginx"})).await;
-    let want = (ActionResult::Failed, Some(Reason::Unsettled), Changed::True);
-    assert_eq!((outcome.result, outcome.reason, outcome.changed), want);
-    assert!(outcome.message.contains("waiting to be started again"), "{}", outcome.message);
-    let (outcome, data) = fleet.ask("status", json!({"service": "nginx"})).await;
-    assert_eq!((&data["status"], &data["sub"]), (&json!("restarting"), &json!("auto-restart")));
-    assert_eq!(outcome.reason, Some(Reason::NotRunning));
-}
-
-#[tokio::test]
-async fn an_update_makes_services_stale_until_they_are_restarted() {
-    let fleet = Fleet::new();
-    let (_, data) = fleet.ask("stale", json!({})).await;
-    assert_eq!((&data["count"], &data["services"]), (&json!(0), &json!([])));
-    fleet.update();
-    let (_, data) = fleet.ask("stale", json!({"library": "openssl"})).await;
-    assert_eq!((&data["count"], &data["units"]), (&json!(2), &json!("nginx ssh")));
-    let file = "/usr/lib/x86_64-linux-gnu/libssl.so.3";
-    let nginx = json!({ "unit": "nginx.service", "processes": 1, "pids": [812], "files": [file] });
-    assert_eq!(data["services"][0], nginx);
-    assert_eq!(fleet.one("restart", "ssh").await, CHANGED);
-    let (outcome, data) = fleet.ask("restart_stale", json!({"library": "libssl.so.3"})).await;
-    assert_eq!((outcome.result, outcome.changed), (ActionResult::Ok, Changed::True));
-    assert_eq!((&data["before"], &data["after"]), (&json!(1), &json!(0)));
-    assert_eq!(data["restarted"], json!(["nginx.service"]));
-    let (outcome, data) = fleet.ask("restart_stale", json!({"library": "openssl"})).await;
-    assert_eq!((outcome.reason, &data["before"]), (Some(Reason::Unchanged), &json!(0)));
-    for action in ["stale", "restart_stale"] {
-        let (outcome, data) = fleet.ask(action, json!({"library": "opnessl"})).await;
-        let want = (ActionResult::Ok, Some(Reason::Absent), Changed::False);
-        assert_eq!((outcome.result, outcome.reason, outcome.changed), want);
-        assert_eq!(data["nearest"], "openssl");
-    }
-}
-
-#[tokio::test]
-async fn what_a_restart_would_harm_is_left_alone_with_the_reason() {
-    let fleet = Fleet::new();
-    fleet.change(|host| {
-        let bus = LabService::up(3).mapping("libssl3", "3.0.20");
-        host.services = [("dbus".to_owned(), bus)].into();
-    });
-    fleet.update();
-    let reason = "what talks over the bus does not survive its restart";
-    let (_, data) = fleet.ask("stale", json!({"library": "openssl"})).await;
-    assert_eq!((&data["count"], &data["left"][0]["name"]), (&json!(0), &json!("dbus.service")));
-    let (outcome, data) = fleet.ask("restart_stale", json!({"library": "openssl"})).await;
-    assert_eq!((outcome.result, outcome.reason, outcome.changed), UNCHANGED, "{outcome:?}");
-    assert_eq!(data["left"], json!([{ "name": "dbus.service", "reason": reason }]));
-}
-
-#[tokio::test]
-async fn restarts_for_a_library_end_where_a_service_does_not_come_up() {
-    let fleet = Fleet::new();
-    fleet.update();
-    fleet.change(|host| drop(host.trouble(LabTrouble::Flap)));
-    let (outcome, data) = fleet.ask("restart_stale", json!({"library": "openssl"})).await;
-    let want = (ActionResult::Failed, Some(Reason::Unsettled), Changed::True);
-    assert_eq!((outcome.result, outcome.reason, outcome.changed), want);
-    assert_eq!((&data["before"], &data["after"]), (&json!(2), &json!(1)));
-    assert_eq!(data["failed"][0]["unit"], "nginx.service");
-    let left = json!({ "name": "ssh.service", "reason": "not tried, for nginx.service did not come up again" });
-    assert_eq!(data["left"], json!([left]));
-
-    let fleet = Fleet::new();
-    fleet.update();
-    fleet.change(|host| drop(host.trouble(LabTrouble::BadConfig)));
-    let (outcome, data) = fleet.ask("restart_stale", json!({"library": "openssl"})).await;
-    assert_eq!((outcome.reason, outcome.changed), (Some(Reason::Precheck), Changed::True));
-    assert_eq!(
-        data["restarted"],
-        json!(["ssh.service"]),
-        "a broken configuration is one service's"
-    );
-}
+use super::{CHANGED, UNCHANGED, call};
 
 /// A service manager that answers from a script: what is seen look by look, and how the job ends.
 struct Script {
@@ -257,8 +19,10 @@ struct Script {
     job: Result<Job, String>,
     settle: Duration,
     stale: Vec<String>,
-    /// The service in which packages are being changed.
-    busy: Option<String>,
+    /// The unit in which packages are being changed.
+    busy: Option<Unit>,
+    /// How units hang together: unit, relation, unit.
+    related: Vec<(&'static str, &'static str, &'static str)>,
     /// When it was looked at.
     looked: Mutex<Vec<Instant>>,
 }
@@ -267,8 +31,9 @@ type Look = Result<Option<Unit>, String>;
 
 impl Script {
     fn new(looks: Vec<Look>, job: Result<Job, String>) -> Self {
+        let (settle, related, busy) = (Duration::ZERO, Vec::new(), None);
         let (looks, looked) = (Mutex::new(looks), Mutex::default());
-        Self { looks, job, settle: Duration::ZERO, stale: Vec::new(), busy: None, looked }
+        Self { looks, job, settle, stale: Vec::new(), busy, related, looked }
     }
 }
 
@@ -277,7 +42,11 @@ impl Services for Script {
         "script"
     }
 
-    fn look<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Look> {
+    fn look<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Look> {
+        let is_busy = |unit: &&Unit| unit.names.iter().any(|known| known == name);
+        if let Some(busy) = self.busy.as_ref().filter(is_busy) {
+            return Box::pin(async { Ok(Some(busy.clone())) });
+        }
         self.looked.lock().unwrap().push(Instant::now());
         Box::pin(async { self.looks.lock().unwrap().remove(0) })
     }
@@ -308,7 +77,18 @@ impl Services for Script {
     fn package_work(&self) -> Option<(String, Holder)> {
         let (lock, name) = ("dpkg lock", "dpkg".to_owned());
         let holder = Holder { lock, name, pid: 812, runs: Span::default() };
-        Some((self.busy.clone()?, holder))
+        Some((self.busy.as_ref()?.names[0].clone(), holder))
+    }
+
+    fn related<'a>(
+        &'a self,
+        unit: &'a str,
+        by: Relations,
+    ) -> BoxFuture<'a, Result<Vec<String>, String>> {
+        let is_meant = |known: &&(&str, &str, &str)| known.0 == unit && by.contains(&known.1);
+        let related = self.related.iter().filter(is_meant).map(|known| known.2.to_owned());
+        let related = related.collect();
+        Box::pin(async { Ok(related) })
     }
 
     fn failed(&self) -> BoxFuture<'_, Result<Vec<Broken>, String>> {
@@ -412,26 +192,61 @@ async fn a_restart_is_ok_only_when_the_service_stays_up() {
 }
 
 #[tokio::test]
-async fn package_work_in_a_service_is_not_broken_off() {
-    let script = |names: &[&str]| {
+async fn package_work_is_not_broken_off() {
+    let unit = |names: &[&str], active: &str| {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
-        let unit = Unit { names, active: "active".into(), ..Unit::default() };
+        Unit { names, active: active.into(), ..Unit::default() }
+    };
+    let busy = || unit(&["cron.service", "crond.service"], "active");
+    let script = |unit: Unit| {
         let looks = (0..3).map(|_| Ok(Some(unit.clone()))).collect();
-        Script { busy: Some("cron.service".into()), ..Script::new(looks, Ok(Job::Done)) }
+        let related = vec![
+            ("cron.service", "Requires", "system.slice"),
+            ("cron.service", "PartOf", "jobs.target"),
+            ("jobs.target", "BindsTo", "disk.mount"),
+            ("cron.service", "Wants", "network.target"),
+            ("umount.target", "Conflicts", "disk.mount"),
+            ("halt.target", "Wants", "halt.service"),
+            ("halt.service", "Requires", "umount.target"),
+        ];
+        Script { busy: Some(busy()), related, ..Script::new(looks, Ok(Job::Done)) }
     };
     let locked = (ActionResult::Failed, Some(Reason::Locked), Changed::False);
-    for action in ["stop", "restart"] {
-        let outcome = ask(script(&["cron.service", "crond.service"]), action).await;
+    let refused = async |unit: Unit, action: &str, why: &str| {
+        let outcome = ask(script(unit), action).await;
         assert_eq!((outcome.result, outcome.reason, outcome.changed), locked, "{action}");
-        let want = "x.service: dpkg (pid 812) changes packages in it, and would be broken off; \
-                    nothing was done";
+        let want = format!("x.service: dpkg (pid 812) changes packages in {why}; nothing was done");
         assert_eq!(outcome.message, want);
+    };
+    let with_it = "cron.service, which would be stopped with it";
+    for action in ["stop", "restart"] {
+        refused(busy(), action, "it, and would be broken off").await;
+        for needed in ["system.slice", "jobs.target", "disk.mount"] {
+            refused(unit(&[needed], "active"), action, with_it).await;
+        }
     }
-    for (unit, action) in [("cron.service", "reload"), ("nginx.service", "restart")] {
-        let outcome = ask(script(&[unit]), action).await;
-        assert_ne!(outcome.reason, Some(Reason::Locked), "{action} of {unit}");
+    let by_start = "cron.service, which would be stopped by the start";
+    for foe in ["umount.target", "halt.target"] {
+        refused(unit(&[foe], "inactive"), "start", by_start).await;
     }
-    let outcome = cured(script(&["cron.service"])).await;
+    refused(unit(&["halt.target"], "failed"), "restart", by_start).await;
+    let goes_on = async |script: Script, action: &str| {
+        let outcome = ask(script, action).await;
+        assert_ne!(outcome.reason, Some(Reason::Locked), "{action}: {}", outcome.message);
+    };
+    goes_on(script(busy()), "reload").await;
+    goes_on(script(unit(&["network.target"], "active")), "stop").await;
+    goes_on(script(unit(&["nginx.service"], "active")), "restart").await;
+    goes_on(script(unit(&["nginx.service"], "inactive")), "start").await;
+    let sparing = |main_pid| {
+        let sparing = Unit { spares_others: true, main_pid, ..busy() };
+        let script = script(sparing.clone());
+        Script { busy: Some(sparing), ..script }
+    };
+    goes_on(sparing(811), "restart").await;
+    let outcome = ask(sparing(812), "restart").await;
+    assert_eq!(outcome.reason, Some(Reason::Locked), "its main process itself changes packages");
+    let outcome = cured(script(busy())).await;
     assert_eq!((outcome.result, outcome.reason), (ActionResult::Ok, Some(Reason::Unchanged)));
     let why = "dpkg (pid 812) changes packages in it, and would be broken off";
     assert_eq!(outcome.data["left"], json!([{ "name": "a.service", "reason": why }]));
@@ -507,7 +322,7 @@ async fn units_of_special_kinds() {
     special("reload", up(), failed(Changed::False), "it cannot be reloaded").await;
     let fixed = |on: &str| Unit { enabled: on.into(), ..up() };
     special("enable", fixed("static"), failed(Changed::False), "no [Install]").await;
-    special("enable", fixed("disabled"), failed(Changed::Unknown), "not enabled by that").await;
+    special("enable", fixed("disabled"), failed(Changed::True), "not enabled by that").await;
     // An init script that cannot say whether its service runs.
     let unknown = || Unit { active: "unknown".into(), ..Unit::default() };
     for action in ["start", "stop", "restart"] {
