@@ -37,7 +37,7 @@ mod words;
 
 pub use error::{Fault, FilterError, Opened, TermKind};
 pub use filter::{Filter, Host};
-pub use flags::from_flags;
+pub use flags::{flags_have_values, from_flags};
 pub use path::look_up;
 pub use unfold::{FoldFault, UnfoldError, is_folded, unfold};
 pub use value::float_text;

@@ -6,7 +6,7 @@ use std::ops::Add as _;
 use marcato_core::limits::filter::{EXPRESSION_NEST_MAX, REGEXES_MAX, TERM_BYTES_MAX};
 use marcato_core::limits::protocol::FILTER_TERMS_MAX;
 use marcato_core::{Facts, Terms};
-use marcato_filter::{Fault, Filter, FilterError, Host, TermKind, from_flags};
+use marcato_filter::{Fault, Filter, FilterError, Host, TermKind, flags_have_values, from_flags};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -467,6 +467,21 @@ fn values_that_are_missing() {
     check(&[], &["hagroup=c and role="], Some("hagroup=c and role="));
     check(&[], &["role= and hagroup=c"], Some("role="));
     check(&[], &["not (role!=)"], Some("not (role!="));
+}
+
+/// The place is that in the flag which was typed.
+#[test]
+fn values_that_are_missing_in_a_flag_of_words() {
+    let check = |with: &str, want: Option<(&str, &str)>| {
+        let error = flags_have_values(&[with.to_owned()], &Terms::default()).err();
+        let typed =
+            error.as_ref().map(|error| (error.kind.flag(), &error.term[..error.span.start]));
+        assert_eq!(typed, want, "{with:?}");
+    };
+    check("common role=web /a=/", None);
+    check("common hagroup=c  role= x", Some(("-W", "common hagroup=c  role=")));
+    let given = Terms { facts: vec!["role=".into()], ..Terms::default() };
+    assert_eq!(flags_have_values(&[], &given).unwrap_err().kind, TermKind::Fact);
 }
 
 #[test]

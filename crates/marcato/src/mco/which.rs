@@ -40,7 +40,7 @@ impl Which {
     /// With exit 64 and its place, where a term, a name or the list is wrong.
     pub fn of(filter: &FilterArgs, nodes: &NodesArgs) -> Result<Self, Failure> {
         let mut which = Self::filtered(filter)?;
-        Filter::has_values(&which.terms)?;
+        filter.have_values()?;
         let limit = if nodes.one { Some(Limit::Nodes(1)) } else { nodes.limit };
         which.pick = limit.map(|limit| Pick { limit, seed: nodes.limit_seed });
         if let Some(path) = &nodes.nodes {

@@ -102,14 +102,26 @@ impl FilterArgs {
     /// # Errors
     /// Where a term does not parse, with its place.
     pub fn terms(&self) -> Result<Terms, FilterError> {
-        let terms = Terms {
+        marcato_filter::from_flags(&self.with, self.given())
+    }
+
+    /// Refuses comparisons with a text that is missing: rather a shell variable is not set.
+    ///
+    /// # Errors
+    /// For the first of them, with its place.
+    pub fn have_values(&self) -> Result<(), FilterError> {
+        marcato_filter::flags_have_values(&self.with, &self.given())
+    }
+
+    /// The terms of every flag but `-W`, which takes two kinds.
+    fn given(&self) -> Terms {
+        Terms {
             facts: self.facts.clone(),
             classes: self.classes.clone(),
             identities: self.identities.clone(),
             agents: self.agents.clone(),
             expressions: self.expressions.clone(),
-        };
-        marcato_filter::from_flags(&self.with, terms)
+        }
     }
 }
 
