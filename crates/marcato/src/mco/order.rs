@@ -29,6 +29,7 @@ use crate::config::{self, Fleet};
 use crate::jobs::{Begun, Jobs, What};
 use crate::words::Failure;
 use crate::words::group::escape;
+use crate::words::table;
 use crate::words::tally::Look;
 
 /// What a command wants done.
@@ -407,6 +408,18 @@ impl Errand<'_> {
         }
     }
 
+    /// Names whom a list has and the filter beside it does not mean.
+    fn tell_unmatched(&self, unmatched: &BTreeSet<Identity>, console: &mut Console) {
+        let Some(list) = self.which.listed_in.as_ref().filter(|_| !unmatched.is_empty()) else {
+            return;
+        };
+        let (count, list) = (unmatched.len(), escape(list));
+        let what = if count == 1 { "name" } else { "names" };
+        let start = format!("{count} {what} of {list} left out, not matching: ");
+        let names = table::names(unmatched.iter(), console.screen, start.chars().count());
+        console.note_above(&format!("{start}{names}"));
+    }
+
     /// Leaves of what matches the nodes of a list, and of those as many as are wanted. Nobody is missed
     /// in silence: a name of a list that no node has is expected all the same, one that was typed is told.
     async fn narrow(
@@ -416,7 +429,10 @@ impl Errand<'_> {
     ) -> Result<(), Failure> {
         let mut missing = self.which.only_listed(selection);
         if selection.complete && self.which.is_filtered() {
+            let mut unmatched = missing.clone();
             only_nobodys(&mut missing, &mut self.connection, &*self.signer).await?;
+            unmatched.retain(|name| !missing.contains(name));
+            self.tell_unmatched(&unmatched, console);
         }
         let unknown_names = &mut selection.coverage.unknown_names;
         unknown_names.retain(|unknown| !selection.complete || !self.which.expects(&unknown.name));
@@ -435,7 +451,7 @@ impl Errand<'_> {
             selection.limit(pick);
             let (some, all) = (selection.chosen.len(), selection.limited_from.unwrap_or_default());
             if some < all {
-                console.note(&format!("{some} of {all} nodes: the limit is {}", pick.limit));
+                console.note_above(&format!("{some} of {all} nodes: the limit is {}", pick.limit));
             }
         }
         Ok(())
