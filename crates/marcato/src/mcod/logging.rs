@@ -9,9 +9,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use marcato_core::Timestamp;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{fmt as lines, registry};
 
 use crate::environment;
 
@@ -39,18 +42,17 @@ fn is_journal(stream: Option<&str>, output: impl AsFd) -> bool {
 
 /// Starts logging. `MARCATO_LOG` sets what is logged, such as `debug` or `marcato_node=debug`.
 pub fn init() {
-    let filter =
-        std::env::var(environment::LOG.name).ok().and_then(|text| EnvFilter::try_new(text).ok());
-    let filter = filter.unwrap_or_else(|| EnvFilter::new("info,async_nats=warn"));
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(false)
-        .with_target(false);
+    let typed = std::env::var(environment::LOG.name).ok().filter(|text| !text.is_empty());
+    let wanted = typed.and_then(|text| text.parse().ok());
+    let wanted = wanted.unwrap_or_else(|| {
+        let all = Targets::new().with_default(LevelFilter::INFO);
+        all.with_target("async_nats", LevelFilter::WARN)
+    });
+    let lines = lines::layer().with_writer(io::stderr).with_ansi(false).with_target(false);
     if is_journal(std::env::var("JOURNAL_STREAM").ok().as_deref(), io::stderr()) {
-        lines.without_time().init();
+        registry().with(lines.without_time()).with(wanted).init();
     } else {
-        lines.with_timer(Utc).init();
+        registry().with(lines.with_timer(Utc)).with(wanted).init();
     }
 }
 
