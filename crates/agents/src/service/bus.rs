@@ -131,6 +131,7 @@ pub(super) async fn look(bus: &Connection, name: &str) -> zbus::Result<Option<Un
         enabled: unit.unit_file_state().await?,
         since_us: unit.active_enter_timestamp().await?,
         masked: load == "masked",
+        removed: load == "not-found",
         reloads: unit.can_reload().await?,
         refuses: unit.refuse_manual_stop().await?,
         skipped: unit.condition_timestamp().await? > 0 && !unit.condition_result().await?,

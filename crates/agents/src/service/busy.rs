@@ -7,6 +7,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use marcato_core::limits::service::RELATIONS_LIMIT;
+use tokio::time::timeout;
+
 use super::stale::Owner;
 use super::{Services, Unit, Verb};
 use crate::package::{self, Holder};
@@ -37,48 +40,92 @@ pub(super) fn package_work() -> Option<(String, Holder)> {
     }
 }
 
+/// A change of packages that is under way.
+pub(super) struct Work {
+    unit: String,
+    holder: Holder,
+    /// The units with which its unit would be stopped, itself among them.
+    needed: BTreeSet<String>,
+}
+
+impl Work {
+    /// What is under way now and ends with its unit.
+    ///
+    /// # Errors
+    /// The service manager does not say how its units hang together, or not in time.
+    pub(super) async fn now(services: &dyn Services) -> Result<Option<Self>, String> {
+        let Some((unit, holder)) = services.package_work() else { return Ok(None) };
+        if services.look(&unit).await?.is_some_and(|busy| busy.spares(holder.pid)) {
+            return Ok(None);
+        }
+        let needed = in_time(reached(services, &unit, STOPPED_WITH)).await?;
+        Ok(Some(Self { unit, holder, needed }))
+    }
+
+    /// Why this is not to be done to a unit meanwhile: it would break the change off.
+    ///
+    /// # Errors
+    /// As [`Work::now`].
+    pub(super) async fn broken_off_by(
+        &self,
+        services: &dyn Services,
+        verb: Verb,
+        unit: &Unit,
+    ) -> Result<Option<String>, String> {
+        let is_needed = unit.names.iter().any(|name| self.needed.contains(name));
+        let starts = matches!(verb, Verb::Start | Verb::Restart) && unit.is_down();
+        let place = match verb {
+            Verb::Stop | Verb::Restart if unit.names.contains(&self.unit) => {
+                "it, and would be broken off".to_owned()
+            }
+            Verb::Stop | Verb::Restart if is_needed => {
+                format!("{}, which would be stopped with it", self.unit)
+            }
+            // What runs stands in no conflict with what runs.
+            _ if starts && in_time(self.is_in_conflict(services, unit)).await? => {
+                format!("{}, which would be stopped by the start", self.unit)
+            }
+            _ => return Ok(None),
+        };
+        let Holder { name, pid, .. } = &self.holder;
+        Ok(Some(format!("{name} (pid {pid}) changes packages in {place}")))
+    }
+
+    /// Whether a unit or what is started with it cannot run beside what is needed.
+    async fn is_in_conflict(&self, services: &dyn Services, unit: &Unit) -> Result<bool, String> {
+        let Some(name) = unit.names.first() else { return Ok(false) };
+        for started in reached(services, name, STARTED_WITH).await? {
+            // Asked from this side: systemd forgets a unit that nothing uses, and its conflicts with it.
+            let foes = services.related(&started, IN_CONFLICT).await?;
+            if foes.iter().any(|foe| self.needed.contains(foe)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
 /// Why this is not to be done to a unit now: it would break off a change of packages.
 ///
 /// # Errors
-/// The service manager does not say how its units hang together.
+/// As [`Work::now`].
 pub(super) async fn breaks_off(
     services: &dyn Services,
     verb: Verb,
     unit: &Unit,
 ) -> Result<Option<String>, String> {
-    if verb == Verb::Reload {
-        return Ok(None);
+    match Work::now(services).await? {
+        Some(work) => work.broken_off_by(services, verb, unit).await,
+        None => Ok(None),
     }
-    let Some((at_work, holder)) = services.package_work() else { return Ok(None) };
-    let busy = services.look(&at_work).await?;
-    if busy.is_some_and(|busy| busy.spares_others && busy.main_pid != holder.pid) {
-        return Ok(None);
-    }
-    let Holder { name, pid, .. } = holder;
-    let because = |place: &str| Ok(Some(format!("{name} (pid {pid}) changes packages in {place}")));
-    let is_meant = |units: &BTreeSet<String>| unit.names.iter().any(|name| units.contains(name));
-    let needed = reached(services, &at_work, STOPPED_WITH).await?;
-    if verb != Verb::Start {
-        if unit.names.contains(&at_work) {
-            return because("it, and would be broken off");
-        }
-        if is_meant(&needed) {
-            return because(&format!("{at_work}, which would be stopped with it"));
-        }
-    }
-    // What runs stands in no conflict with what runs.
-    if verb == Verb::Stop || !unit.is_down() {
-        return Ok(None);
-    }
-    let Some(name) = unit.names.first() else { return Ok(None) };
-    for started in reached(services, name, STARTED_WITH).await? {
-        // Asked from this side: systemd forgets a unit that nothing uses, and its conflicts with it.
-        let foes = services.related(&started, IN_CONFLICT).await?;
-        if foes.iter().any(|foe| needed.contains(foe)) {
-            return because(&format!("{at_work}, which would be stopped by the start"));
-        }
-    }
-    Ok(None)
+}
+
+/// Lets a walk from unit to unit take so long at most.
+async fn in_time<T>(walk: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    timeout(RELATIONS_LIMIT.as_duration(), walk).await.unwrap_or_else(|_| {
+        let seconds = RELATIONS_LIMIT.as_duration().as_secs();
+        Err(format!("how its units hang together is not known after {seconds} s"))
+    })
 }
 
 /// The units that are reached from one, itself among them.

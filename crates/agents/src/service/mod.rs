@@ -171,6 +171,10 @@ impl Service {
     async fn one(&self, action: &str, service: &str, until: Instant, voice: &Voice) -> Outcome {
         let (services, name) = (&*self.services, unit::name_of(service));
         let before = match services.look(&name).await {
+            // What failed once and is not there any more can be told, and nothing can be done to it.
+            Ok(Some(unit)) if unit.removed && unit.is_down() && action != "status" => {
+                return self.absent(&name);
+            }
             Ok(Some(unit)) => unit,
             Ok(None) => return self.absent(&name),
             Err(error) => return Outcome::failed(Reason::Action, Changed::False, error),

@@ -34,6 +34,10 @@ pub(super) async fn related(unit: &str, by: Relations) -> Result<Vec<String>, St
     let wanted = format!("--property={}", by.join(","));
     let ended = run(&["show", &wanted, "--", unit], SYSTEMD_LIMIT.as_duration()).await?;
     match ended.status {
+        // What is cut does not say who else there is.
+        Some(status) if status.success() && ended.stdout.len() == SYSTEMCTL_BYTES_MAX => {
+            Err(format!("systemctl names more units around {unit} than are read"))
+        }
         Some(status) if status.success() => {
             let text = String::from_utf8_lossy(&ended.stdout);
             let lists = text.lines().filter_map(|line| Some(line.split_once('=')?.1));
@@ -146,6 +150,7 @@ fn parse(text: &str, boot_us: u64) -> Result<Option<Unit>, ()> {
         }
     }
     unit.masked = load == "masked";
+    unit.removed = load == "not-found";
     unit.skipped = asked && unmet;
     let well = load == "loaded" && result == "success" && !unit.skipped;
     unit.ended_well = well && kind == "oneshot";
@@ -165,8 +170,8 @@ mod tests {
 
     #[test]
     fn shown_properties() {
-        let text = "Type=simple\nMainPID=17\nKillMode=process\nNRestarts=2\nResult=success\nId=ssh.service\n\
-                    Names=sshd.service ssh.service\nLoadState=loaded\nActiveState=active\n\
+        let text = "Type=simple\nMainPID=17\nKillMode=process\nNRestarts=2\nResult=success\n\
+                    Id=ssh.service\nNames=sshd.service ssh.service\nLoadState=loaded\nActiveState=active\n\
                     SubState=running\nUnitFileState=enabled\nActiveEnterTimestampMonotonic=5\n\
                     CanReload=yes\nRefuseManualStop=no\nConditionResult=no\n\
                     ConditionTimestampMonotonic=0\n";
@@ -194,7 +199,7 @@ mod tests {
         let removed = "LoadState=not-found\nActiveState=active\n";
         assert!(parse(removed, 0).unwrap().is_some_and(|unit| unit.is_active()));
         let failed = parse("LoadState=not-found\nActiveState=failed\n", 0).unwrap().unwrap();
-        assert!(failed.is_down() && !failed.is_well());
+        assert!(failed.removed && failed.is_down() && !failed.is_well());
         let skipped = "ConditionResult=no\nConditionTimestampMonotonic=7\n";
         let skipped = parse(&format!("{oneshot}{skipped}"), 0).unwrap().unwrap();
         assert!(skipped.skipped && !skipped.is_well());

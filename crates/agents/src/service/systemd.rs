@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 use zbus::{Connection, DBusError};
 
-use super::busy::{Relations, breaks_off};
+use super::busy::{Relations, Work};
 use super::stale::{self, Left, Of, Report};
 use super::{Broken, Job, Services, Unit, Verb, bus, systemctl};
 
@@ -156,12 +156,14 @@ impl Systemd {
     /// Leaves those alone that systemd would not restart, or not only restart.
     async fn stale_units(&self, of: &Of) -> Result<Option<Report>, String> {
         let Some(mut report) = stale::look(of).await? else { return Ok(None) };
+        let work = Work::now(self).await?;
         for (unit, uses) in std::mem::take(&mut report.services) {
             let reason = match self.look_at(&unit).await? {
                 None => Some("its unit is not there any more".to_owned()),
-                Some(seen) => match seen.left_alone() {
-                    Some(reason) => Some(reason.to_owned()),
-                    None => breaks_off(self, Verb::Restart, &seen).await?,
+                Some(seen) => match (seen.left_alone(), &work) {
+                    (Some(reason), _) => Some(reason.to_owned()),
+                    (None, Some(work)) => work.broken_off_by(self, Verb::Restart, &seen).await?,
+                    (None, None) => None,
                 },
             };
             match reason {

@@ -46,6 +46,8 @@ pub struct Unit {
     pub since_us: u64,
     /// Whether nothing may start it.
     pub masked: bool,
+    /// Whether its file is gone, and only what is left of it is known.
+    pub removed: bool,
     /// Whether it can read its configuration anew without a restart.
     pub reloads: bool,
     /// Whether it does not let itself be stopped by hand.
@@ -80,6 +82,12 @@ impl Unit {
     /// Whether it runs, or was meant to end and did: what is not known does not count.
     pub(super) fn runs(&self) -> bool {
         self.is_well() && self.active != UNKNOWN
+    }
+
+    /// Whether a stop leaves this process of it alone. While it starts, reloads or stops, the one
+    /// process more that systemd would end may be this.
+    pub(super) fn spares(&self, pid: u32) -> bool {
+        self.spares_others && self.sub == "running" && self.main_pid != pid
     }
 
     /// Why nothing but a person should restart it, where that would do more than bring new code.

@@ -238,14 +238,16 @@ async fn package_work_is_not_broken_off() {
     goes_on(script(unit(&["network.target"], "active")), "stop").await;
     goes_on(script(unit(&["nginx.service"], "active")), "restart").await;
     goes_on(script(unit(&["nginx.service"], "inactive")), "start").await;
-    let sparing = |main_pid| {
-        let sparing = Unit { spares_others: true, main_pid, ..busy() };
+    let sparing = |main_pid, sub: &str| {
+        let sparing = Unit { spares_others: true, main_pid, sub: sub.into(), ..busy() };
         let script = script(sparing.clone());
         Script { busy: Some(sparing), ..script }
     };
-    goes_on(sparing(811), "restart").await;
-    let outcome = ask(sparing(812), "restart").await;
-    assert_eq!(outcome.reason, Some(Reason::Locked), "its main process itself changes packages");
+    goes_on(sparing(811, "running"), "restart").await;
+    for (main_pid, sub) in [(812, "running"), (0, "start-pre"), (811, "reload")] {
+        let outcome = ask(sparing(main_pid, sub), "restart").await;
+        assert_eq!(outcome.reason, Some(Reason::Locked), "{main_pid} {sub}");
+    }
     let outcome = cured(script(busy())).await;
     assert_eq!((outcome.result, outcome.reason), (ActionResult::Ok, Some(Reason::Unchanged)));
     let why = "dpkg (pid 812) changes packages in it, and would be broken off";
@@ -323,6 +325,25 @@ async fn units_of_special_kinds() {
     let fixed = |on: &str| Unit { enabled: on.into(), ..up() };
     special("enable", fixed("static"), failed(Changed::False), "no [Install]").await;
     special("enable", fixed("disabled"), failed(Changed::True), "not enabled by that").await;
+    let runtime = || Ok(Some(fixed("enabled-runtime")));
+    // Whether links were changed, and it is enabled all the same.
+    for (job, changed) in [(Job::Done, Changed::True), (Job::TooLong, Changed::False)] {
+        let outcome = ask(Script::new(vec![runtime(), runtime()], Ok(job)), "disable").await;
+        let got = (outcome.result, outcome.reason, outcome.changed);
+        assert_eq!(got, failed(changed), "{}", outcome.message);
+    }
+    let gone = || Unit { removed: true, active: "failed".into(), ..Unit::default() };
+    let absent = (ActionResult::Ok, Some(Reason::Absent), Changed::False);
+    for action in ["start", "stop", "restart", "reload", "enable", "disable"] {
+        special(action, gone(), absent, "").await;
+    }
+    special("status", gone(), (ActionResult::Ok, Some(Reason::NotRunning), Changed::False), "")
+        .await;
+    // Its file was removed while it runs: it can still be stopped.
+    let runs = Unit { removed: true, ..up() };
+    let looks = vec![Ok(Some(runs)), Ok(None)];
+    let outcome = ask(Script::new(looks, Ok(Job::Done)), "stop").await;
+    assert_eq!((outcome.result, outcome.reason, outcome.changed), CHANGED);
     // An init script that cannot say whether its service runs.
     let unknown = || Unit { active: "unknown".into(), ..Unit::default() };
     for action in ["start", "stop", "restart"] {

@@ -5,6 +5,9 @@ use crate::time::Span;
 /// How long systemd may take to answer a question; what changes a unit has its call's own limit.
 pub const SYSTEMD_LIMIT: Span = Span::from_secs(5);
 
+/// How long it may take to find out what else systemd would stop with a unit: a host has hundreds.
+pub const RELATIONS_LIMIT: Span = Span::from_secs(10);
+
 /// How much of what `systemctl` says is kept, in bytes.
 pub const SYSTEMCTL_BYTES_MAX: usize = 64 * 1024;
 

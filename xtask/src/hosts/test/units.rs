@@ -41,6 +41,15 @@ pub fn dies(site: &mut Site) -> Result<()> {
     let reply = restart(site, host, "brief");
     site.remove(host, UNIT)?;
     site.says(host, &["systemctl", "daemon-reload"])?;
+    let name = host.fqdn();
+    let status = site.operator.order(&["service", "brief", "status", "-I", &name])?;
+    status.ends(1, &[(&name, "ok", Some("not-running"))])?;
+    let again = site.operator.order(&["service", "brief", "restart", "-I", &name, "--yes"])?;
+    again.ends(1, &[(&name, "ok", Some("absent"))])?;
+    println!(
+        "    without its file: {} in status, nothing to restart",
+        status.of(&name)?.text("status")
+    );
     site.hosts.exec(&host.name, &["systemctl", "reset-failed", "brief"], b"")?;
     let reply = reply?;
     same("its end", (&*reply.state, reply.reason.as_deref()), ("failed", Some("unsettled")))?;
