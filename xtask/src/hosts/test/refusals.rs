@@ -14,6 +14,13 @@ use std::fs;
 /// The unit that holds dpkg's lock.
 const HOLDER: &str = "lock-holder";
 
+/// What holds it; the file that says so leads to its process.
+const HOLD: &str = "import fcntl, os, signal\nlock = open('/var/lib/dpkg/lock-frontend', 'w')\n\
+    fcntl.lockf(lock, fcntl.LOCK_EX)\nos.symlink('/proc/' + str(os.getpid()), '/run/lock-held')\nsignal.pause()\n";
+
+/// That file.
+const HELD: &str = "/run/lock-held";
+
 /// The unit that it needs.
 const ABOVE: &str = "lock-above.service";
 
@@ -82,8 +89,6 @@ pub fn full_disk(site: &mut Site) -> Result<()> {
 /// # Errors
 /// When the host cannot, or what is done fails.
 pub fn while_locked<T>(site: &Site, host: &Spec, act: impl FnOnce() -> Result<T>) -> Result<T> {
-    const HOLD: &str = "import fcntl, signal\nlock = open('/var/lib/dpkg/lock-frontend', 'w')\n\
-        fcntl.lockf(lock, fcntl.LOCK_EX)\nopen('/run/lock-held', 'w')\nsignal.pause()\n";
     let needs = format!("--property=Requires={ABOVE}");
     site.put(host, &unit_file(ABOVE), "0644", b"[Service]\nExecStart=/bin/sleep infinity\n")?;
     let foe = format!("[Unit]\nConflicts={ABOVE}\n[Service]\nExecStart=/bin/sleep infinity\n");
@@ -91,11 +96,10 @@ pub fn while_locked<T>(site: &Site, host: &Spec, act: impl FnOnce() -> Result<T>
     site.says(host, &["systemctl", "daemon-reload"])?;
     let unit = ["systemd-run", "--quiet", "--unit", HOLDER, &needs, "python3", "-c", HOLD];
     site.says(host, &unit)?;
-    let done = site
-        .until("the lock is held", SOON, || site.exists(host, "/run/lock-held"))
-        .and_then(|()| act());
+    let done =
+        site.until("the lock is held", SOON, || site.exists(host, HELD)).and_then(|()| act());
     site.says(host, &["systemctl", "stop", HOLDER, ABOVE])?;
-    site.remove(host, "/run/lock-held")?;
+    site.remove(host, HELD)?;
     site.remove(host, &unit_file(ABOVE))?;
     site.remove(host, &unit_file(FOE))?;
     site.says(host, &["systemctl", "daemon-reload"])?;
@@ -135,9 +139,36 @@ pub fn not_broken_off(site: &Site, host: &Spec) -> Result<()> {
     same("its main process", main_pid()?, before)
 }
 
+/// Restarts a service that leaves a process of its own alone which holds dpkg's lock.
+fn spared(site: &Site, host: &Spec) -> Result<()> {
+    const UNIT: &str = "lock-spared.service";
+    const SCRIPT: &str = "/run/lock-spared.py";
+    let text = format!(
+        "[Service]\nKillMode=process\nExecStart=/bin/sh -c 'python3 {SCRIPT} & exec sleep infinity'\n"
+    );
+    site.put(host, SCRIPT, "0644", HOLD.as_bytes())?;
+    site.put(host, &unit_file(UNIT), "0644", text.as_bytes())?;
+    site.says(host, &["systemctl", "daemon-reload"])?;
+    site.says(host, &["systemctl", "start", UNIT])?;
+    site.until("the lock is held", SOON, || site.exists(host, HELD))?;
+    let name = host.fqdn();
+    let order = site.operator.order(&["service", UNIT, "restart", "-I", &name, "--yes"])?;
+    let is_held = site.exists(host, HELD);
+    site.says(host, &["systemctl", "kill", "--signal=KILL", UNIT])?;
+    site.remove(host, HELD)?;
+    site.remove(host, &unit_file(UNIT))?;
+    site.remove(host, SCRIPT)?;
+    site.says(host, &["systemctl", "daemon-reload"])?;
+    site.says(host, &["systemctl", "reset-failed", UNIT])?;
+    order.ends(0, &[(&name, "ok", None)])?;
+    println!("    a service that leaves the holder alone is restarted");
+    holds("the lock is still held", is_held?)
+}
+
 /// A process that holds dpkg's lock for too long, one that lets it go, and the file that is left.
 pub fn locked(site: &mut Site) -> Result<()> {
     let host = &site.alone;
+    spared(site, host)?;
     with_probe(site, host, [&[], &[]], || {
         while_locked(site, host, || {
             let pid = site.unit(host, HOLDER, "MainPID")?;
